@@ -1,0 +1,186 @@
+package agentwire
+
+import "time"
+
+// Paths of the agent endpoints below the platform's base URL. Fragment and
+// commit paths carry the upload's digest, ScanStatePath the request's id.
+const (
+	PathProvision = "/agent/v1/provision"
+	PathStatus    = "/agent/v1/status"
+	PathWakeup    = "/agent/v1/wakeup"
+	PathConfig    = "/agent/v1/config"
+	PathManifest  = "/agent/v1/manifest"
+	PathDemands   = "/agent/v1/demands"
+	PathScans     = "/agent/v1/scans/"   // + id + "/state"
+	PathUploads   = "/agent/v1/uploads/" // + digest [+ "/fragments" | "/commit"]
+)
+
+// Module names what an instruction, scan or upload is about.
+type Module string
+
+// ModuleInventory is the one module every agent has.
+const ModuleInventory Module = "inventory"
+
+// ScanType is the type of a scan, in the words of the API's scan parameter.
+type ScanType string
+
+// The on-demand scan types (Qualys Cloud Agent API, launch on-demand scan).
+const (
+	InventoryScan        ScanType = "Inventory_Scan"
+	VulnerabilityScan    ScanType = "Vulnerability_Scan"
+	PolicyComplianceScan ScanType = "PolicyCompliance_Scan"
+	UDCScan              ScanType = "UDC_Scan"
+	SCAScan              ScanType = "SCA_Scan"
+	SWCAScan             ScanType = "SWCA_Scan"
+)
+
+// ProvisionRequest asks the platform to register a host. It is signed with the
+// key pair it brings: possession is proven, nothing else. The same public key
+// always gets the same agent id, so a lost answer is asked for again safely.
+type ProvisionRequest struct {
+	ActivationID string `json:"activationId"` // the activation key, a UUID
+	CustomerID   string `json:"customerId"`   // the subscription, a UUID
+	PublicKey    []byte `json:"publicKey"`    // Ed25519, 32 bytes
+	AgentVersion string `json:"agentVersion"`
+	Host         Host   `json:"host"` // name, OS and platform are enough
+}
+
+// ProvisionAnswer makes the host an agent.
+type ProvisionAnswer struct {
+	AgentID string    `json:"agentId"` // UUID; the key id of every later request
+	Root    []byte    `json:"root"`    // Ed25519 public key that the instruction key is signed with; pinned by the agent
+	Time    time.Time `json:"time"`    // the platform's clock
+}
+
+// StatusRequest is the consolidated check-in: what the agent holds and does.
+type StatusRequest struct {
+	AgentVersion string `json:"v"`
+	Profile      int64  `json:"p,omitempty"` // version of the applied profile; 0 for none
+	Manifest     int64  `json:"m,omitempty"` // version of the stored manifest
+	Demands      int64  `json:"d,omitempty"` // highest on-demand request recorded durably
+	Event        string `json:"e,omitempty"` // last event, e.g. "Manifest Downloaded"
+}
+
+// StatusAnswer names what differs from what the agent holds; the unchanged
+// answer is "{}". A version is fetched from its endpoint.
+type StatusAnswer struct {
+	Profile  int64 `json:"p,omitempty"`
+	Manifest int64 `json:"m,omitempty"`
+	Demands  int64 `json:"d,omitempty"`
+}
+
+// Unchanged reports whether there is nothing to fetch.
+func (a StatusAnswer) Unchanged() bool { return a == StatusAnswer{} }
+
+// Events an agent reports in its status. They appear as chirpStatus in the API.
+const (
+	EventProvisioned  = "Provisioned"
+	EventConfigured   = "Configuration Downloaded"
+	EventManifest     = "Manifest Downloaded"
+	EventScanning     = "Inventory Scan Started"
+	EventScanComplete = "Inventory Scan Complete"
+)
+
+// Profile is the configuration profile as an agent needs it.
+type Profile struct {
+	ID              int64             `json:"id"`
+	Name            string            `json:"name"`
+	SuspendScanning bool              `json:"suspendScanning,omitempty"`
+	PreventUpdate   bool              `json:"preventUpdate,omitempty"`
+	Performance     map[string]string `json:"performance"` // parameter key -> value, see package performance
+	Blackout        []Blackout        `json:"blackout,omitempty"`
+	InventoryEvery  int64             `json:"inventoryEverySeconds"` // interval of the inventory scan
+}
+
+// Blackout is one window of host-local hours, half-open [StartHour, EndHour).
+// A window that crosses midnight belongs to the day on which it began.
+type Blackout struct {
+	StartHour int     `json:"startHour"` // 0..23
+	EndHour   int     `json:"endHour"`   // 1..24; below StartHour it crosses midnight
+	Days      [7]bool `json:"days"`      // by time.Weekday, Sunday first
+}
+
+// Manifest says what to collect for each activated module.
+type Manifest struct {
+	Name    string            `json:"name"` // e.g. "INVENTORY-1.0.0", shown as the manifest version in the API
+	Modules map[Module]Recipe `json:"modules"`
+}
+
+// Recipe lists the collectors of one module by name.
+type Recipe struct {
+	Collectors []string `json:"collectors"`
+}
+
+// Demand is one on-demand scan request as delivered to its agent.
+type Demand struct {
+	ID          int64    `json:"id"`
+	Type        ScanType `json:"type"`
+	OverrideCPU bool     `json:"overrideCpu,omitempty"` // ignore the profile's CPU limits for this scan
+}
+
+// DemandList is the body of a demands instruction.
+type DemandList struct {
+	Demands []Demand `json:"demands"`
+}
+
+// ScanState is a state an agent reports for an on-demand scan.
+type ScanState string
+
+// The states an agent may report; the platform sets the others itself.
+const (
+	ScanRunning  ScanState = "running"
+	ScanRejected ScanState = "rejected"
+	ScanFailed   ScanState = "failed"
+)
+
+// ScanReport reports the progress of an on-demand scan.
+type ScanReport struct {
+	State  ScanState `json:"state"`
+	Reason string    `json:"reason,omitempty"` // for people; required when rejected or failed
+}
+
+// UploadStart announces an upload. It is idempotent by (agent, digest).
+type UploadStart struct {
+	Module Module  `json:"module"`
+	Base   string  `json:"base,omitempty"`  // digest of the confirmed snapshot the delta applies to; empty for a baseline
+	Result string  `json:"result"`          // digest of the snapshot it leads to
+	Size   int64   `json:"size"`            // bytes of the compressed delta
+	Scans  []int64 `json:"scans,omitempty"` // on-demand requests this scan answers
+}
+
+// UploadState is where an upload stands.
+type UploadState string
+
+// The states of an upload; docs/states.md draws them.
+const (
+	UploadOpen      UploadState = "open"      // waiting for fragments from Offset on
+	UploadCommitted UploadState = "committed" // applied and durable
+	UploadStale     UploadState = "stale"     // its base is not what the platform holds: send a baseline
+)
+
+// UploadAnswer is the answer to start, fragment and commit alike.
+type UploadAnswer struct {
+	State     UploadState `json:"state"`
+	Offset    int64       `json:"offset"`              // bytes the platform holds; send from here
+	Confirmed string      `json:"confirmed,omitempty"` // digest of the snapshot the platform holds now
+}
+
+// Problem is the body of every answer outside 2xx.
+type Problem struct {
+	Code    string `json:"code"`    // stable word, see the Problem codes
+	Message string `json:"message"` // for people
+}
+
+// Problem codes an agent acts on; any other is only logged.
+const (
+	ProblemUnknownAgent   = "unknown_agent"   // no such agent: it was removed
+	ProblemBadSignature   = "bad_signature"   // never a reason to provision again
+	ProblemClockSkew      = "clock_skew"      // correct the clock from the Date header and repeat
+	ProblemReplayed       = "replayed"        // sequence already seen: take the next one and repeat
+	ProblemKeyRefused     = "key_refused"     // activation key unknown, disabled, expired or used up
+	ProblemOffsetMismatch = "offset_mismatch" // continue from the offset of a new start
+	ProblemInvalid        = "invalid"
+	ProblemTooLarge       = "too_large"
+	ProblemBusy           = "busy"
+	ProblemInternal       = "internal"
+)
