@@ -1,0 +1,117 @@
+package ondemand
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
+)
+
+const (
+	// ExpireAfter is how long a request waits for its agent.
+	ExpireAfter = 24 * time.Hour
+	// AbandonAfter is when a delivered request whose agent fell silent is given up.
+	AbandonAfter = 48 * time.Hour
+	// MaxTargets bounds one bulk launch.
+	MaxTargets = 10_000
+	// targetPage is how many hosts of a bulk launch are found at a time.
+	targetPage = 1000
+)
+
+// Launcher launches on-demand scans. It is safe for concurrent use.
+type Launcher struct {
+	Requests Requests
+	Targets  Targets
+	Now      func() time.Time
+}
+
+// LaunchOne launches a scan on one host asset.
+func (l *Launcher) LaunchOne(ctx context.Context, hostID int64, scan agentwire.ScanType, override bool, by string) (Request, error) {
+	if err := runnable(scan); err != nil {
+		return Request{}, err
+	}
+	created, err := l.Requests.CreateScanRequests(ctx, Launch{
+		HostIDs: []int64{hostID}, Type: scan, OverrideCPU: override, RequestedBy: by, At: l.Now(),
+	})
+	if err != nil {
+		return Request{}, fmt.Errorf("launch %s on host asset %d: %w", scan, hostID, err)
+	}
+	return created[0], nil
+}
+
+// LaunchMatching launches a scan on every host asset that meets all conditions
+// and has an agent. Without a condition it is refused: nothing scans a whole
+// fleet by accident. The fleet may be scanned on purpose, by the system tag.
+func (l *Launcher) LaunchMatching(ctx context.Context, conditions []fleet.Condition, scan agentwire.ScanType, override bool, by string) ([]Request, error) {
+	if err := runnable(scan); err != nil {
+		return nil, err
+	}
+	if len(conditions) == 0 {
+		return nil, fault.New(fault.Invalid, "Criteria: at least one criterion is required for a bulk launch.",
+			"Specify a criterion on id, name or tagName; tagName EQUALS Cloud Agent selects every agent.")
+	}
+	ids, err := l.matching(ctx, conditions)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	created, err := l.Requests.CreateScanRequests(ctx, Launch{
+		HostIDs: ids, Type: scan, OverrideCPU: override, RequestedBy: by, At: l.Now(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("launch %s on %d host assets: %w", scan, len(ids), err)
+	}
+	return created, nil
+}
+
+func (l *Launcher) matching(ctx context.Context, conditions []fleet.Condition) ([]int64, error) {
+	query := fleet.Query{
+		Conditions: conditions, Limit: targetPage,
+		Include: func(element string) bool { return element == "agentInfo" },
+	}
+	var ids []int64
+	for {
+		page, err := l.Targets.SearchHosts(ctx, query)
+		if err != nil {
+			return nil, fmt.Errorf("find the hosts of a bulk launch: %w", err)
+		}
+		for i := range page.Hosts {
+			if page.Hosts[i].AgentInfo != nil {
+				ids = append(ids, page.Hosts[i].ID)
+			}
+		}
+		if len(ids) > MaxTargets {
+			return nil, fault.Newf(fault.TooLarge, "The criteria match more than %d agents, the most one launch may address.", MaxTargets)
+		}
+		if !page.More {
+			return ids, nil
+		}
+		query.FromID = page.Hosts[len(page.Hosts)-1].ID + 1
+	}
+}
+
+// runnable refuses the scan types that have no engine, so that no request is
+// ever reported complete that did not run.
+func runnable(scan agentwire.ScanType) error {
+	switch scan {
+	case agentwire.InventoryScan:
+		return nil
+	case agentwire.VulnerabilityScan, agentwire.PolicyComplianceScan, agentwire.UDCScan, agentwire.SCAScan, agentwire.SWCAScan:
+		return fault.New(fault.Conflict, fmt.Sprintf("scan: %s cannot be run: this platform has no engine for it yet.", scan),
+			"Launch Inventory_Scan instead.")
+	}
+	return fault.New(fault.Invalid, fmt.Sprintf("scan: unknown scan type '%s'.", scan),
+		"Values expected: Inventory_Scan, Vulnerability_Scan, PolicyCompliance_Scan, UDC_Scan, SCA_Scan, SWCA_Scan.")
+}
+
+// Sweep expires requests that waited too long. It returns how many it ended.
+func (l *Launcher) Sweep(ctx context.Context) (int64, error) {
+	now := l.Now()
+	ended, err := l.Requests.ExpireScanRequests(ctx, now.Add(-ExpireAfter), now.Add(-AbandonAfter), now)
+	if err != nil {
+		return 0, fmt.Errorf("expire on-demand requests: %w", err)
+	}
+	return ended, nil
+}
