@@ -1,0 +1,131 @@
+package fleet
+
+import (
+	"slices"
+	"strings"
+
+	"vedette.dev/vedette/qps"
+)
+
+// Field is a property of a host asset that a search can ask for, by the name it
+// has in criteria.
+type Field string
+
+// The fields (Qualys Asset Management API, search host assets). The last six
+// belong to the agent: a host without one has no value there.
+const (
+	FieldID                         Field = "id"
+	FieldQWebHostID                 Field = "qwebHostId"
+	FieldName                       Field = "name"
+	FieldDNSHostName                Field = "dnsHostName"
+	FieldNetBIOSName                Field = "netbiosName"
+	FieldNetBIOSNetworkID           Field = "netbiosNetworkID"
+	FieldNetworkGUID                Field = "networkGuid"
+	FieldAddress                    Field = "address"
+	FieldOS                         Field = "os"
+	FieldType                       Field = "type"
+	FieldTrackingMethod             Field = "trackingMethod"
+	FieldPort                       Field = "port"
+	FieldInstalledSoftware          Field = "installedSoftware"
+	FieldTagName                    Field = "tagName"
+	FieldTagID                      Field = "tagId"
+	FieldCreated                    Field = "created"
+	FieldUpdated                    Field = "updated"
+	FieldLastVulnScan               Field = "lastVulnScan"
+	FieldLastComplianceScan         Field = "lastComplianceScan"
+	FieldVulnsUpdated               Field = "vulnsUpdated"
+	FieldInformationGatheredUpdated Field = "informationGatheredUpdated"
+	FieldActivationKey              Field = "activationKey"
+	FieldAgentConfigurationName     Field = "agentConfigurationName"
+	FieldAgentConfigurationID       Field = "agentConfigurationId"
+	FieldAgentVersion               Field = "agentVersion"
+	FieldLastCheckedIn              Field = "lastCheckedIn"
+	FieldAgentUUID                  Field = "agentUuid"
+)
+
+// kind is the type of a field's values.
+type kind int
+
+const (
+	kindInteger kind = iota + 1
+	kindText
+	kindDate
+	kindKeyword // a word; which words occur is not checked, new ones appear with every platform release
+)
+
+// spec says what may be asked of a field.
+type spec struct {
+	kind      kind
+	operators []qps.Operator
+}
+
+// Operators by type (Qualys Cloud Agent API, filters). IN is not documented for
+// text, yet clients send it.
+var (
+	integerOperators = []qps.Operator{qps.OpEquals, qps.OpNotEquals, qps.OpGreater, qps.OpLesser, qps.OpIn}
+	textOperators    = []qps.Operator{qps.OpContains, qps.OpEquals, qps.OpNotEquals, qps.OpIn}
+	dateOperators    = []qps.Operator{qps.OpEquals, qps.OpNotEquals, qps.OpGreater, qps.OpLesser}
+	keywordOperators = []qps.Operator{qps.OpEquals, qps.OpNotEquals, qps.OpIn}
+)
+
+var specs = map[Field]spec{
+	FieldID:                         {kindInteger, integerOperators},
+	FieldQWebHostID:                 {kindInteger, integerOperators},
+	FieldName:                       {kindText, textOperators},
+	FieldDNSHostName:                {kindText, textOperators},
+	FieldNetBIOSName:                {kindText, textOperators},
+	FieldNetBIOSNetworkID:           {kindText, textOperators},
+	FieldNetworkGUID:                {kindText, textOperators},
+	FieldAddress:                    {kindText, textOperators},
+	FieldOS:                         {kindText, textOperators},
+	FieldType:                       {kindKeyword, keywordOperators},
+	FieldTrackingMethod:             {kindKeyword, keywordOperators},
+	FieldPort:                       {kindInteger, integerOperators},
+	FieldInstalledSoftware:          {kindText, textOperators},
+	FieldTagName:                    {kindText, textOperators},
+	FieldTagID:                      {kindInteger, integerOperators},
+	FieldCreated:                    {kindDate, dateOperators},
+	FieldUpdated:                    {kindDate, dateOperators},
+	FieldLastVulnScan:               {kindDate, dateOperators},
+	FieldLastComplianceScan:         {kindDate, dateOperators},
+	FieldVulnsUpdated:               {kindDate, dateOperators},
+	FieldInformationGatheredUpdated: {kindDate, dateOperators},
+	// The fields of the agent are documented with operators of their own.
+	FieldActivationKey:          {kindText, []qps.Operator{qps.OpEquals}},
+	FieldAgentConfigurationName: {kindText, []qps.Operator{qps.OpEquals, qps.OpContains}},
+	FieldAgentConfigurationID:   {kindInteger, []qps.Operator{qps.OpEquals}},
+	FieldAgentVersion:           {kindText, []qps.Operator{qps.OpEquals, qps.OpLesser, qps.OpGreater}},
+	FieldLastCheckedIn:          {kindDate, []qps.Operator{qps.OpEquals, qps.OpLesser, qps.OpGreater}},
+	FieldAgentUUID:              {kindText, []qps.Operator{qps.OpEquals, qps.OpIn}},
+}
+
+// Fields returns every field, sorted by name.
+func Fields() []Field {
+	fields := make([]Field, 0, len(specs))
+	for f := range specs {
+		fields = append(fields, f)
+	}
+	slices.Sort(fields)
+	return fields
+}
+
+// fieldNamed resolves the names clients send: the documented search page calls
+// "updated" "update" and misspells "networkGuid".
+func fieldNamed(name string) (Field, bool) {
+	switch name {
+	case "update":
+		return FieldUpdated, true
+	case "networdGuid":
+		return FieldNetworkGUID, true
+	}
+	_, ok := specs[Field(name)]
+	return Field(name), ok
+}
+
+func fieldList() string {
+	names := make([]string, 0, len(specs))
+	for _, f := range Fields() {
+		names = append(names, string(f))
+	}
+	return strings.Join(names, ", ")
+}

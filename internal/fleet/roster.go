@@ -1,0 +1,123 @@
+package fleet
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/fault"
+)
+
+const (
+	// rosterTTL bounds how long a replica may act on what another one changed,
+	// should the change tail fail.
+	rosterTTL = time.Minute
+	// maxRoster bounds the agents a replica remembers, about 400 bytes each. Above
+	// it arbitrary ones are forgotten and looked up again.
+	maxRoster = 500_000
+)
+
+// Roster is what the check-in path knows of each agent without asking the
+// database: its key, the versions of its instructions, and which sequence
+// numbers it has used. It is safe for concurrent use.
+type Roster struct {
+	states AgentStates
+	now    func() time.Time
+
+	mu      sync.Mutex
+	entries map[string]*entry
+}
+
+type entry struct {
+	state   AgentState
+	loaded  time.Time // zero: to be loaded again, the sequence window stays
+	forgets int       // counts Forget: a load that it overtook is used once and not kept
+	window  agentwire.SequenceWindow
+}
+
+func (e *entry) forget() {
+	e.forgets++
+	e.loaded = time.Time{}
+}
+
+// NewRoster returns an empty Roster over the given storage.
+func NewRoster(states AgentStates, now func() time.Time) *Roster {
+	return &Roster{states: states, now: now, entries: make(map[string]*entry)}
+}
+
+// Agent returns the state of an agent, from memory when it is fresh. An unknown
+// agent is fault.NotFound; that is not remembered, so that nobody can fill the
+// memory with names.
+func (r *Roster) Agent(ctx context.Context, agentID string) (AgentState, error) {
+	now := r.now()
+	r.mu.Lock()
+	e, ok := r.entries[agentID]
+	if ok && !e.loaded.IsZero() && now.Sub(e.loaded) < rosterTTL {
+		state := e.state
+		r.mu.Unlock()
+		return state, nil
+	}
+	if !ok {
+		r.makeRoom()
+		e = &entry{}
+		r.entries[agentID] = e
+	}
+	forgets := e.forgets
+	r.mu.Unlock()
+
+	state, err := r.states.AgentState(ctx, agentID)
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		if fault.Is(err, fault.NotFound) && r.entries[agentID] == e {
+			delete(r.entries, agentID)
+		}
+		return AgentState{}, err
+	}
+	if e.forgets == forgets {
+		e.state, e.loaded = state, now
+	}
+	return state, nil
+}
+
+// Accept reports whether the sequence number is new for the agent, and
+// remembers it. Each replica has its own window: an endpoint that a replayed
+// request could reach twice is idempotent.
+func (r *Roster) Accept(agentID string, sequence uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, ok := r.entries[agentID]
+	if !ok {
+		return true // forgotten between Agent and here: as after a restart
+	}
+	return e.window.Accept(sequence)
+}
+
+// Forget makes the next Agent call load the state again.
+func (r *Roster) Forget(agentID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e, ok := r.entries[agentID]; ok {
+		e.forget()
+	}
+}
+
+// ForgetAll makes every state be loaded again.
+func (r *Roster) ForgetAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.entries {
+		e.forget()
+	}
+}
+
+func (r *Roster) makeRoom() {
+	for agentID := range r.entries {
+		if len(r.entries) < maxRoster {
+			return
+		}
+		delete(r.entries, agentID)
+	}
+}
