@@ -1,0 +1,49 @@
+package server
+
+import "vedette.dev/vedette/internal/fault"
+
+// Budget bounds how many requests of one kind of caller are in progress at
+// once. Requests beyond it are refused at once; they do not queue, because a
+// queue only adds waiting to a platform that is already too slow. A nil Budget
+// bounds nothing. It is safe for concurrent use.
+type Budget struct {
+	slots chan struct{}
+}
+
+// Sizes that suit two cores and 8 GB. Routes that only wait, such as the agents'
+// long poll, want a larger budget of their own.
+const (
+	// AgentRequests bounds agents' requests: check-ins take well under a
+	// millisecond, and an upload fragment holds up to 10 MiB.
+	AgentRequests = 256
+	// OperatorRequests bounds operators' requests: each may hold a page of a
+	// thousand hosts in memory.
+	OperatorRequests = 32
+)
+
+// NewBudget returns a budget of size requests, at least one.
+func NewBudget(size int) *Budget {
+	return &Budget{slots: make(chan struct{}, max(size, 1))}
+}
+
+// Size returns how many requests may be in progress, 0 for no bound.
+func (b *Budget) Size() int {
+	if b == nil {
+		return 0
+	}
+	return cap(b.slots)
+}
+
+// acquire takes a slot and returns what gives it back, or fault.Busy.
+func (b *Budget) acquire() (release func(), err error) {
+	if b == nil {
+		return func() {}, nil
+	}
+	select {
+	case b.slots <- struct{}{}:
+		return func() { <-b.slots }, nil
+	default:
+		return nil, fault.New(fault.Busy, "Too many requests are in progress.",
+			"Wait as long as Retry-After says, then send the request again.")
+	}
+}
