@@ -1,0 +1,189 @@
+package automationapi
+
+import (
+	"context"
+	_ "embed" // the description is served
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/ondemand"
+	"vedette.dev/vedette/internal/server"
+)
+
+//go:embed openapi.yaml
+var description []byte
+
+// Limits of a page, as openapi.yaml has them.
+const (
+	defaultPage = 100
+	maxPage     = 1000
+)
+
+// Scans is where on-demand scans are found.
+type Scans interface {
+	// ScanRequests lists requests, newest first.
+	ScanRequests(ctx context.Context, f ondemand.Filter) ([]ondemand.Request, error)
+	// ScanRequest returns one request, or fault.NotFound.
+	ScanRequest(ctx context.Context, id int64) (ondemand.Request, error)
+}
+
+// Config is what the API needs. Budget may be left out.
+type Config struct {
+	Scans  Scans
+	Users  server.Authenticator
+	Budget *server.Budget // shared with other operators' APIs
+}
+
+// Routes returns the routes of the API.
+func Routes(c Config) []server.Route {
+	collected := &collector{}
+	strict := NewStrictHandlerWithOptions(api{c.Scans}, nil, StrictHTTPServerOptions{
+		RequestErrorHandlerFunc:  server.Fail,
+		ResponseErrorHandlerFunc: server.Fail,
+	})
+	HandlerWithOptions(strict, StdHTTPServerOptions{BaseRouter: collected, ErrorHandlerFunc: failBinding})
+	collected.HandleFunc("GET /automation/v1/openapi.yaml", serveDescription)
+	for i := range collected.routes {
+		route := &collected.routes[i]
+		route.Handler = server.Guard{Users: c.Users}.Protect(route.Handler)
+		route.Budget = c.Budget
+	}
+	return collected.routes
+}
+
+// collector takes the place of the generated code's router and keeps what it
+// registers as routes. It serves nothing itself.
+type collector struct {
+	http.Handler
+	routes []server.Route
+}
+
+func (c *collector) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
+	method, path, _ := strings.Cut(pattern, " ")
+	c.routes = append(c.routes, server.Route{Methods: []string{method}, Path: path, Handler: http.HandlerFunc(handler)})
+}
+
+func serveDescription(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml")
+	_, _ = w.Write(description) // a client that is gone cannot be told
+}
+
+// failBinding answers a parameter that is not what openapi.yaml says. All
+// parameters whose format is checked there are integers.
+func failBinding(w http.ResponseWriter, r *http.Request, err error) {
+	bad, ok := errors.AsType[*InvalidParamFormatError](err)
+	if !ok {
+		server.Fail(w, r, &fault.Error{
+			Code: fault.Invalid, Message: "The parameters of the request cannot be read.",
+			Resolution: "See /automation/v1/openapi.yaml for what the call takes.", Err: err,
+		})
+		return
+	}
+	value := r.PathValue(bad.ParamName)
+	if value == "" {
+		value = strings.Join(r.URL.Query()[bad.ParamName], ",")
+	}
+	server.Fail(w, r, invalid(bad.ParamName, value, "one integer"))
+}
+
+func invalid(parameter, value, expected string) error {
+	return fault.New(fault.Invalid, fmt.Sprintf("%s: invalid value '%s'.", parameter, server.Echo(value)),
+		fmt.Sprintf("Specify %s as %s.", parameter, expected))
+}
+
+// api implements the generated StrictServerInterface.
+type api struct {
+	scans Scans
+}
+
+// ListScans implements GET /automation/v1/scans.
+func (a api) ListScans(ctx context.Context, request ListScansRequestObject) (ListScansResponseObject, error) {
+	filter, err := scanFilter(request.Params)
+	if err != nil {
+		return nil, err
+	}
+	found, err := a.scans.ScanRequests(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
+	list := ListScans200JSONResponse{Scans: make([]Scan, len(found))}
+	for i, r := range found {
+		list.Scans[i] = scanOf(r)
+	}
+	return list, nil
+}
+
+// GetScan implements GET /automation/v1/scans/{id}.
+func (a api) GetScan(ctx context.Context, request GetScanRequestObject) (GetScanResponseObject, error) {
+	found, err := a.scans.ScanRequest(ctx, request.Id)
+	if err != nil {
+		return nil, err
+	}
+	return GetScan200JSONResponse(scanOf(found)), nil
+}
+
+// scanFilter checks what the generated binding does not: ranges and words.
+func scanFilter(p ListScansParams) (ondemand.Filter, error) {
+	f := ondemand.Filter{Limit: defaultPage}
+	if p.AssetId != nil {
+		if f.HostID = *p.AssetId; f.HostID < 1 {
+			return f, invalid("assetId", fmt.Sprint(f.HostID), "an integer of at least 1")
+		}
+	}
+	if p.Before != nil {
+		if f.Before = *p.Before; f.Before < 1 {
+			return f, invalid("before", fmt.Sprint(f.Before), "an integer of at least 1")
+		}
+	}
+	if p.Limit != nil {
+		if f.Limit = int(*p.Limit); f.Limit < 1 || f.Limit > maxPage {
+			return f, invalid("limit", fmt.Sprint(f.Limit), fmt.Sprintf("an integer from 1 to %d", maxPage))
+		}
+	}
+	if p.Type != nil {
+		if !p.Type.Valid() {
+			return f, invalid("type", string(*p.Type), "one of "+list(InventoryScan, VulnerabilityScan, PolicyComplianceScan, UDCScan, SCAScan, SWCAScan))
+		}
+		f.Type = agentwire.ScanType(*p.Type)
+	}
+	if p.State != nil {
+		if !p.State.Valid() {
+			return f, invalid("state", string(*p.State), "one of "+list(Queued, Delivered, Running, Uploaded, Complete, Rejected, Expired, Failed))
+		}
+		f.State = ondemand.State(*p.State)
+	}
+	return f, nil
+}
+
+func list[T ~string](words ...T) string {
+	names := make([]string, len(words))
+	for i, w := range words {
+		names[i] = string(w)
+	}
+	return strings.Join(names, ", ")
+}
+
+func scanOf(r ondemand.Request) Scan {
+	return Scan{
+		Id: r.ID, AssetId: r.HostID, AgentId: r.AgentID,
+		Type: ScanType(r.Type), OverrideConfigCpu: r.OverrideCPU,
+		State: ScanState(r.State), Reason: r.Reason, RequestedBy: r.RequestedBy,
+		Created: wireTime(r.Created), Delivered: reached(r.Delivered), Started: reached(r.Started), Ended: reached(r.Ended),
+	}
+}
+
+// wireTime returns t as the platform writes times: UTC, to the second.
+func wireTime(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+func reached(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = wireTime(t)
+	return &t
+}
