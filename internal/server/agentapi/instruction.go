@@ -1,0 +1,82 @@
+package agentapi
+
+import (
+	"crypto/ed25519"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/fleet"
+)
+
+// instructionLife is how long an instruction is fresh. Expired ones stay in
+// force on the agent, which warns; a new status renews them.
+const instructionLife = 30 * 24 * time.Hour
+
+// Signer signs what agents are told. It is safe for concurrent use.
+type Signer struct {
+	Root        ed25519.PublicKey // pinned by agents when they are provisioned
+	Key         ed25519.PrivateKey
+	Certificate agentwire.InstructionKey // the root vouches for Key
+}
+
+// manifestName is the version of the inventory manifest, for people.
+const manifestName = "INVENTORY-1.0.0"
+
+// inventoryManifest tells agents to collect what their host is and has.
+func inventoryManifest() agentwire.Manifest {
+	return agentwire.Manifest{
+		Name: manifestName,
+		Modules: map[agentwire.Module]agentwire.Recipe{
+			agentwire.ModuleInventory: {Collectors: []string{
+				"host", "software", "ports", "interfaces", "accounts", "processors", "volumes",
+			}},
+		},
+	}
+}
+
+func (g *Gateway) config(w http.ResponseWriter, r *request) error {
+	profile, err := g.Profiles.Profile(r.Context(), r.agent.ProfileID)
+	if err != nil {
+		return fmt.Errorf("profile %d of agent %s: %w", r.agent.ProfileID, r.agent.AgentID, err)
+	}
+	return g.instruct(w, r.agent, agentwire.KindProfile, r.agent.ProfileVersion, profile.Wire())
+}
+
+func (g *Gateway) manifest(w http.ResponseWriter, r *request) error {
+	return g.instruct(w, r.agent, agentwire.KindManifest, r.agent.ManifestVersion, inventoryManifest())
+}
+
+func (g *Gateway) demands(w http.ResponseWriter, r *request) error {
+	requests, err := g.Demands.DeliverScanRequests(r.Context(), r.agent.HostID, g.Now(), agentwire.MaxDemands)
+	if err != nil {
+		return fmt.Errorf("deliver scan requests of agent %s: %w", r.agent.AgentID, err)
+	}
+	var list agentwire.DemandList
+	version := r.agent.DemandVersion // also when all of them ended meanwhile: the agent need not ask again
+	for _, request := range requests {
+		list.Demands = append(list.Demands, agentwire.Demand{ID: request.ID, Type: request.Type, OverrideCPU: request.OverrideCPU})
+		version = max(version, request.ID)
+	}
+	return g.instruct(w, r.agent, agentwire.KindDemands, version, list)
+}
+
+// instruct answers with a signed instruction for the agent.
+func (g *Gateway) instruct(w http.ResponseWriter, agent fleet.AgentState, kind agentwire.InstructionKind, version int64, body any) error {
+	doc, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode %s of agent %s: %w", kind, agent.AgentID, err)
+	}
+	now := g.Now().UTC()
+	signed, err := agentwire.SignInstruction(agentwire.Instruction{
+		Audience: agent.AgentID, Kind: kind, Version: version,
+		Issued: now, Expires: now.Add(instructionLife), Body: doc,
+	}, g.Signer.Key, g.Signer.Certificate)
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, signed)
+	return nil
+}

@@ -1,0 +1,78 @@
+package agentapi
+
+import (
+	"net/http"
+	"strconv"
+
+	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/fault"
+)
+
+// maxReasonBytes bounds the reason an agent gives for a scan it did not do.
+const maxReasonBytes = 500
+
+func (g *Gateway) scanState(w http.ResponseWriter, r *request) error {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return fault.Newf(fault.Invalid, "scan id %q is not a number", r.PathValue("id"))
+	}
+	var report agentwire.ScanReport
+	if err := decode(r.body, &report); err != nil {
+		return err
+	}
+	switch report.State {
+	case agentwire.ScanRunning:
+	case agentwire.ScanRejected, agentwire.ScanFailed:
+		if report.Reason == "" {
+			return fault.Newf(fault.Invalid, "state %s needs a reason", report.State)
+		}
+	default:
+		return fault.Newf(fault.Invalid, "state %q is not one an agent reports: running, rejected, failed", report.State)
+	}
+	if len(report.Reason) > maxReasonBytes {
+		return fault.Newf(fault.Invalid, "the reason has %d bytes, %d are allowed", len(report.Reason), maxReasonBytes)
+	}
+	if err := g.Demands.ReportScanRequest(r.Context(), r.agent.HostID, id, report, g.Now()); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (g *Gateway) uploadStart(w http.ResponseWriter, r *request) error {
+	var start agentwire.UploadStart
+	if err := decode(r.body, &start); err != nil {
+		return err
+	}
+	state, err := g.Intake.Start(r.Context(), r.agent.HostID, r.PathValue("digest"), start)
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, state)
+	return nil
+}
+
+func (g *Gateway) uploadFragment(w http.ResponseWriter, r *request) error {
+	offset, err := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
+	if err != nil {
+		return fault.Newf(fault.Invalid, "query offset=%q is not a number", r.URL.Query().Get("offset"))
+	}
+	state, err := g.Intake.Fragment(r.Context(), r.agent.HostID, r.PathValue("digest"), offset, r.body)
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, state)
+	return nil
+}
+
+func (g *Gateway) uploadCommit(w http.ResponseWriter, r *request) error {
+	state, err := g.Intake.Commit(r.Context(), r.agent.HostID, r.PathValue("digest"))
+	if err != nil {
+		return err
+	}
+	if state.State == agentwire.UploadCommitted {
+		g.Log.InfoContext(r.Context(), "inventory stored", "agent", r.agent.AgentID, "asset", r.agent.HostID, "bytes", state.Offset)
+	}
+	answer(w, http.StatusOK, state)
+	return nil
+}
