@@ -1,0 +1,44 @@
+# The targets of this repository; "make help" lists them.
+GO ?= go
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# Built once for each version of the linter and of Go: a linter can only read
+# code for the Go it was built with or an older one.
+LINTER := .tools/golangci-lint-$(shell $(GO) env GOVERSION)
+
+FUZZTIME ?= 2m
+
+.DEFAULT_GOAL := help
+.PHONY: help build test lint bench nightly generate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## platform, agent and worker in bin/
+	$(GO) build -trimpath -ldflags "-s -w" -o bin/ ./cmd/vedette ./cmd/vedette-agent ./cmd/vedette-agent-worker
+
+test: ## install what is missing, lint, run all tests with the race detector
+	tools/prerequisites
+	$(MAKE) --no-print-directory lint
+	$(GO) test -race -timeout 20m ./...
+
+lint: $(LINTER) ## golangci-lint, with .golangci.yml
+	$(LINTER) run ./...
+
+bench: ## all benchmarks
+	tools/prerequisites
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+
+nightly: test ## all tests, every fuzz target for FUZZTIME (2m), all benchmarks
+	tools/fuzz $(FUZZTIME)
+	$(MAKE) bench
+
+generate: ## the code made from internal/server/automationapi/openapi.yaml
+	$(GO) generate ./...
+
+clean: ## remove what the other targets built
+	rm -rf bin .tools
+
+$(LINTER): tools/golangci-lint/go.mod tools/golangci-lint/go.sum
+	$(GO) build -C tools/golangci-lint -buildvcs=false -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
