@@ -73,11 +73,11 @@ func checkChanges[T keyed](list string, c agentwire.Changes[T], texts func(T) []
 		if err := checkTexts(list, texts(entry)); err != nil {
 			return err
 		}
-		if key := entry.Key(); seen[key] {
+		key := entry.Key()
+		if seen[key] {
 			return fault.Newf(fault.Invalid, "%s: %q occurs twice", list, key)
-		} else {
-			seen[key] = true
 		}
+		seen[key] = true
 	}
 	if err := checkTexts(list, c.Drop); err != nil {
 		return err
