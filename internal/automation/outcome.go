@@ -1,0 +1,70 @@
+package automation
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// State is the state word of a command, its Return Data.
+type State string
+
+// The states. Only a command that takes a list can be partially successful.
+const (
+	Successful          State = "Successful"
+	PartiallySuccessful State = "Partially Successful"
+	Failed              State = "Failed"
+)
+
+// Outcome is everything a command returns. Its JSON form is the machine-readable
+// one of the command line and of command runs.
+type Outcome struct {
+	State   State           `json:"returnData"`
+	Result  Table           `json:"result"`
+	RawData json.RawMessage `json:"rawData,omitempty"`
+	// KeyFields are the identifiers that later steps use, by name.
+	KeyFields map[string][]int64 `json:"keyFields,omitempty"`
+	// Errors is empty exactly when State is Successful.
+	Errors []Error `json:"errors,omitempty"`
+	// Notes say what a reader of the result must know and which is no error,
+	// such as a limit that was reached.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Table is a short summary for people: one row per item, as many cells as there
+// are columns.
+type Table struct {
+	Columns []string   `json:"columns"`
+	Rows    [][]string `json:"rows"`
+}
+
+// Error is one entry of the Error tab.
+type Error struct {
+	// Indicator says which command, and which input of it, failed:
+	// "Launch On Demand Scans failed."
+	Indicator string `json:"failureIndicator"`
+	// StatusCode is the HTTP status of the platform's answer, or the one that
+	// fits where the answer had 200 or there was none (StatusOf).
+	StatusCode int `json:"statusCode"`
+	// Message is the platform's message, or our own, with a full stop.
+	Message string `json:"message"`
+	// Resolution is the next step; it may be empty.
+	Resolution string `json:"resolution,omitempty"`
+	// ResponseCode is the platform's own code, such as INVALID_REQUEST; empty
+	// when there was no envelope.
+	ResponseCode string `json:"responseCode,omitempty"`
+	// AgentIDs are the items the error is about; empty when it is about the
+	// command as a whole.
+	AgentIDs []int64 `json:"cloudAgentIds,omitempty"`
+}
+
+// Text returns the three lines of the error, each with a line feed, and the
+// resolution on a fourth one when there is one.
+func (e Error) Text() string {
+	text := fmt.Sprintf("%s\nStatus Code: %d.\nMessage: %s\n", e.Indicator, e.StatusCode, e.Message)
+	if e.Resolution != "" {
+		text += e.Resolution + "\n"
+	}
+	return text
+}
+
+func failed(errs ...Error) Outcome { return Outcome{State: Failed, Errors: errs} }
