@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // fact is one keyed entry of a Snapshot list.
@@ -50,9 +51,17 @@ func (d *Delta) Empty() bool {
 // Baseline reports whether the delta stands for a whole snapshot.
 func (d *Delta) Baseline() bool { return d.Base == "" }
 
-// Normalize orders every list by key, keeping the first entry of a key that
-// occurs twice, so that equal hosts have equal digests.
+// Normalize makes the snapshot what it will be on the other side, so that equal
+// hosts have equal digests on both: text is valid UTF-8 (a mount point need not
+// be), times are UTC to the second, every list is ordered by key, and of a key
+// that occurs twice the first entry stays.
 func (s *Snapshot) Normalize() {
+	var there Snapshot
+	if err := json.Unmarshal(s.encode(), &there); err != nil {
+		panic(fmt.Sprintf("decode snapshot: %v", err)) // just encoded
+	}
+	*s = there
+	s.Host.LastBoot = s.Host.LastBoot.UTC().Truncate(time.Second)
 	s.Software = normalize(s.Software)
 	s.Ports = normalize(s.Ports)
 	s.Interfaces = normalize(s.Interfaces)
@@ -70,14 +79,18 @@ func byKey[T fact](a, b T) int { return strings.Compare(a.Key(), b.Key()) }
 
 // Digest names the snapshot's content. The snapshot must be normalized.
 func (s *Snapshot) Digest() string {
+	sum := sha256.Sum256(s.encode())
+	return hex.EncodeToString(sum[:])
+}
+
+func (s *Snapshot) encode() []byte {
 	doc, err := json.Marshal(s)
 	if err != nil {
 		// Only strings, numbers and times of this package's own types: cannot fail
 		// short of a year outside 0..9999, which collectors never produce.
 		panic(fmt.Sprintf("encode snapshot: %v", err))
 	}
-	sum := sha256.Sum256(doc)
-	return hex.EncodeToString(sum[:])
+	return doc
 }
 
 // Diff returns the delta that leads from base to next. With a nil base it is a

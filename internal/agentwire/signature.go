@@ -16,8 +16,8 @@ import (
 )
 
 // The one profile of HTTP Message Signatures (RFC 9421) that agents use: the
-// label, the covered components in this order, and these parameters, all
-// required. Host and scheme are left out: load balancers rewrite them.
+// label, the covered components in this order, and the parameters created, nonce,
+// alg, tag and keyid in this order, all required. Host and scheme are left out: load balancers rewrite them.
 const (
 	signatureLabel = "sig"
 	signatureTag   = "vedette-agent"
@@ -198,11 +198,11 @@ func signatureParams(keyID string, created int64, sequence uint64) string {
 	}
 	b.WriteString(`);created=`)
 	b.WriteString(strconv.FormatInt(created, 10))
-	b.WriteString(`;keyid="`)
-	b.WriteString(keyID)
-	b.WriteString(`";nonce="`)
+	b.WriteString(`;nonce="`)
 	b.WriteString(strconv.FormatUint(sequence, 10))
-	b.WriteString(`";alg="` + signatureAlg + `";tag="` + signatureTag + `"`)
+	b.WriteString(`";alg="` + signatureAlg + `";tag="` + signatureTag + `";keyid="`)
+	b.WriteString(keyID)
+	b.WriteByte('"')
 	return b.String()
 }
 
