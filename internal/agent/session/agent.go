@@ -1,0 +1,359 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"vedette.dev/vedette/internal/agent/scan"
+	"vedette.dev/vedette/internal/agent/session/blackout"
+	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/performance"
+)
+
+// Runner runs one scan and returns when it has ended. It must end soon after its
+// context does.
+type Runner interface {
+	Scan(ctx context.Context, job scan.Job) (*scan.Result, error)
+}
+
+// Config is what an agent is made of. ActivationID, CustomerID and ServerURI are
+// needed once, to provision; later ServerURI and CA replace the stored ones.
+type Config struct {
+	StateDir string
+	RootDir  string // where the host's file system is mounted; "/" on the host itself
+	Version  string // of the agent, as it tells the platform
+
+	ActivationID string
+	CustomerID   string
+	ServerURI    string
+	CA           []byte // PEM; empty trusts the host's own authorities
+
+	Wakeup bool           // hold the wake-up poll
+	Host   agentwire.Host // facts to provision with: name, OS and platform are enough
+
+	Runner      Runner
+	Transport   http.RoundTripper // nil makes one with NewTransport
+	Clock       Clock
+	Random      func() float64 // evenly from [0, 1)
+	Log         *slog.Logger
+	SetLogLevel func(performance.LoggingLevel) // follows the profile; nil keeps the level
+	Rest        func()                         // called when the agent comes to rest after activity; nil does nothing
+}
+
+// Agent is one resident agent. Provision and Run must not run at the same time;
+// Demand may be called while Run runs. Close it when done.
+type Agent struct {
+	cfg      Config
+	log      *slog.Logger
+	clock    Clock
+	spread   spread
+	dir      *folder
+	lock     *os.File
+	sequence *sequence
+	client   *client
+
+	id       *identity
+	state    *state
+	profile  *held[agentwire.Profile]
+	manifest *held[agentwire.Manifest]
+	windows  blackout.Windows
+
+	contacts contacts
+	poll     poll
+	scans    scans
+	sending  sending
+
+	events   chan func()     // what goroutines want done by the loop
+	demands  chan demandCall // from Demand
+	life     context.Context // of the goroutines beside the loop; set by Run
+	running  sync.WaitGroup
+	inactive bool // was silent in a blackout; the return is spread
+	active   bool // did something since it last rested
+	fatal    error
+}
+
+// Open locks the state folder and loads what is in it, creating it with a fresh
+// key pair where there is none. It returns *UsageError for wrong settings and
+// *LockedError while another agent uses the folder.
+func Open(cfg Config) (*Agent, error) {
+	dir, err := makeFolder(cfg.StateDir, cfg.Clock.Now)
+	if err != nil {
+		return nil, err
+	}
+	locked, err := lock(cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{
+		cfg: cfg, log: cfg.Log, clock: cfg.Clock, spread: spread{random: cfg.Random},
+		dir: dir, lock: locked,
+		events: make(chan func(), 8), demands: make(chan demandCall),
+	}
+	if err := a.load(); err != nil {
+		locked.Close()
+		return nil, fmt.Errorf("open agent in %s: %w", cfg.StateDir, err)
+	}
+	return a, nil
+}
+
+func (a *Agent) load() error {
+	var err error
+	if a.id, err = openIdentity(a.dir, &a.cfg); err != nil {
+		return err
+	}
+	if a.state, err = openState(a.dir, a.id, a.log); err != nil {
+		return err
+	}
+	if a.cfg.Transport == nil {
+		if a.cfg.Transport, err = NewTransport(a.id.CA); err != nil {
+			return err
+		}
+	}
+	a.sequence = openSequence(a.dir, a.clock.Now(), a.log)
+	a.client = newClient(a.id, a.cfg.Transport, a.clock, a.log, a.sequence)
+	if !a.id.provisioned() {
+		return nil
+	}
+	profile, err := load[agentwire.Profile](a, profileFile, agentwire.KindProfile)
+	if err != nil {
+		return err
+	}
+	if profile != nil {
+		a.applyProfile(profile)
+	}
+	a.manifest, err = load[agentwire.Manifest](a, manifestFile, agentwire.KindManifest)
+	return err
+}
+
+// Close releases the state folder. There is nothing to save.
+func (a *Agent) Close() error { return a.lock.Close() }
+
+// ID returns the agent id, empty while the host is not provisioned. Not while Run
+// runs.
+func (a *Agent) ID() string { return a.id.AgentID }
+
+// Provision registers the host unless it is registered already. One attempt.
+func (a *Agent) Provision(ctx context.Context) error {
+	if a.id.provisioned() {
+		return nil
+	}
+	return a.provision(ctx)
+}
+
+// Run keeps the agent going until ctx ends, which is no error. It returns an
+// error when the state folder cannot be written any more.
+func (a *Agent) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer a.running.Wait()
+	defer stop()
+	a.life = ctx
+	if err := a.start(); err != nil {
+		return err
+	}
+	for ctx.Err() == nil && a.fatal == nil {
+		wait := a.step(ctx)
+		if wait > 0 {
+			a.rest()
+		}
+		a.wait(ctx, wait)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return a.fatal
+}
+
+// start settles what the last run left behind.
+func (a *Agent) start() error {
+	now := a.clock.Now()
+	if resumed := a.state.takeUp(); len(resumed) > 0 {
+		a.log.Info("on-demand scans begun before are taken up again", "requests", resumed)
+	}
+	if err := a.saveState(); err != nil {
+		return err
+	}
+	a.prune()
+	a.contacts.status = now
+	if !a.state.LastContact.IsZero() {
+		a.contacts.status = now.Add(a.spread.below(startSpread))
+	}
+	a.scans.early = a.spread.random()
+	a.scans.next = a.nextInventory(now)
+	return nil
+}
+
+const (
+	// longestWait bounds one wait: the host's clock or time zone may be changed, and
+	// blackout windows follow them.
+	longestWait = 5 * time.Minute
+	// shortestWait keeps a moment that is due and cannot be acted on from spinning.
+	shortestWait = 10 * time.Millisecond
+)
+
+// step does what is due and returns how long there is nothing to do.
+func (a *Agent) step(ctx context.Context) time.Duration {
+	now := a.clock.Now()
+	a.startScan(now)
+	next := a.scans.due(a)
+	if change, ok := a.windows.Next(now); ok {
+		next = earliest(next, change)
+	}
+	if a.windows.Active(now) {
+		a.silence()
+	} else {
+		a.resume(now)
+		if a.talk(ctx, now) {
+			return 0
+		}
+		next = earliest(next, a.talkDue())
+	}
+	if a.fatal != nil {
+		return 0
+	}
+	wait := longestWait
+	if !next.IsZero() {
+		wait = min(wait, next.Sub(a.clock.Now()))
+	}
+	return max(wait, shortestWait)
+}
+
+// talk does the first network action that is due and reports whether there was
+// one. Each is one request or few, so that none starves the others, and none
+// outlasts the start of a blackout.
+func (a *Agent) talk(ctx context.Context, now time.Time) bool {
+	if blackout, ok := a.windows.Next(now); ok {
+		limited, cancel := context.WithTimeout(ctx, blackout.Sub(now))
+		defer cancel()
+		ctx = limited
+	}
+	switch {
+	case !a.id.provisioned():
+		if now.Before(a.contacts.provision) {
+			return false
+		}
+		a.tryProvision(ctx)
+	case !now.Before(a.contacts.status):
+		a.contact(ctx)
+	case a.reportDue(now):
+		a.report(ctx)
+	case a.uploadDue(now):
+		a.upload(ctx)
+	case a.pollDue(now):
+		a.startPoll()
+	default:
+		return false
+	}
+	return true
+}
+
+// talkDue returns when talk has something to do next.
+func (a *Agent) talkDue() time.Time {
+	if !a.id.provisioned() {
+		return a.contacts.provision
+	}
+	next := a.contacts.status
+	if a.unreported() != nil {
+		next = earliest(next, a.contacts.report)
+	}
+	if a.state.Upload != nil && !a.scans.running {
+		next = earliest(next, a.sending.next)
+	}
+	if a.pollWanted() {
+		next = earliest(next, a.poll.next)
+	}
+	return next
+}
+
+// silence ends what holds a connection in a blackout.
+func (a *Agent) silence() {
+	if !a.inactive {
+		a.log.Info("blackout: neither sending nor receiving")
+	}
+	a.inactive = true
+	if a.poll.cancel != nil {
+		a.poll.cancel()
+	}
+}
+
+// resume spreads the contacts that piled up in a blackout.
+func (a *Agent) resume(now time.Time) {
+	if !a.inactive {
+		return
+	}
+	a.inactive = false
+	at := now.Add(a.spread.below(resumeSpread))
+	a.log.Info("blackout is over", "next contact", at)
+	for _, next := range []*time.Time{&a.contacts.status, &a.contacts.report, &a.sending.next, &a.poll.next} {
+		if next.Before(at) {
+			*next = at
+		}
+	}
+}
+
+// wait waits for the next moment, an event or a local demand, or looks once for
+// the latter two when d is 0.
+func (a *Agent) wait(ctx context.Context, d time.Duration) {
+	if d == 0 {
+		select {
+		case act := <-a.events:
+			act()
+		case call := <-a.demands:
+			call.answer <- a.accept(call)
+		default:
+		}
+		return
+	}
+	expired, stop := a.clock.Timer(d)
+	defer stop()
+	select {
+	case <-ctx.Done():
+	case <-expired:
+	case act := <-a.events:
+		act()
+	case call := <-a.demands:
+		call.answer <- a.accept(call)
+	}
+}
+
+// rest lets the process give its memory back after activity.
+func (a *Agent) rest() {
+	if a.active && a.cfg.Rest != nil && !a.scans.running {
+		a.active = false
+		a.cfg.Rest()
+	}
+}
+
+// spawn runs work beside the loop; what work returns is done by the loop.
+func (a *Agent) spawn(work func(ctx context.Context) (done func())) {
+	a.running.Go(func() {
+		done := work(a.life)
+		select {
+		case a.events <- done:
+		case <-a.life.Done():
+		}
+	})
+}
+
+// saveState makes the state durable. Failing to is the one thing an agent cannot
+// work around: it could no longer keep what it acknowledges.
+func (a *Agent) saveState() error {
+	if err := a.dir.write(stateFile, a.state); err != nil {
+		a.fatal = errors.Join(a.fatal, err)
+		return err
+	}
+	return nil
+}
+
+// earliest returns the earlier of two moments; zero stands for never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,74 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vedette.dev/vedette/internal/agentwire"
+)
+
+// MaxThrottle is the largest throttle of a local demand.
+const MaxThrottle = time.Second
+
+// Demand is a scan asked for on the host itself.
+type Demand struct {
+	Type     agentwire.ScanType
+	Throttle time.Duration // pause between operations, 0 to MaxThrottle
+}
+
+type demandCall struct {
+	demand Demand
+	answer chan demandAnswer
+}
+
+type demandAnswer struct {
+	controlID string
+	err       error
+}
+
+// Demand starts a scan at once and returns the control id under which the log
+// names it. The scan does not start while another runs, for a module that is not
+// activated or before its manifest is there; the error says so. It is safe for
+// concurrent use while Run runs.
+func (a *Agent) Demand(ctx context.Context, demand Demand) (controlID string, err error) {
+	call := demandCall{demand: demand, answer: make(chan demandAnswer, 1)}
+	select {
+	case a.demands <- call:
+	case <-ctx.Done():
+		return "", fmt.Errorf("demand %s: %w", demand.Type, ctx.Err())
+	}
+	answer := <-call.answer
+	return answer.controlID, answer.err
+}
+
+// accept starts the scan of a local demand.
+func (a *Agent) accept(call demandCall) demandAnswer {
+	d := call.demand
+	switch reason := a.cannotRun(d.Type); {
+	case d.Throttle < 0 || d.Throttle > MaxThrottle:
+		return demandAnswer{err: fmt.Errorf("cputhrottle is %d, allowed are 0 to %d ms", d.Throttle.Milliseconds(), MaxThrottle.Milliseconds())}
+	case reason != "":
+		return demandAnswer{err: errors.New(reason)}
+	case !a.ready():
+		return demandAnswer{err: errors.New("the inventory manifest is not here yet: wait until the agent has reached its platform")}
+	case a.scans.running:
+		return demandAnswer{err: errors.New("an inventory scan is running: wait until it has ended")}
+	}
+	id := a.controlID()
+	a.run(order{throttle: d.Throttle, local: id})
+	return demandAnswer{controlID: id}
+}
+
+// controlID returns the local start time to the second and a number that tells
+// demands of one second apart.
+func (a *Agent) controlID() string {
+	stamp := a.clock.Now().Format("20060102150405")
+	if stamp == a.scans.stamp {
+		a.scans.control++
+	} else {
+		a.scans.stamp, a.scans.control = stamp, 0
+	}
+	return fmt.Sprintf("%s.%d", stamp, a.scans.control)
+}

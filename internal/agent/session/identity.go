@@ -1,0 +1,166 @@
+package session
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"time"
+)
+
+// identity is who this agent is and whom it trusts. It is written with a fresh
+// key before the first provision request, so that a lost answer is asked for
+// again with the same key, and keeps its key for as long as the platform knows
+// the agent.
+type identity struct {
+	Key          []byte    `json:"key"`               // Ed25519 seed; never leaves the host
+	AgentID      string    `json:"agentId,omitempty"` // empty until provisioned
+	Root         []byte    `json:"root,omitempty"`    // pinned when provisioned
+	ActivationID string    `json:"activationId"`
+	CustomerID   string    `json:"customerId"`
+	ServerURI    string    `json:"serverUri"`
+	CA           []byte    `json:"ca,omitempty"` // PEM; empty trusts the host's own authorities
+	Provisioned  time.Time `json:"provisioned,omitzero"`
+}
+
+func (id *identity) provisioned() bool { return id.AgentID != "" }
+
+func (id *identity) private() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(id.Key) }
+
+// keyID is what requests are signed as.
+func (id *identity) keyID() string {
+	if id.provisioned() {
+		return id.AgentID
+	}
+	return id.ActivationID
+}
+
+// UsageError says that an agent was given wrong or too few settings.
+type UsageError struct{ Message string }
+
+// Error returns the message.
+func (e *UsageError) Error() string { return e.Message }
+
+// openIdentity loads the identity, or creates it from the settings. A file that
+// cannot be read is never replaced: the host would become a second asset.
+func openIdentity(dir *folder, cfg *Config) (*identity, error) {
+	var id identity
+	err := dir.read(identityFile, &id)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return createIdentity(dir, cfg)
+	case err != nil:
+		return nil, fmt.Errorf("identity is damaged (restore %s from a backup, or move it away to register this host as a new asset): %w", identityFile, err)
+	}
+	if err := id.check(); err != nil {
+		return nil, fmt.Errorf("identity is damaged (restore %s from a backup, or move it away to register this host as a new asset): %w", identityFile, err)
+	}
+	return &id, id.update(dir, cfg)
+}
+
+func createIdentity(dir *folder, cfg *Config) (*identity, error) {
+	if cfg.ActivationID == "" || cfg.CustomerID == "" || cfg.ServerURI == "" {
+		return nil, &UsageError{"this host is not provisioned: ActivationId=, CustomerId= and ServerUri= are required"}
+	}
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("create key pair: %w", err)
+	}
+	id := &identity{
+		Key: key.Seed(), ActivationID: cfg.ActivationID, CustomerID: cfg.CustomerID, ServerURI: cfg.ServerURI, CA: cfg.CA,
+	}
+	if err := id.check(); err != nil {
+		return nil, &UsageError{err.Error()}
+	}
+	return id, dir.write(identityFile, id)
+}
+
+// update takes over settings that differ from the stored ones. The platform may
+// move to another address; who the agent is does not change with settings.
+func (id *identity) update(dir *folder, cfg *Config) error {
+	next := *id
+	if cfg.ServerURI != "" {
+		next.ServerURI = cfg.ServerURI
+	}
+	if len(cfg.CA) > 0 {
+		next.CA = cfg.CA
+	}
+	if !id.provisioned() && cfg.ActivationID != "" {
+		next.ActivationID = cfg.ActivationID
+	}
+	if !id.provisioned() && cfg.CustomerID != "" {
+		next.CustomerID = cfg.CustomerID
+	}
+	if id.provisioned() && cfg.CustomerID != "" && cfg.CustomerID != id.CustomerID {
+		return &UsageError{fmt.Sprintf(
+			"this host is agent %s of subscription %s and cannot be provisioned for %s: give StateDir= another folder, or uninstall and move %s away",
+			id.AgentID, id.CustomerID, cfg.CustomerID, identityFile)}
+	}
+	if err := next.check(); err != nil {
+		return &UsageError{err.Error()}
+	}
+	if next.ServerURI == id.ServerURI && next.ActivationID == id.ActivationID && next.CustomerID == id.CustomerID && string(next.CA) == string(id.CA) {
+		return nil
+	}
+	*id = next
+	return dir.write(identityFile, id)
+}
+
+func (id *identity) check() error {
+	if len(id.Key) != ed25519.SeedSize {
+		return fmt.Errorf("key has %d bytes, need %d", len(id.Key), ed25519.SeedSize)
+	}
+	if id.provisioned() && (!isUUID(id.AgentID) || len(id.Root) != ed25519.PublicKeySize) {
+		return fmt.Errorf("agent id %q or the pinned root key is not valid", id.AgentID)
+	}
+	if !isUUID(id.ActivationID) {
+		return fmt.Errorf("ActivationId %q is not a UUID", id.ActivationID)
+	}
+	if !isUUID(id.CustomerID) {
+		return fmt.Errorf("CustomerId %q is not a UUID", id.CustomerID)
+	}
+	if at, err := url.Parse(id.ServerURI); err != nil || at.Scheme != "https" || at.Host == "" || at.RawQuery != "" || at.Fragment != "" || at.User != nil {
+		return fmt.Errorf("ServerUri %q is not an https address such as https://platform.example.com:8443/", id.ServerURI)
+	}
+	return nil
+}
+
+// isUUID reports whether s has the form of a UUID. Only such ids may appear in
+// signatures and file names.
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		switch i {
+		case 8, 13, 18, 23:
+			if s[i] != '-' {
+				return false
+			}
+		default:
+			if !isHex(s[i]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// isDigest reports whether s is a SHA-256 digest in lower-case hexadecimal.
+func isDigest(s string) bool {
+	if len(s) != 64 {
+		return false
+	}
+	for i := range len(s) {
+		if !isHex(s[i]) || (s[i] >= 'A' && s[i] <= 'F') {
+			return false
+		}
+	}
+	return true
+}
+
+func isHex(c byte) bool {
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')
+}

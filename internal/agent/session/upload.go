@@ -1,0 +1,246 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"vedette.dev/vedette/internal/agent/scan"
+	"vedette.dev/vedette/internal/agentwire"
+)
+
+const (
+	// minFragment is where halving on 413 ends: a platform that refuses less cannot
+	// be uploaded to.
+	minFragment = 4 << 10
+	// maxStalls bounds requests in a row that bring an upload no further before it
+	// waits like a failed one.
+	maxStalls = 3
+)
+
+// sending is how far the pending upload has come in this run.
+type sending struct {
+	next     time.Time
+	failures int
+	started  bool
+	offset   int64 // bytes the platform holds
+	fragment int   // bytes per fragment; 0 takes the profile's
+	stalls   int
+}
+
+// replace starts over with a new upload. It keeps the delta interval to the last
+// one unless somebody waits for it, and always what a failure has imposed.
+func (s *sending) replace(now time.Time, awaited bool) {
+	if awaited && s.failures == 0 {
+		s.next = now
+	}
+	*s = sending{next: s.next, failures: s.failures}
+}
+
+// uploadDue reports whether the upload can go on. While a scan runs it waits: a
+// commit would pull the base away from under the scan.
+func (a *Agent) uploadDue(now time.Time) bool {
+	return a.state.Upload != nil && !a.scans.running && !now.Before(a.sending.next)
+}
+
+// uploading reports whether the upload goes on right now.
+func (a *Agent) uploading(now time.Time) bool {
+	return a.uploadDue(now) && a.id.provisioned() && !a.windows.Active(now)
+}
+
+// upload brings the pending upload one request further: start, a fragment, or
+// commit. Between two of them the agent can do something else.
+func (a *Agent) upload(ctx context.Context) {
+	a.active = true
+	u := a.state.Upload
+	answer, err := a.uploadStep(ctx, u)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		a.uploadFailed(u, err)
+		return
+	}
+	switch answer.State {
+	case agentwire.UploadCommitted:
+		a.committed(u, answer)
+	case agentwire.UploadStale:
+		a.stale(u)
+	case agentwire.UploadOpen:
+		a.proceed(u, answer.Offset)
+	default:
+		a.uploadFailed(u, fmt.Errorf("platform answered with upload state %.40q", answer.State))
+	}
+}
+
+func (a *Agent) uploadStep(ctx context.Context, u *pendingUpload) (*agentwire.UploadAnswer, error) {
+	path := agentwire.PathUploads + u.Digest
+	if !a.sending.started {
+		start := agentwire.UploadStart{Module: u.Module, Base: u.Base, Result: u.Result, Size: u.Size, Scans: u.Scans}
+		return a.uploadCall(ctx, http.MethodPost, path, start)
+	}
+	if a.sending.offset == u.Size {
+		return a.uploadCall(ctx, http.MethodPost, path+"/commit", struct{}{})
+	}
+	data, err := a.fragment(u)
+	if err != nil {
+		return nil, err
+	}
+	x := exchange{
+		method: http.MethodPut, path: path + "/fragments?offset=" + strconv.FormatInt(a.sending.offset, 10),
+		body: data, timeout: fragmentTimeout, limit: agentwire.MaxMessageBytes,
+	}
+	_, doc, err := a.client.do(ctx, x)
+	if err != nil {
+		return nil, fmt.Errorf("upload at byte %d: %w", a.sending.offset, err)
+	}
+	var answer agentwire.UploadAnswer
+	if err := json.Unmarshal(doc, &answer); err != nil {
+		return nil, fmt.Errorf("decode answer to a fragment: %w", err)
+	}
+	return &answer, nil
+}
+
+func (a *Agent) uploadCall(ctx context.Context, method, path string, request any) (*agentwire.UploadAnswer, error) {
+	var answer agentwire.UploadAnswer
+	if err := a.client.send(ctx, method, path, request, &answer, agentwire.MaxMessageBytes); err != nil {
+		return nil, fmt.Errorf("upload: %w", err)
+	}
+	return &answer, nil
+}
+
+// errSpool says that the spooled upload cannot be read.
+var errSpool = errors.New("spooled upload cannot be read")
+
+// fragment reads the next piece of the spooled upload.
+func (a *Agent) fragment(u *pendingUpload) ([]byte, error) {
+	if a.sending.fragment == 0 {
+		a.sending.fragment = min(a.settings().UploadFragmentBytes(), agentwire.MaxFragmentBytes)
+	}
+	file, err := os.Open(scan.SpoolPath(a.cfg.StateDir, u.Digest))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errSpool, err)
+	}
+	defer file.Close()
+	data := make([]byte, min(int64(a.sending.fragment), u.Size-a.sending.offset))
+	if _, err := file.ReadAt(data, a.sending.offset); err != nil {
+		return nil, fmt.Errorf("%w: %w", errSpool, err)
+	}
+	return data, nil
+}
+
+// proceed goes on from the offset the platform named.
+func (a *Agent) proceed(u *pendingUpload, offset int64) {
+	if offset < 0 || offset > u.Size {
+		a.uploadFailed(u, fmt.Errorf("platform wants byte %d of an upload of %d", offset, u.Size))
+		return
+	}
+	if a.sending.started && offset <= a.sending.offset {
+		a.sending.stalls++
+	} else {
+		a.sending.stalls = 0
+	}
+	if a.sending.stalls >= maxStalls {
+		a.uploadFailed(u, fmt.Errorf("upload does not get beyond byte %d", offset))
+		return
+	}
+	a.sending.started, a.sending.offset = true, offset
+}
+
+func (a *Agent) committed(u *pendingUpload, answer *agentwire.UploadAnswer) {
+	if answer.Confirmed != "" && answer.Confirmed != u.Result {
+		// The same bytes were committed before and something else since.
+		a.stale(u)
+		return
+	}
+	a.state.Confirmed, a.state.Upload, a.state.Event = u.Result, nil, agentwire.EventScanComplete
+	a.state.move(u.Scans, requestDone, "")
+	if a.saveState() != nil {
+		return
+	}
+	a.sendingDone()
+	a.prune()
+	a.log.Info("upload committed", "event", agentwire.EventScanComplete, "bytes", u.Size, "requests", u.Scans)
+}
+
+// sendingDone keeps the next upload a delta interval away from the last.
+func (a *Agent) sendingDone() {
+	a.sending = sending{next: a.clock.Now().Add(a.settings().DeltaUploadInterval())}
+}
+
+// stale makes the next scan a baseline that answers the same requests. A
+// baseline depends on nothing; one that is stale is a fault of the platform.
+func (a *Agent) stale(u *pendingUpload) {
+	if u.Base == "" {
+		a.giveUp(u, errors.New("platform answered that a baseline is stale"))
+		return
+	}
+	a.log.Warn("platform holds another snapshot than the upload starts from: the next scan is a baseline", "base", u.Base)
+	a.state.Upload, a.state.Confirmed, a.state.Rescan = nil, "", true
+	for _, r := range a.state.Requests {
+		if r.State == requestScanned {
+			r.State = requestRecorded
+		}
+	}
+	if a.saveState() != nil {
+		return
+	}
+	a.scans.next = a.clock.Now()
+	a.sending = sending{}
+	a.prune()
+}
+
+// uploadFailed decides what a failed request means for the upload.
+func (a *Agent) uploadFailed(u *pendingUpload, err error) {
+	refusal, refused := errors.AsType[*Refusal](err)
+	switch {
+	case errors.Is(err, errSpool):
+		a.giveUp(u, err)
+		return
+	case refused && refusal.Code == agentwire.ProblemOffsetMismatch && a.sending.started && a.sending.stalls < maxStalls:
+		a.sending.started = false // a new start tells the offset
+		a.sending.stalls++
+		return
+	case refused && refusal.Status == http.StatusRequestEntityTooLarge && a.sending.fragment > minFragment:
+		a.sending.fragment = max(a.sending.fragment/2, minFragment)
+		a.log.Warn("platform refuses the fragment size of the profile: halved", "bytes", a.sending.fragment)
+		return
+	case refused && refusal.Status == http.StatusNotFound && a.sending.started && refusal.Code != agentwire.ProblemUnknownAgent && a.sending.stalls < maxStalls:
+		a.sending.started = false // the platform forgot it
+		a.sending.stalls++
+		return
+	case settled(err):
+		a.giveUp(u, err)
+		return
+	}
+	if refusedAs(err, agentwire.ProblemUnknownAgent) {
+		a.contacts.status = a.clock.Now() // the status request decides what that means
+	}
+	a.sending.failures++
+	a.sending.started, a.sending.stalls = false, 0
+	delay := max(a.spread.doubling(a.sending.failures, max(firstRetry, a.settings().DeltaUploadInterval()), a.statusInterval()), a.settings().DeltaUploadInterval())
+	a.sending.next = a.clock.Now().Add(a.atLeast(err, delay))
+	level := a.log.Debug
+	if a.sending.failures == 1 {
+		level = a.log.Warn
+	}
+	level("upload waits", "error", err, "next attempt", a.sending.next)
+}
+
+// giveUp drops an upload that can never be committed. What it would have brought
+// comes with the next interval scan, as a baseline.
+func (a *Agent) giveUp(u *pendingUpload, err error) {
+	a.log.Error("upload given up: the next scan is a baseline", "error", err, "requests", u.Scans)
+	a.state.Upload, a.state.Confirmed = nil, ""
+	a.state.move(u.Scans, requestFailed, err.Error())
+	if a.saveState() != nil {
+		return
+	}
+	a.sendingDone()
+	a.prune()
+}
