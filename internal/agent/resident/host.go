@@ -1,0 +1,55 @@
+package resident
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+const defaultStateDir = "/var/lib/vedette-agent"
+
+// platform is the platform in the words of the API.
+func platform() string {
+	switch runtime.GOOS {
+	case "windows":
+		return "Windows"
+	case "darwin":
+		return "MacOS"
+	default:
+		return "Linux"
+	}
+}
+
+// cutName separates a host name from its domain.
+func cutName(name string) (short, domain string, qualified bool) {
+	return strings.Cut(name, ".")
+}
+
+// release reads name, id and version of the system from os-release(5). They stay
+// empty where there is none.
+func release(rootDir string) (name, id, version string) {
+	for _, path := range []string{"etc/os-release", "usr/lib/os-release"} {
+		file, err := os.Open(filepath.Join(rootDir, path))
+		if err != nil {
+			continue
+		}
+		defer file.Close()
+		lines := bufio.NewScanner(file)
+		for lines.Scan() {
+			key, value, _ := strings.Cut(lines.Text(), "=")
+			value = strings.Trim(value, `"'`)
+			switch key {
+			case "PRETTY_NAME":
+				name = value
+			case "ID":
+				id = value
+			case "VERSION_ID":
+				version = value
+			}
+		}
+		return name, id, version
+	}
+	return "", "", ""
+}

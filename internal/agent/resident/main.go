@@ -1,0 +1,236 @@
+package resident
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"vedette.dev/vedette/internal/agent/session"
+	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/performance"
+)
+
+// Version of the agent. The public agents' legacy rules go by this number and
+// end with 1.5, so it starts above.
+const Version = "2.0.0"
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// System is the process Main runs in.
+type System struct {
+	Stdin  io.Reader
+	Stdout io.Writer // what a command was asked for
+	Stderr io.Writer // the log and errors
+	Worker []string  // command that runs one scan; empty takes vedette-agent-worker beside this program
+	// Getenv reads the environment, for the two ids that others on the host should
+	// not see in the process list; nil reads nothing.
+	Getenv func(string) string
+}
+
+const usage = `vedette-agent is the resident agent of a Vedette platform.
+
+Usage: vedette-agent COMMAND [Name=Value ...]
+
+  provision   register this host once: ActivationId= CustomerId= ServerUri= [CaFile=]
+  run         stay and work; registers first when the three above are given
+  status      show what the agent knows: [Format=text|json]
+  demand      scan now: action=demand type=inv|vm|pc|udc|sca|swca|vmpc [cputhrottle=0..1000]
+  uninstall   remove everything local but the identity: Confirm=yes
+  version     print the version
+  help        print this
+
+Options:
+  ActivationId=UUID     activation key, by default VEDETTE_ACTIVATION_KEY
+  CustomerId=UUID       subscription, by default VEDETTE_CUSTOMER_ID
+  ServerUri=URL         https address of the platform
+  CaFile=PATH           PEM file of the authority to trust, instead of the host's own
+  StateDir=PATH         state folder, by default ` + defaultStateDir + `
+  RootDir=PATH          where the host's file system is mounted, by default /
+  WorkerPath=PATH       scan worker, by default vedette-agent-worker beside this program
+  LogLevel=0..5         fatal, error, warning, info, debug, trace; by default the profile's
+  Wakeup=0|1            hold the wake-up poll, by default 1
+  ExitWithParent=0|1    end when standard input ends, by default 0
+`
+
+// Main runs the command in args (without the program's name) and returns the exit
+// code: 0 done, 1 failed, 2 wrong usage. It ends early when ctx does.
+func Main(ctx context.Context, args []string, sys System) int {
+	command, o, err := parse(args)
+	if err == nil {
+		o.fromEnvironment(sys.Getenv)
+		switch command {
+		case "help":
+			fmt.Fprint(sys.Stdout, usage)
+		case "version":
+			fmt.Fprintln(sys.Stdout, Version)
+		case "provision":
+			err = provision(ctx, o, sys)
+		case "run":
+			err = run(ctx, o, sys)
+		case "status":
+			err = status(o, sys)
+		case "demand":
+			err = demand(ctx, o, sys)
+		case "uninstall":
+			err = uninstall(o, sys)
+		}
+	}
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintf(sys.Stderr, "vedette-agent: %v\n", err)
+	if _, ok := errors.AsType[*session.UsageError](err); ok {
+		fmt.Fprintln(sys.Stderr, "Run vedette-agent help for the commands and options.")
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func provision(ctx context.Context, o *options, sys System) error {
+	agent, _, err := open(o, sys)
+	if err != nil {
+		return err
+	}
+	defer agent.Close()
+	if err := agent.Provision(ctx); err != nil {
+		return fmt.Errorf("%w\n%s", err, session.Advice(err))
+	}
+	fmt.Fprintln(sys.Stdout, agent.ID())
+	return nil
+}
+
+func run(ctx context.Context, o *options, sys System) error {
+	frugal()
+	agent, log, err := open(o, sys)
+	if err != nil {
+		return err
+	}
+	defer agent.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if o.exitWithParent {
+		go func() { // ends with standard input or the process
+			_, _ = io.Copy(io.Discard, sys.Stdin)
+			cancel()
+		}()
+	}
+	control, err := listen(o.stateDir, agent, log)
+	if err != nil {
+		return err
+	}
+	defer control.close()
+	log.Info("agent started", "version", Version, "state", o.stateDir)
+	err = agent.Run(ctx)
+	log.Info("agent ended")
+	return err
+}
+
+// frugal trades time this process has for memory the host needs: it rests nearly
+// always. The heap is collected early, and on a large host the runtime does not
+// keep caches for every processor.
+func frugal() {
+	const (
+		gcPercent = 20
+		heapLimit = 64 << 20 // above it, collect harder; the largest fragment is 10 MB
+		threads   = 2
+	)
+	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(heapLimit)
+	runtime.GOMAXPROCS(min(threads, runtime.NumCPU()))
+}
+
+// open makes the agent of a state folder.
+func open(o *options, sys System) (*session.Agent, *slog.Logger, error) {
+	level := new(slog.LevelVar)
+	log := slog.New(slog.NewTextHandler(sys.Stderr, &slog.HandlerOptions{Level: level}))
+	cfg := session.Config{
+		StateDir: o.stateDir, RootDir: o.rootDir, Version: Version,
+		ActivationID: o.activationID, CustomerID: o.customerID, ServerURI: o.serverURI,
+		Wakeup: o.wakeup, Host: hostFacts(o.rootDir),
+		Clock: session.SystemClock{}, Random: rand.Float64,
+		Log: log, Rest: debug.FreeOSMemory,
+	}
+	if o.logLevel != nil {
+		level.Set(*o.logLevel)
+	} else {
+		cfg.SetLogLevel = func(l performance.LoggingLevel) { level.Set(slogLevel(l)) }
+	}
+	if o.caFile != "" {
+		var err error
+		if cfg.CA, err = os.ReadFile(o.caFile); err != nil {
+			return nil, nil, &session.UsageError{Message: fmt.Sprintf("CaFile: %v", err)}
+		}
+	}
+	command := sys.Worker
+	if o.workerPath != "" {
+		command = []string{o.workerPath}
+	}
+	worker, err := newWorker(command)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg.Runner = worker
+	agent, err := session.Open(cfg)
+	return agent, log, err
+}
+
+// hostFacts are the few facts an agent is registered with; its first inventory
+// brings the others.
+func hostFacts(rootDir string) agentwire.Host {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		name = "unknown"
+	}
+	short, _, qualified := cutName(name)
+	host := agentwire.Host{Name: short, Platform: platform()}
+	if qualified {
+		host.FQDN = name
+	}
+	host.OS, host.OSID, host.OSVersion = release(rootDir)
+	return host
+}
+
+// levelNone is above every level that is logged.
+const levelNone = slog.LevelError + 100
+
+func slogLevel(l performance.LoggingLevel) slog.Level {
+	switch l {
+	case performance.LogInfo:
+		return slog.LevelInfo
+	case performance.LogWarn:
+		return slog.LevelWarn
+	case performance.LogError:
+		return slog.LevelError
+	case performance.LogNone:
+		return levelNone
+	default:
+		return slog.LevelDebug
+	}
+}
+
+func uninstall(o *options, sys System) error {
+	if !o.confirm {
+		return &session.UsageError{Message: fmt.Sprintf(
+			"uninstall removes the state of the agent in %s, all but its identity: repeat with Confirm=yes", o.stateDir)}
+	}
+	if err := session.Uninstall(o.stateDir); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there is no agent in %s: give the folder with StateDir=", o.stateDir)
+		}
+		return err
+	}
+	fmt.Fprintf(sys.Stdout, "Removed. The identity stays in %s, so that this host is the same agent when it is installed again.\n", o.stateDir)
+	return nil
+}
