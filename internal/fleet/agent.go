@@ -20,14 +20,14 @@ type AgentState struct {
 	DemandVersion   int64 // highest id of an on-demand request that waits for delivery or was delivered; 0 for none
 }
 
-// Heartbeat is one check-in. Of several of one host the newest counts.
+// Heartbeat is one contact of an agent. Of several of one host the newest counts.
 type Heartbeat struct {
 	HostID        int64
 	At            time.Time
 	ConnectedFrom string // address the request came from
 	Sequence      uint64 // highest sequence number seen
-	AgentVersion  string
-	Event         string // last event the agent reports; empty keeps the stored one
+	AgentVersion  string // empty keeps the stored one
+	Event         string // last event of the agent; empty keeps the stored one
 }
 
 // Enrolment is a host that asks to become an agent.

@@ -48,9 +48,8 @@ func (p *Pulse) Beat(h Heartbeat) {
 	}
 	if ok {
 		h.Sequence = max(h.Sequence, older.Sequence)
-		if h.Event == "" {
-			h.Event = older.Event
-		}
+		h.Event = cmp.Or(h.Event, older.Event)
+		h.AgentVersion = cmp.Or(h.AgentVersion, older.AgentVersion)
 	}
 	p.waiting[h.HostID] = h
 }

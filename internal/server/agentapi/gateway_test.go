@@ -258,6 +258,13 @@ func TestRequestsThatMustNotBeTrustedAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, 413, agentwire.ProblemTooLarge},
+		{"a control character in a text", func(t *testing.T, b *bundle, r *http.Request) {
+			content := []byte(`{"v":"2.0\u0000"}`)
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(content)), int64(len(content))
+			if err := b.signer.Sign(r, content); err != nil {
+				t.Fatal(err)
+			}
+		}, 400, agentwire.ProblemInvalid},
 		{"not JSON", func(t *testing.T, b *bundle, r *http.Request) {
 			r.Body, r.ContentLength = io.NopCloser(strings.NewReader("<a/>")), 4
 			if err := b.signer.Sign(r, []byte("<a/>")); err != nil {

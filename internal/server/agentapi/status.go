@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
@@ -58,8 +60,10 @@ func (g *Gateway) status(w http.ResponseWriter, r *request) error {
 	if err := decode(r.body, &message); err != nil {
 		return err
 	}
-	if len(message.AgentVersion) > maxStatusText || len(message.Event) > maxStatusText {
-		return fault.Newf(fault.Invalid, "version and event have at most %d bytes", maxStatusText)
+	for _, text := range []string{message.AgentVersion, message.Event} {
+		if len(text) > maxStatusText || strings.ContainsFunc(text, unicode.IsControl) {
+			return fault.Newf(fault.Invalid, "version and event have at most %d bytes and no control characters", maxStatusText)
+		}
 	}
 	g.Pulse.Beat(fleet.Heartbeat{
 		HostID: r.agent.HostID, At: g.Now(), ConnectedFrom: remoteAddr(r.Request),

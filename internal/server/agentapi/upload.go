@@ -6,6 +6,7 @@ import (
 
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
 )
 
 // maxReasonBytes bounds the reason an agent gives for a scan it did not do.
@@ -71,6 +72,11 @@ func (g *Gateway) uploadCommit(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if state.State == agentwire.UploadCommitted {
+		// Its next status, which would say so, may be half an hour away.
+		g.Pulse.Beat(fleet.Heartbeat{
+			HostID: r.agent.HostID, At: g.Now(), ConnectedFrom: remoteAddr(r.Request),
+			Sequence: r.sequence, Event: agentwire.EventScanComplete,
+		})
 		g.Log.InfoContext(r.Context(), "inventory stored", "agent", r.agent.AgentID, "asset", r.agent.HostID, "bytes", state.Offset)
 	}
 	answer(w, http.StatusOK, state)
