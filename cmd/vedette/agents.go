@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/qps"
+)
+
+func newAgentsCommand(a *app) *cobra.Command {
+	group, f := newClientGroup(a, "agents", "Search and show Cloud Agents", "Searches Cloud Agents and shows what the platform knows of their hosts.")
+	group.Example = "  vedette agents search --os Debian\n  vedette agents get 1"
+	group.AddCommand(newAgentsSearch(a, f), newAgentsGet(a, f))
+	return group
+}
+
+func newAgentsSearch(a *app, f *clientFlags) *cobra.Command {
+	var in automation.SearchInput
+	cmd := &cobra.Command{
+		Use: "search", Short: "Search Cloud Agents", Args: noArgs,
+		Long: `Lists the Cloud Agents that meet all filters. Host name and operating system are
+matched in full or in part, case-sensitively. Times are UTC, as MM/DD/YYYY hh:mm
+AM/PM or in RFC 3339. For agents that have not checked in within the last days,
+give only --last-checked-in-to.
+
+With -o json the raw data of the platform is printed, with the Cloud Agent IDs at
+$.ServiceResponse.data.HostAsset[*].id; with -o xml the same as the API sends it.`,
+		Example: `  vedette agents search --os Debian
+  vedette agents search --host-name web- --last-checked-in-to "12/29/2024 09:00 AM"
+  vedette agents search --last-checked-in-from 2024-12-29T09:00:00Z -o json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if in.MaxRecords < 1 {
+				return usagef("--limit %d: use a number of at least 1", in.MaxRecords)
+			}
+			client, _, err := a.client(f, 0)
+			if err != nil {
+				return err
+			}
+			if format := f.format(); format == formatTable || format == formatCSV {
+				in.Fields = automation.TableFields()
+			}
+			outcome, assets := automation.NewCommands(client, a.now).SearchCloudAgents(cmd.Context(), in)
+			if err := outcomeOf(outcome); err != nil {
+				return err
+			}
+			if err := writeAssets(a.stdout, f.format(), outcome, assets); err != nil {
+				return err
+			}
+			for _, note := range outcome.Notes {
+				fmt.Fprintln(a.stderr, note)
+			}
+			if f.format() == formatTable && len(assets) == 0 {
+				fmt.Fprintln(a.stderr, "No Cloud Agent meets the filters.")
+			}
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&in.LastCheckedInFrom, "last-checked-in-from", "", "only agents that last checked in after this `time`")
+	flags.StringVar(&in.LastCheckedInTo, "last-checked-in-to", "", "only agents that last checked in before this `time`")
+	flags.StringVar(&in.HostName, "host-name", "", "only hosts whose name contains this `text`, case-sensitive")
+	flags.StringVar(&in.OS, "os", "", "only hosts whose operating system contains this `text`, case-sensitive")
+	flags.IntVar(&in.MaxRecords, "limit", automation.DefaultMaxRecords, "stop after this `number` of agents")
+	return cmd
+}
+
+// writeAssets writes host assets: the raw data for programs, or the result table.
+func writeAssets(w io.Writer, format outputFormat, outcome automation.Outcome, assets []*qps.HostAsset) error {
+	switch format {
+	case formatJSON:
+		return writeJSON(w, outcome.RawData)
+	case formatXML:
+		_, err := w.Write(qps.AppendResponse(nil, qps.XML, automation.SearchResponse(assets), nil))
+		return err
+	case formatCSV:
+		return writeCSV(w, outcome.Result)
+	default:
+		return writeTable(w, outcome.Result)
+	}
+}
+
+func newAgentsGet(a *app, f *clientFlags) *cobra.Command {
+	return &cobra.Command{
+		Use: "get ID", Short: "Show one Cloud Agent", Args: exactArgs("ID"),
+		Long: `Shows one agent by its Cloud Agent ID, the id of its host asset. With -o json and
+-o xml everything the platform knows of the host is printed.`,
+		Example: "  vedette agents get 1\n  vedette agents get 1 -o json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseID("Cloud Agent ID", args[0])
+			if err != nil {
+				return err
+			}
+			client, _, err := a.client(f, 0)
+			if err != nil {
+				return err
+			}
+			outcome, asset := automation.NewCommands(client, a.now).GetCloudAgent(cmd.Context(), id)
+			if err := outcomeOf(outcome); err != nil {
+				return err
+			}
+			if f.format() == formatTable {
+				return writeTable(a.stdout, assetTable(asset))
+			}
+			return writeAssets(a.stdout, f.format(), outcome, []*qps.HostAsset{asset})
+		},
+	}
+}
+
+// parseID reads the id of an object from the command line.
+func parseID(what, text string) (int64, error) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id <= 0 {
+		return 0, usagef("%s %s: use a positive integer", what, quote(text))
+	}
+	return id, nil
+}
+
+// assetTable describes one host asset, a line per fact.
+func assetTable(h *qps.HostAsset) automation.Table {
+	t := automation.Table{Columns: []string{"FIELD", "VALUE"}}
+	add := func(field, value string) { t.Rows = append(t.Rows, []string{field, value}) }
+	add("ID", strconv.FormatInt(h.ID, 10))
+	add("Name", h.Name)
+	add("Operating system", h.OS)
+	add("Address", h.Address)
+	add("FQDN", h.FQDN)
+	if i := h.AgentInfo; i != nil {
+		add("Agent", i.AgentID)
+		add("Agent version", i.AgentVersion)
+		add("Status", i.Status)
+		add("Last checked in", qps.FormatTime(i.LastCheckedIn))
+		add("Last event", i.ChirpStatus)
+		add("Modules", strings.Join(i.ActivatedModules, ", "))
+		add("Configuration profile", i.AgentConfiguration.Name)
+		add("Activation key", i.ActivationKey.Title)
+	}
+	tags := make([]string, len(h.Tags))
+	for i, tag := range h.Tags {
+		tags[i] = tag.Name
+	}
+	add("Tags", strings.Join(tags, ", "))
+	add("Created", qps.FormatTime(h.Created))
+	add("Modified", qps.FormatTime(h.Modified))
+	add("Last vulnerability scan", qps.FormatTime(h.LastVulnScan))
+	add("Last compliance scan", qps.FormatTime(h.LastComplianceScan))
+	for _, c := range []struct {
+		name  string
+		count int
+	}{
+		{"Software", len(h.Software)}, {"Open ports", len(h.OpenPorts)}, {"Network addresses", len(h.NetworkInterfaces)},
+		{"Accounts", len(h.Accounts)}, {"Volumes", len(h.Volumes)}, {"Findings", len(h.Vulns)},
+	} {
+		add(c.name, strconv.Itoa(c.count))
+	}
+	return t
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
+	"vedette.dev/vedette/internal/store"
+	"vedette.dev/vedette/performance"
+)
+
+const (
+	adminUsername = "admin"
+	firstKeyTitle = "First key"
+)
+
+// bootstrap makes what a platform cannot be without, as far as it is missing:
+// the subscription, the system tag, the system profiles, an administrator and an
+// activation key. It returns, and keeps in admin.env, what is needed to use
+// them. It can be cut off anywhere and run again.
+func bootstrap(ctx context.Context, db *store.Store, folder *dataFolder, url string, now time.Time) (adminEnv, error) {
+	content, err := folder.read(adminEnvFile)
+	if err != nil {
+		return adminEnv{}, err
+	}
+	admin := readAdminEnv(content)
+	admin.url, admin.caFile = url, folder.caFile()
+	if admin.customerID, err = db.EnsureSubscription(ctx, uuid.NewString(), now); err != nil {
+		return adminEnv{}, err
+	}
+	if _, err := db.EnsureSystemTag(ctx, now); err != nil {
+		return adminEnv{}, err
+	}
+	if err := db.EnsureSystemProfiles(ctx, systemProfiles(now)); err != nil {
+		return adminEnv{}, err
+	}
+	if admin.activationKey, err = ensureKey(ctx, db, now); err != nil {
+		return adminEnv{}, err
+	}
+	return admin, ensureAdmin(ctx, db, folder, &admin, now)
+}
+
+// systemProfiles are the three recommended levels; Normal is for every agent
+// that no rule gives another.
+func systemProfiles(now time.Time) []fleet.Profile {
+	levels := []struct {
+		name  string
+		level performance.Level
+	}{{"Low", performance.Low}, {"Normal", performance.Normal}, {"High", performance.High}}
+	profiles := make([]fleet.Profile, 0, len(levels))
+	for i, l := range levels {
+		profiles = append(profiles, fleet.Profile{
+			Name: l.name, Description: l.name + " performance, as recommended.",
+			System: true, Default: l.level == performance.Normal, Priority: i + 1,
+			Performance: performance.Recommended(l.level), InventoryInterval: fleet.DefaultInventoryInterval, Created: now,
+		})
+	}
+	return profiles
+}
+
+// ensureKey returns an activation key that may be used, the oldest one.
+func ensureKey(ctx context.Context, db *store.Store, now time.Time) (string, error) {
+	keys, err := db.ActivationKeys(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, key := range keys {
+		if !key.Disabled && key.Type == fleet.KeyUnlimited {
+			return key.Key, nil
+		}
+	}
+	key, err := db.CreateActivationKey(ctx, fleet.ActivationKey{
+		Key: uuid.NewString(), Title: firstKeyTitle, Type: fleet.KeyUnlimited,
+		Modules: []fleet.Module{fleet.ModuleVM, fleet.ModulePC, fleet.ModuleSwCA}, Created: now,
+	})
+	return key.Key, err
+}
+
+// ensureAdmin makes the administrator with the password of admin.env. The file
+// is written first: a password that nobody knows would lock everybody out.
+func ensureAdmin(ctx context.Context, db *store.Store, folder *dataFolder, admin *adminEnv, now time.Time) error {
+	_, err := db.UserByName(ctx, adminUsername)
+	missing := fault.Is(err, fault.NotFound)
+	if err != nil && !missing {
+		return err
+	}
+	if missing {
+		admin.username = adminUsername
+		if admin.password == "" {
+			admin.password = rand.Text()
+		}
+	}
+	if err := folder.write(admin.encode(), 0o600, adminEnvFile); err != nil {
+		return err
+	}
+	if !missing {
+		return nil
+	}
+	hash, err := access.HashPassword(admin.password)
+	if err != nil {
+		return err
+	}
+	_, err = db.CreateUser(ctx, access.User{
+		Username: adminUsername, FirstName: "Vedette", LastName: "Administrator",
+		Role: access.RoleManager, PasswordHash: hash, Created: now,
+	})
+	if err != nil {
+		return fmt.Errorf("create user %s: %w", adminUsername, err)
+	}
+	return nil
+}

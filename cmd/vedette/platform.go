@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
+	"vedette.dev/vedette/internal/inventory"
+	"vedette.dev/vedette/internal/ondemand"
+	"vedette.dev/vedette/internal/server"
+	"vedette.dev/vedette/internal/server/agentapi"
+	"vedette.dev/vedette/internal/store"
+	"vedette.dev/vedette/internal/store/postgres"
+	"vedette.dev/vedette/internal/store/sqlite"
+)
+
+// sweepEvery is how often requests that waited too long are ended.
+const sweepEvery = time.Minute
+
+// platformConfig is what a platform is started with.
+type platformConfig struct {
+	Data      string `koanf:"data"`       // data folder
+	Listen    string `koanf:"listen"`     // HOST:PORT for TLS
+	Plain     string `koanf:"plain"`      // HOST:PORT without TLS; empty for none
+	PublicURL string `koanf:"public-url"` // how others reach it; empty: as it listens
+	Database  string `koanf:"database"`   // postgres://…; empty: SQLite in the data folder
+	TLS       struct {
+		Certificate string `koanf:"certificate"` // PEM files; empty: the platform's own authority
+		Key         string `koanf:"key"`
+	} `koanf:"tls"`
+}
+
+// platform is a platform that listens and is ready to run.
+type platform struct {
+	folder      *dataFolder
+	store       *store.Store
+	url         string // how this machine reaches it
+	publicURL   string
+	fingerprint string // of its own authority; empty with a certificate from elsewhere
+	admin       adminEnv
+	server      *server.Server
+	bindings    []server.Binding
+	background  []func(context.Context)
+}
+
+// openPlatform opens the data folder and the database, listens, and makes what
+// a first start has to make. The caller closes the platform.
+func openPlatform(ctx context.Context, config platformConfig, log *slog.Logger) (p *platform, err error) {
+	p = &platform{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	if p.folder, err = openDataFolder(config.Data); err != nil {
+		return p, err
+	}
+	now := time.Now
+	if p.store, err = openStore(ctx, config.Database, p.folder, now); err != nil {
+		return p, err
+	}
+	if err := p.listen(ctx, config, now()); err != nil {
+		return p, err
+	}
+	if p.admin, err = bootstrap(ctx, p.store, p.folder, p.url, now()); err != nil {
+		return p, fmt.Errorf("prepare database: %w", err)
+	}
+	return p, p.assemble(now, log)
+}
+
+func openStore(ctx context.Context, database string, folder *dataFolder, now func() time.Time) (*store.Store, error) {
+	switch {
+	case database == "":
+		return sqlite.Open(ctx, folder.file("vedette.db"), now)
+	case strings.HasPrefix(database, "postgres://"), strings.HasPrefix(database, "postgresql://"):
+		return postgres.Open(ctx, database, now)
+	}
+	return nil, fault.New(fault.Invalid, "database: only postgres:// URLs are allowed; without one the platform uses SQLite in its data folder.", "")
+}
+
+// assemble wires the services, the endpoints and the background work.
+func (p *platform) assemble(now func() time.Time, log *slog.Logger) error {
+	users, err := access.NewAuthenticator(p.store, now)
+	if err != nil {
+		return err
+	}
+	signer, err := p.folder.signer(now())
+	if err != nil {
+		return err
+	}
+	roster := fleet.NewRoster(p.store, now)
+	pulse := fleet.NewPulse(p.store, log)
+	wakeups := &fleet.Wakeups{}
+	launcher := &ondemand.Launcher{Requests: p.store, Targets: p.store, Now: now}
+	gateway := &agentapi.Gateway{
+		Roster: roster, Pulse: pulse, Wakeups: wakeups,
+		Enroller: &fleet.Enroller{Enrolments: p.store, Now: now},
+		Intake:   inventory.NewIntake(p.store, now),
+		Demands:  p.store, Profiles: p.store, Signer: signer, Now: now, Log: log,
+	}
+	tail := &fleet.Tail{Changes: p.store, Hint: p.store.Hint(), Roster: roster, Wakeups: wakeups, Log: log}
+
+	operators := server.NewBudget(server.OperatorRequests)
+	mux := server.NewMux(log)
+	mux.Add(server.HealthRoute(p.store.Ready))
+	mux.Add(gateway.Routes(server.NewBudget(server.AgentRequests))...)
+	mux.Add(p.operatorRoutes(users, launcher, operators)...)
+	p.server = server.New(server.Options{Handler: mux, Log: log})
+	p.background = []func(context.Context){
+		pulse.Run, tail.Run,
+		func(ctx context.Context) { sweep(ctx, launcher, log) },
+	}
+	return nil
+}
+
+// run serves until ctx ends, then stops everything it started.
+func (p *platform) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	for _, task := range p.background {
+		work.Go(func() { task(ctx) })
+	}
+	err := p.server.Serve(ctx, p.bindings...)
+	p.bindings = nil // closed by the server
+	cancel()
+	work.Wait()
+	return err
+}
+
+func (p *platform) close() error {
+	var errs []error
+	for _, binding := range p.bindings {
+		errs = append(errs, binding.Listener.Close())
+	}
+	if p.store != nil {
+		errs = append(errs, p.store.Close())
+	}
+	if p.folder != nil {
+		errs = append(errs, p.folder.close())
+	}
+	return errors.Join(errs...)
+}
+
+func sweep(ctx context.Context, launcher *ondemand.Launcher, log *slog.Logger) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		if _, err := launcher.Sweep(ctx); err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "on-demand requests were not swept", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// listen opens the listeners, so that the addresses are known and taken before
+// anything is said about them.
+func (p *platform) listen(ctx context.Context, config platformConfig, now time.Time) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", config.Listen)
+	if err != nil {
+		return listenFailed("listen", config.Listen, err)
+	}
+	p.bindings = append(p.bindings, server.Binding{Listener: listener})
+	p.url = "https://" + reachable(listener.Addr())
+	p.publicURL = strings.TrimRight(config.PublicURL, "/")
+	if p.publicURL == "" {
+		p.publicURL = p.url
+	}
+	if p.bindings[0].TLS, err = p.tls(config, listener.Addr(), now); err != nil {
+		return err
+	}
+	if config.Plain == "" {
+		return nil
+	}
+	plain, err := new(net.ListenConfig).Listen(ctx, "tcp", config.Plain)
+	if err != nil {
+		return listenFailed("plain", config.Plain, err)
+	}
+	p.bindings = append(p.bindings, server.Binding{Listener: plain})
+	return nil
+}
+
+func listenFailed(option, address string, err error) error {
+	return &fault.Error{Code: fault.Conflict, Message: fmt.Sprintf("Cannot listen on %s: %v.", address, errors.Unwrap(err)),
+		Resolution: fmt.Sprintf("Choose another HOST:PORT with --%s.", option), Err: err}
+}
+
+func (p *platform) tls(config platformConfig, listening net.Addr, now time.Time) (*tls.Config, error) {
+	if config.TLS.Certificate != "" || config.TLS.Key != "" {
+		pair, err := tls.LoadX509KeyPair(config.TLS.Certificate, config.TLS.Key)
+		if err != nil {
+			return nil, fmt.Errorf("load tls.certificate and tls.key: %w", err)
+		}
+		return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	}
+	hosts, err := certificateHosts(p.publicURL, listening)
+	if err != nil {
+		return nil, err
+	}
+	config509, fingerprint, err := p.folder.serverTLS(hosts, now)
+	p.fingerprint = fingerprint
+	return config509, err
+}
+
+// certificateHosts returns the names and addresses the certificate stands for.
+func certificateHosts(publicURL string, listening net.Addr) ([]string, error) {
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	public, err := url.Parse(publicURL)
+	if err != nil || public.Hostname() == "" {
+		return nil, fault.New(fault.Invalid, fmt.Sprintf("public-url %q is not a URL such as https://vedette.example.net:8443.", publicURL), "")
+	}
+	hosts = append(hosts, public.Hostname())
+	if name, err := os.Hostname(); err == nil {
+		hosts = append(hosts, name)
+	}
+	if tcp, ok := listening.(*net.TCPAddr); ok && !tcp.IP.IsUnspecified() {
+		hosts = append(hosts, tcp.IP.String())
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts), nil
+}
+
+// reachable is the listening address as this machine reaches it.
+func reachable(address net.Addr) string {
+	tcp, ok := address.(*net.TCPAddr)
+	if !ok {
+		return address.String()
+	}
+	if tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+	}
+	return tcp.String()
+}

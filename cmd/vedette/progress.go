@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"vedette.dev/vedette/qps"
+)
+
+// progress tells a person what has been done, and when.
+type progress struct {
+	mu      sync.Mutex
+	out     io.Writer
+	started time.Time
+}
+
+func (p *progress) done(step, format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintf(p.out, "%6.1fs  %-10s %s\n", time.Since(p.started).Seconds(), step, fmt.Sprintf(format, args...))
+}
+
+func (p *progress) note(format string, args ...any) { p.done("", format, args...) }
+
+// newLog is the platform's log: warnings, or with verbose everything.
+func newLog(out io.Writer, verbose bool) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}))
+}
+
+// describe says where things are and what to try. host is this host's asset,
+// nil when it has no agent.
+func (p *platform) describe(out io.Writer, host *qps.HostAsset) {
+	fmt.Fprintf(out, "\nVedette is up.\n\n")
+	fmt.Fprintf(out, "  API          %s/qps/rest\n", p.publicURL)
+	fmt.Fprintf(out, "  Automation   %s/automation/v1/openapi.yaml\n", p.publicURL)
+	if p.fingerprint != "" {
+		fmt.Fprintf(out, "  Authority    %s, SHA-256 %s\n", p.admin.caFile, p.fingerprint)
+	}
+	fmt.Fprintf(out, "  Sign in      %s\n", p.folder.file(adminEnvFile))
+	fmt.Fprintf(out, "\nTry next, in another terminal:\n\n")
+	// Elsewhere than in the default folder, clients have to be told.
+	if local, err := filepath.Abs(defaultDataFolder); err != nil || local != p.folder.path {
+		fmt.Fprintf(out, "  set -a; . %s; set +a\n", p.folder.file(adminEnvFile))
+	}
+	fmt.Fprintf(out, "  vedette connections test\n")
+	if host != nil {
+		fmt.Fprintf(out, "  vedette agents search --os %s\n", osWord(host))
+		fmt.Fprintf(out, "  vedette scans launch --type inventory --wait %d\n", host.ID)
+	} else {
+		fmt.Fprintf(out, "  vedette agents search\n")
+	}
+	fmt.Fprintf(out, "\nCtrl-C stops it.\n")
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes this test binary the command vedette for scripts.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"vedette": func() { os.Exit(mainExitCode()) }})
+}
+
+// TestScripts runs testdata/script/*.txt, the command line as people use it.
+// Every script has a platform of its own with four agents: $PLATFORM is its
+// address, $TLS the same with a certificate of $CA, and $QUALYS one that does
+// not report scan states. User and password are admin and $PW.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setupScript,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits,
+			"mode":  mode,
+		},
+	})
+}
+
+const scriptPassword = "correct horse"
+
+func setupScript(env *testscript.Env) error {
+	platform := httptest.NewServer(newTestPlatform(true))
+	encrypted := httptest.NewUnstartedServer(newTestPlatform(true))
+	encrypted.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are wanted
+	encrypted.StartTLS()
+	qualys := httptest.NewServer(newTestPlatform(false))
+	env.Defer(platform.Close)
+	env.Defer(encrypted.Close)
+	env.Defer(qualys.Close)
+	ca := filepath.Join(env.WorkDir, "platform-ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: encrypted.Certificate().Raw})
+	if err := os.WriteFile(ca, block, 0o600); err != nil {
+		return err
+	}
+	env.Setenv("PLATFORM", platform.URL)
+	env.Setenv("TLS", encrypted.URL)
+	env.Setenv("QUALYS", qualys.URL)
+	env.Setenv("CA", ca)
+	env.Setenv("PW", scriptPassword)
+	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+	// No keyring: passwords of tests must not reach the developer's own.
+	env.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+filepath.Join(env.WorkDir, "no-bus"))
+	return nil
+}
+
+// exits runs a command and checks its exit code: exits 3 vedette scans launch …
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits code command [argument…]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if err != nil {
+		got = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if got != args[0] {
+		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
+}
+
+// mode checks the permissions of a file: mode 0600 file.
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mode permissions file")
+	}
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
+		ts.Fatalf("%s has mode %s, want %s", args[1], got, args[0])
+	}
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/cobra"
+
+	"vedette.dev/vedette/internal/fault"
+)
+
+func newServeCommand(a *app) *cobra.Command {
+	var configFile string
+	var verbose bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a platform for a fleet, on SQLite or PostgreSQL",
+		Long: `Run a platform from a configuration file, without an agent of its own.
+
+The file is YAML; flags override it:
+
+  data: /var/lib/vedette                  # keys, certificates, and the SQLite database
+  listen: 0.0.0.0:8443
+  public-url: https://vedette.example.net:8443
+  database: postgres://vedette@db/vedette # SQLite in the data folder when left out
+  tls:                                    # the platform's own authority when left out
+    certificate: /etc/vedette/server.pem
+    key: /etc/vedette/server.key
+
+The first start makes what is missing, like vedette up, and writes admin.env to the
+data folder. Replicas on one database need copies of the same trust folder.`,
+		Example: `  vedette serve --config /etc/vedette/vedette.yaml
+  vedette serve --data /var/lib/vedette --database postgres://vedette@localhost/vedette`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := loadPlatformConfig(configFile, cmd)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), a, config, verbose)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&configFile, "config", "", "YAML file with the configuration")
+	flags.String("data", defaultDataFolder, "folder that keeps keys, certificates and, on SQLite, the database")
+	flags.String("listen", "127.0.0.1:8443", "HOST:PORT to serve TLS on")
+	flags.String("plain", "", "HOST:PORT to serve without TLS on, besides; none by default")
+	flags.String("public-url", "", "URL by which agents and clients reach this platform")
+	flags.String("database", "", "postgres:// URL; SQLite in the data folder by default")
+	flags.BoolVar(&verbose, "verbose", false, "log every request")
+	return cmd
+}
+
+// loadPlatformConfig merges defaults, the file and the flags that were given. A
+// key the file should not have is refused by name.
+func loadPlatformConfig(path string, cmd *cobra.Command) (platformConfig, error) {
+	k := koanf.New(".")
+	if path != "" {
+		if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return platformConfig{}, fault.Newf(fault.Invalid, "Configuration file %s does not exist.", path)
+			}
+			return platformConfig{}, fault.Newf(fault.Invalid, "Configuration file %s is not valid YAML: %v.", path, err)
+		}
+		for _, key := range k.Keys() {
+			if !platformKeys[key] {
+				return platformConfig{}, fault.Newf(fault.Invalid, "Configuration file %s: unknown key %q.", path, key)
+			}
+		}
+	}
+	// posflag sets defaults only where the file says nothing.
+	if err := k.Load(posflag.Provider(cmd.Flags(), ".", k), nil); err != nil {
+		return platformConfig{}, fmt.Errorf("read flags: %w", err)
+	}
+	var config platformConfig
+	if err := k.Unmarshal("", &config); err != nil {
+		return platformConfig{}, fault.Newf(fault.Invalid, "Configuration: %v.", err)
+	}
+	return config, nil
+}
+
+// platformKeys are the keys of a configuration file.
+var platformKeys = map[string]bool{
+	"data": true, "listen": true, "plain": true, "public-url": true, "database": true,
+	"tls.certificate": true, "tls.key": true,
+}
+
+func serve(ctx context.Context, a *app, config platformConfig, verbose bool) error {
+	show := &progress{out: a.stderr, started: time.Now()}
+	p, err := openPlatform(ctx, config, newLog(a.stderr, verbose))
+	if err != nil {
+		return err
+	}
+	show.done("platform", "%s, data folder %s", p.url, p.folder.path)
+	p.describe(a.stdout, nil)
+	return errors.Join(p.run(ctx), p.close())
+}
