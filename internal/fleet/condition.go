@@ -17,7 +17,8 @@ const (
 	// MaxListValues bounds an IN list: bulk clients send pages of a few hundred
 	// ids, and every value costs an index look-up.
 	MaxListValues = 10_000
-	// MaxTextBytes bounds a text value. No searchable text is longer.
+	// MaxTextBytes bounds a text value; names of hosts and packages are far
+	// shorter.
 	MaxTextBytes = 1024
 	// maxEchoRunes bounds how much of a client's value an error repeats.
 	maxEchoRunes = 100

@@ -71,8 +71,8 @@ type Launch struct {
 // is not final joins it instead of getting a second one.
 type Requests interface {
 	// CreateScanRequests stores one request per host, in one transaction, in the
-	// order of HostIDs, and returns for each the new or joined one. A host without
-	// an agent fails all of it with fault.Conflict.
+	// order of HostIDs, and returns for each the new or joined one. A host that
+	// does not exist, or has no agent, fails all of it with fault.NotFound.
 	CreateScanRequests(ctx context.Context, l Launch) ([]Request, error)
 	// DeliverScanRequests returns the requests of a host that are queued,
 	// delivered or running, oldest first, at most limit, and moves the queued

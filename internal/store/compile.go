@@ -1,0 +1,285 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"math"
+
+	"vedette.dev/vedette/internal/fleet"
+	"vedette.dev/vedette/qps"
+)
+
+// predicate is one condition as SQL over hosts h, agents a and heartbeats b. An
+// empty query holds for every host. Values are always parameters.
+type predicate struct {
+	query      string
+	args       []any
+	agents     bool    // query needs a
+	heartbeats bool    // query needs b
+	never      bool    // holds for no host
+	from       int64   // no host below this id matches
+	ids        []int64 // no other host than these matches; nil when not known
+	index      *index
+}
+
+// index is a query that names, faster than a look at every host, hosts that may
+// match: all that do, and perhaps others. It ends in a condition.
+type index struct {
+	query string
+	args  []any
+	id    string // the column of host ids
+}
+
+// compile turns a condition into a predicate. Dictionaries are looked up here:
+// what is not in them matches nothing.
+func (t *Tx) compile(ctx context.Context, c fleet.Condition) (predicate, error) {
+	switch c.Field {
+	case fleet.FieldID:
+		return t.compileID(c), nil
+	case fleet.FieldType:
+		return compileType(c), nil
+	case fleet.FieldOS:
+		return t.compileOS(ctx, c)
+	case fleet.FieldPort:
+		return t.compilePort(c), nil
+	case fleet.FieldTagName, fleet.FieldTagID:
+		return t.compileTag(ctx, c)
+	case fleet.FieldInstalledSoftware:
+		return t.compileSoftware(ctx, c)
+	case fleet.FieldAgentConfigurationID, fleet.FieldAgentConfigurationName, fleet.FieldActivationKey:
+		return t.compileAgentReference(ctx, c)
+	case fleet.FieldAgentUUID, fleet.FieldAgentVersion:
+		return t.compileAgent(c), nil
+	case fleet.FieldLastCheckedIn:
+		p := comparison{expression: "b.last_checked_in", column: "last_checked_in", table: "heartbeats", id: "host_id"}.date(c)
+		p.heartbeats = true
+		return p, nil
+	default:
+		return t.compileColumn(c), nil
+	}
+}
+
+// compileColumn compiles the conditions on a column of hosts.
+func (t *Tx) compileColumn(c fleet.Condition) predicate {
+	column, indexed := hostColumn(c.Field)
+	on := comparison{expression: "h." + column, id: "id"}
+	if indexed {
+		on.table, on.column = "hosts", column
+	}
+	switch {
+	case len(c.Ints) > 0:
+		return on.integer(t.dialect, c)
+	case len(c.Texts) > 0:
+		p := on.text(t.dialect, c)
+		if c.Field == fleet.FieldName && c.Operator == qps.OpContains {
+			p.index = t.nameIndex(c.Texts[0])
+		}
+		return p
+	default:
+		return on.date(c)
+	}
+}
+
+// hostColumn returns the column of hosts that holds a field and whether it has
+// an index.
+func hostColumn(f fleet.Field) (column string, indexed bool) {
+	switch f {
+	case fleet.FieldName:
+		return "name", true
+	case fleet.FieldDNSHostName:
+		return "dns_host_name", true
+	case fleet.FieldAddress:
+		return "address", true
+	case fleet.FieldQWebHostID:
+		return "qweb_host_id", true
+	case fleet.FieldCreated:
+		return "created", true
+	case fleet.FieldUpdated:
+		return "modified", true
+	case fleet.FieldNetBIOSName:
+		return "netbios_name", false
+	case fleet.FieldNetBIOSNetworkID:
+		return "netbios_network_id", false
+	case fleet.FieldNetworkGUID:
+		return "network_guid", false
+	case fleet.FieldTrackingMethod:
+		return "tracking_method", false
+	case fleet.FieldLastVulnScan:
+		return "last_vuln_scan", false
+	case fleet.FieldLastComplianceScan:
+		return "last_compliance_scan", false
+	case fleet.FieldVulnsUpdated:
+		return "vulns_updated", false
+	case fleet.FieldInformationGatheredUpdated:
+		return "information_gathered_updated", false
+	}
+	// Conditions come from ParseConditions; a field it knows and this does not is
+	// a mistake the database reports.
+	return "field_without_column", false
+}
+
+func (t *Tx) nameIndex(text string) *index {
+	const trigram = 3 // shorter texts are in no trigram
+	if len([]rune(text)) < trigram {
+		return nil
+	}
+	query, param := t.dialect.NameContaining(text)
+	return &index{query: query, args: []any{param}, id: t.dialect.NameID()}
+}
+
+func (t *Tx) compileID(c fleet.Condition) predicate {
+	switch c.Operator {
+	case qps.OpEquals, qps.OpIn:
+		return predicate{ids: c.Ints}
+	case qps.OpGreater:
+		// Part of where the search begins, so that a cursor costs nothing.
+		if c.Ints[0] == math.MaxInt64 {
+			return predicate{never: true}
+		}
+		return predicate{from: c.Ints[0] + 1}
+	default:
+		return comparison{expression: "h.id"}.integer(t.dialect, c)
+	}
+}
+
+// compileType: every asset is a host.
+func compileType(c fleet.Condition) predicate {
+	host := false
+	for _, text := range c.Texts {
+		host = host || text == qps.TypeHost
+	}
+	return predicate{never: host == (c.Operator == qps.OpNotEquals)}
+}
+
+func (t *Tx) compileOS(ctx context.Context, c fleet.Condition) (predicate, error) {
+	ids, err := t.lookUp(ctx, "SELECT id FROM operating_systems WHERE ", "name", c)
+	if err != nil {
+		return predicate{}, err
+	}
+	if c.Operator == qps.OpNotEquals {
+		return predicate{query: "(h.os_id IS NULL OR NOT " + t.dialect.InIDs("h.os_id") + ")", args: []any{t.dialect.IDsParam(ids)}}, nil
+	}
+	return predicate{
+		never: len(ids) == 0,
+		query: t.dialect.InIDs("h.os_id"), args: []any{t.dialect.IDsParam(ids)},
+		index: t.listIndex("hosts", "os_id", "id", ids),
+	}, nil
+}
+
+func (t *Tx) compilePort(c fleet.Condition) predicate {
+	equal := c
+	if c.Operator == qps.OpNotEquals {
+		equal.Operator = qps.OpEquals
+	}
+	p := comparison{expression: "p.port", table: "host_ports", column: "port", id: "host_id"}.integer(t.dialect, equal)
+	p.query = "EXISTS (SELECT 1 FROM host_ports AS p WHERE p.host_id = h.id AND " + p.query + ")"
+	return negated(p, c)
+}
+
+func (t *Tx) compileTag(ctx context.Context, c fleet.Condition) (predicate, error) {
+	ids, system, err := t.tags(ctx, c)
+	if err != nil {
+		return predicate{}, err
+	}
+	p := predicate{
+		never: len(ids) == 0,
+		query: "EXISTS (SELECT 1 FROM host_tags AS t WHERE t.host_id = h.id AND " + t.dialect.InIDs("t.tag_id") + ")",
+		args:  []any{t.dialect.IDsParam(ids)},
+	}
+	if !system { // every agent has a system tag: its index names too many
+		p.index = t.listIndex("host_tags", "tag_id", "host_id", ids)
+	}
+	return negated(p, c), nil
+}
+
+// tags returns the tags a condition, or the equality it denies, is about, and
+// whether a system tag is among them.
+func (t *Tx) tags(ctx context.Context, c fleet.Condition) (ids []int64, system bool, err error) {
+	if c.Operator == qps.OpNotEquals {
+		c.Operator = qps.OpEquals
+	}
+	var on predicate
+	if c.Field == fleet.FieldTagID {
+		on = comparison{expression: "id"}.integer(t.dialect, c)
+	} else {
+		on = comparison{expression: "name"}.text(t.dialect, c)
+	}
+	err = t.each(ctx, "SELECT id, system FROM tags WHERE "+on.query, on.args, func(rows *sql.Rows) error {
+		var id int64
+		var isSystem bool
+		if err := rows.Scan(&id, &isSystem); err != nil {
+			return err
+		}
+		ids, system = append(ids, id), system || isSystem
+		return nil
+	})
+	return ids, system, err
+}
+
+func (t *Tx) compileAgentReference(ctx context.Context, c fleet.Condition) (predicate, error) {
+	ids, column := c.Ints, "profile_id"
+	var err error
+	switch c.Field {
+	case fleet.FieldAgentConfigurationName:
+		ids, err = t.lookUp(ctx, "SELECT id FROM profiles WHERE ", "name", c)
+	case fleet.FieldActivationKey:
+		column = "activation_key_id"
+		ids, err = t.lookUp(ctx, "SELECT id FROM activation_keys WHERE ", "activation_key", c)
+	}
+	if err != nil {
+		return predicate{}, err
+	}
+	return predicate{
+		never: len(ids) == 0,
+		query: t.dialect.InIDs("a." + column), args: []any{t.dialect.IDsParam(ids)}, agents: true,
+		index: t.listIndex("agents", column, "host_id", ids),
+	}, nil
+}
+
+func (t *Tx) compileAgent(c fleet.Condition) predicate {
+	var p predicate
+	key := ""
+	if c.Field == fleet.FieldAgentVersion {
+		key = fleet.VersionKey(c.Texts[0])
+	}
+	switch {
+	case c.Field == fleet.FieldAgentUUID:
+		p = comparison{expression: "a.agent_id", table: "agents", column: "agent_id", id: "host_id"}.text(t.dialect, c)
+	case c.Operator == qps.OpEquals:
+		p.query, p.args = "a.agent_version = ?", []any{c.Texts[0]}
+		p.index = &index{"SELECT host_id FROM agents WHERE version_key = ?", []any{key}, "host_id"}
+	default:
+		sign := ordering(c.Operator)
+		p.query, p.args = "(a.agent_version <> '' AND a.version_key "+sign+" ?)", []any{key}
+		p.index = &index{"SELECT host_id FROM agents WHERE version_key " + sign + " ?", []any{key}, "host_id"}
+	}
+	p.agents = true
+	return p
+}
+
+// lookUp returns the ids of dictionary entries that a text condition, or the
+// equality it denies, selects.
+func (t *Tx) lookUp(ctx context.Context, query, column string, c fleet.Condition) ([]int64, error) {
+	if c.Operator == qps.OpNotEquals {
+		c.Operator = qps.OpEquals
+	}
+	on := comparison{expression: column}.text(t.dialect, c)
+	return t.ids(ctx, query+on.query, on.args...)
+}
+
+// listIndex is the index of a column over a list of ids.
+func (t *Tx) listIndex(table, column, id string, ids []int64) *index {
+	return &index{"SELECT " + id + " FROM " + table + " WHERE " + t.dialect.InIDs(column), []any{t.dialect.IDsParam(ids)}, id}
+}
+
+// negated turns a predicate that some value equals into the one c asks for.
+func negated(p predicate, c fleet.Condition) predicate {
+	switch {
+	case c.Operator != qps.OpNotEquals:
+		return p
+	case p.never:
+		return predicate{}
+	default:
+		return predicate{query: "NOT " + p.query, args: p.args}
+	}
+}

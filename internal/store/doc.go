@@ -1,0 +1,33 @@
+// Package store keeps everything the platform knows in a SQL database. Store is
+// the main type; it implements the storage interfaces of the domain packages
+// over database/sql and is opened by package sqlite or postgres, which bring the
+// schema and a Dialect each. Everything else is written once for both engines.
+//
+// # Schema
+//
+// hosts holds what searches look at, host_details what they do not, as single
+// values and as JSON lists. Text that few values share is in dictionaries
+// (operating_systems, software): a search resolves the text there first and then
+// compares ids. heartbeats, written at every check-in, is narrow and alone in
+// indexing the time of the last one. host_tags, host_ports and host_software
+// hold a host's tags, sockets and packages; a delta touches the rows it changes.
+// agents, agent_modules and snapshots hold what is specific to agents. changes is
+// read by every replica in commit order. Times are Unix microseconds in UTC; what
+// a host asset shows is cut to the second when it is written, so that searches
+// compare what clients read.
+//
+// # Searches
+//
+// Each criterion becomes a predicate with parameters; no text of a user becomes
+// part of a statement. Indexes are asked first, each for a bounded number of
+// hosts. If one names few, only those are looked at; if all name many, hosts are
+// looked at in order of id until the page is full. Every predicate is checked on
+// every host, so an index may name too many and must not name too few.
+//
+// Limits: a search whose criteria each match many hosts, but no host all of
+// them, passes over all hosts (about a second per million on SQLite); so does
+// one for text of fewer than three characters. A count passes over all hosts
+// unless an index names few. Searches give up after 30 seconds. Searched text is
+// at most 1,000 bytes long, other text 4,096; NUL characters and broken UTF-8
+// are refused, because PostgreSQL cannot store them.
+package store

@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
+	"vedette.dev/vedette/qps"
+)
+
+// firstVersion is the version of an agent's instructions when it enrols; 0
+// means "none" to an agent.
+const firstVersion = 1
+
+// EnrolAgent makes a host an agent; see fleet.Enrolments.
+func (s *Store) EnrolAgent(ctx context.Context, e fleet.Enrolment) (fleet.Enrolled, error) {
+	if err := checkEnrolment(e); err != nil {
+		return fleet.Enrolled{}, err
+	}
+	var enrolled fleet.Enrolled
+	err := s.InTx(ctx, func(tx *Tx) (err error) {
+		if err := tx.lockChanges(ctx); err != nil {
+			return err
+		}
+		if enrolled, err = tx.knownAgent(ctx, e.PublicKey); enrolled.Known || err != nil {
+			return err
+		}
+		keyID, err := tx.useKey(ctx, e.ActivationKey, e.At)
+		if err != nil {
+			return err
+		}
+		enrolled = fleet.Enrolled{AgentID: e.AgentID}
+		enrolled.HostID, err = tx.insertAgent(ctx, e, keyID)
+		return err
+	})
+	if err != nil {
+		return fleet.Enrolled{}, fmt.Errorf("enrol agent %s: %w", e.AgentID, err)
+	}
+	return enrolled, nil
+}
+
+func checkEnrolment(e fleet.Enrolment) error {
+	var check checker
+	check.indexed("agentVersion", e.AgentVersion)
+	check.text("connectedFrom", e.ConnectedFrom)
+	check.host(&e.Host)
+	return check.err
+}
+
+func (t *Tx) knownAgent(ctx context.Context, publicKey []byte) (fleet.Enrolled, error) {
+	enrolled := fleet.Enrolled{Known: true}
+	err := t.QueryRow(ctx, "SELECT host_id, agent_id FROM agents WHERE public_key = ?", publicKey).
+		Scan(&enrolled.HostID, &enrolled.AgentID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fleet.Enrolled{}, nil
+	}
+	return enrolled, err
+}
+
+// useKey takes one unit of the key, or says why that is refused. The row stays
+// locked, so the last unit goes to one host only.
+func (t *Tx) useKey(ctx context.Context, key string, at time.Time) (int64, error) {
+	k, err := scanKey(t.QueryRow(ctx, keyQuery+" WHERE activation_key = ?"+t.dialect.ForUpdate(), storable(key)).Scan)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		// The key is a secret of its own: the answer does not repeat it.
+		return 0, refuseKey("is not known here", "Check ActivationId and ServerUri.")
+	case err != nil:
+		return 0, fmt.Errorf("read activation key: %w", err)
+	case k.Disabled:
+		return 0, refuseKey("is disabled", "Enable it or use another one.")
+	case !k.ExpireDate.IsZero() && !at.Before(k.ExpireDate):
+		return 0, refuseKey("expired at "+qps.FormatTime(k.ExpireDate), "Extend it or use another one.")
+	case k.CountPurchased > 0 && k.CountUsed >= k.CountPurchased:
+		return 0, refuseKey(fmt.Sprintf("is used up: all of its %d agents exist", k.CountPurchased), "Raise its limit, uninstall an agent or use another one.")
+	}
+	if _, err := t.Exec(ctx, "UPDATE activation_keys SET count_used = count_used + 1 WHERE id = ?", k.ID); err != nil {
+		return 0, fmt.Errorf("use activation key %d: %w", k.ID, err)
+	}
+	return k.ID, nil
+}
+
+func refuseKey(reason, resolution string) error {
+	return fault.New(fault.Forbidden, "the activation key "+reason, resolution)
+}
+
+func (t *Tx) insertAgent(ctx context.Context, e fleet.Enrolment, keyID int64) (int64, error) {
+	hostID, err := t.insertHost(ctx, &e.Host, e.At)
+	if err != nil {
+		return 0, fmt.Errorf("insert host %q: %w", e.Host.Name, err)
+	}
+	var profileID int64
+	if err := t.QueryRow(ctx, "SELECT id FROM profiles WHERE is_default").Scan(&profileID); err != nil {
+		return 0, fmt.Errorf("read default profile: %w", err)
+	}
+	_, err = t.Exec(ctx, `INSERT INTO agents (host_id, agent_id, public_key, profile_id, profile_version, manifest_version,
+			activation_key_id, agent_version, version_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		hostID, e.AgentID, []byte(e.PublicKey), profileID, firstVersion, firstVersion,
+		keyID, e.AgentVersion, fleet.VersionKey(e.AgentVersion))
+	if err != nil {
+		return 0, fmt.Errorf("insert agent: %w", err)
+	}
+	_, err = t.Exec(ctx, "INSERT INTO heartbeats (host_id, last_checked_in, connected_from, sequence, event) VALUES (?, ?, ?, 0, ?)",
+		hostID, seconds(e.At), e.ConnectedFrom, agentwire.EventProvisioned)
+	if err != nil {
+		return 0, fmt.Errorf("insert heartbeat: %w", err)
+	}
+	if err := t.dressAgent(ctx, hostID, keyID); err != nil {
+		return 0, err
+	}
+	return hostID, t.recordChanges(ctx, hostID)
+}
+
+// dressAgent gives a new agent its tags and modules.
+func (t *Tx) dressAgent(ctx context.Context, hostID, keyID int64) error {
+	n, err := t.affected(ctx, "INSERT INTO host_tags (tag_id, host_id) SELECT id, CAST(? AS BIGINT) FROM tags WHERE name = ? AND system",
+		hostID, fleet.SystemTag)
+	if err == nil && n != 1 {
+		err = fmt.Errorf("there is no system tag %q", fleet.SystemTag)
+	}
+	if err != nil {
+		return fmt.Errorf("put system tag on host %d: %w", hostID, err)
+	}
+	_, err = t.Exec(ctx, `INSERT INTO host_tags (tag_id, host_id) SELECT tag_id, CAST(? AS BIGINT) FROM activation_key_tags
+		WHERE key_id = ? ON CONFLICT DO NOTHING`, hostID, keyID)
+	if err != nil {
+		return fmt.Errorf("put tags of key %d on host %d: %w", keyID, hostID, err)
+	}
+	_, err = t.Exec(ctx, "INSERT INTO agent_modules (host_id, module) SELECT CAST(? AS BIGINT), module FROM activation_key_modules WHERE key_id = ?",
+		hostID, keyID)
+	if err != nil {
+		return fmt.Errorf("activate modules of key %d on host %d: %w", keyID, hostID, err)
+	}
+	return nil
+}

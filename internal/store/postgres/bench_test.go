@@ -1,0 +1,49 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"vedette.dev/vedette/internal/store"
+	"vedette.dev/vedette/internal/store/postgres/pgtest"
+	"vedette.dev/vedette/internal/store/storetest"
+)
+
+// The server of the tests gives up durability: commits here cost no fsync.
+func newStore(tb testing.TB) *store.Store {
+	tb.Helper()
+	s := open(tb, pgtest.Database(tb), func() time.Time { return storetest.Start })
+	storetest.Bootstrap(tb, s)
+	return s
+}
+
+// analyze collects the statistics that autovacuum would within a minute.
+func analyze(tb testing.TB, s *store.Store) {
+	tb.Helper()
+	err := s.InTx(tb.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(tb.Context(), "ANALYZE")
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// BenchmarkSearch asks a fleet of 100,000 for pages of 100.
+func BenchmarkSearch(b *testing.B) {
+	s := newStore(b)
+	storetest.Fill(b, s, storetest.Hosts(b, s, 100_000))
+	analyze(b, s)
+	storetest.BenchmarkSearch(b, s)
+}
+
+// BenchmarkSaveHeartbeats stores batches of 500 contacts of 5,000 agents.
+func BenchmarkSaveHeartbeats(b *testing.B) {
+	s := newStore(b)
+	storetest.Fill(b, s, storetest.Hosts(b, s, 5000))
+	storetest.BenchmarkHeartbeats(b, s, 5000, 500)
+}
+
+// BenchmarkCommit commits inventories of 500 packages: all packages are new to
+// the platform, all are known from other hosts, or one of them changed.
+func BenchmarkCommit(b *testing.B) { storetest.BenchmarkCommit(b, newStore(b), 500) }

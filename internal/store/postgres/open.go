@@ -1,0 +1,98 @@
+// Package postgres opens the store on PostgreSQL 14 or newer, the engine for
+// more than one replica and for large fleets.
+//
+// Reading connections plan every query with its actual parameters: a plan made
+// for any parameter would ignore how rare the text of a search is.
+//
+// Limits: the database must allow the extension pg_trgm, which comes with
+// PostgreSQL and which the owner of a database may create. Enrolments and scan
+// launches commit one after the other. Searches by text shorter than three
+// characters pass over all hosts.
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"vedette.dev/vedette/internal/store"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const (
+	// connections bounds each of the two pools; PostgreSQL allows 100 in all by
+	// default, and a few replicas share them.
+	connections = 12
+	// idleTime is how long an unused connection is kept.
+	idleTime = 5 * time.Minute
+	// A replica that finds another one migrating asks again every second, for as
+	// long as a migration of a large fleet may take.
+	lockEverySeconds = 1
+	lockAttempts     = 600
+)
+
+// Open connects to the database that dsn describes, a URL or keywords as for
+// libpq, and brings it up to date; replicas that start together do that one
+// after the other. now is the clock the status of agents is judged by. The
+// caller closes the Store.
+func Open(ctx context.Context, dsn string, now func() time.Time) (*store.Store, error) {
+	write, err := connect(dsn, nil)
+	if err != nil {
+		return nil, fmt.Errorf("open PostgreSQL database: %w", err)
+	}
+	if err := migrate(ctx, write); err != nil {
+		return nil, errors.Join(fmt.Errorf("bring PostgreSQL database up to date: %w", err), write.Close())
+	}
+	read, err := connect(dsn, map[string]string{
+		"plan_cache_mode":               "force_custom_plan",
+		"default_transaction_read_only": "on",
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open PostgreSQL database for reading: %w", err), write.Close())
+	}
+	return store.New(read, write, dialect{}, now), nil
+}
+
+func connect(dsn string, parameters map[string]string) (*sql.DB, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, err // pgx leaves the password out
+	}
+	config.RuntimeParams["application_name"] = "vedette"
+	for name, value := range parameters {
+		config.RuntimeParams[name] = value
+	}
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	db.SetConnMaxIdleTime(idleTime)
+	return db, nil
+}
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockEverySeconds, lockAttempts))
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, folder, goose.WithSessionLocker(locker))
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}

@@ -1,0 +1,35 @@
+package sqlite_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"vedette.dev/vedette/internal/store"
+	"vedette.dev/vedette/internal/store/storetest"
+)
+
+func newStore(tb testing.TB) *store.Store {
+	tb.Helper()
+	s := open(tb, filepath.Join(tb.TempDir(), "vedette.db"), func() time.Time { return storetest.Start })
+	storetest.Bootstrap(tb, s)
+	return s
+}
+
+// BenchmarkSearch asks a fleet of 100,000 for pages of 100.
+func BenchmarkSearch(b *testing.B) {
+	s := newStore(b)
+	storetest.Fill(b, s, storetest.Hosts(b, s, 100_000))
+	storetest.BenchmarkSearch(b, s)
+}
+
+// BenchmarkSaveHeartbeats stores batches of 500 contacts of 5,000 agents.
+func BenchmarkSaveHeartbeats(b *testing.B) {
+	s := newStore(b)
+	storetest.Fill(b, s, storetest.Hosts(b, s, 5000))
+	storetest.BenchmarkHeartbeats(b, s, 5000, 500)
+}
+
+// BenchmarkCommit commits inventories of 500 packages: all packages are new to the platform,
+// all are known from other hosts, or one of them changed.
+func BenchmarkCommit(b *testing.B) { storetest.BenchmarkCommit(b, newStore(b), 500) }

@@ -1,0 +1,75 @@
+package sqlite
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+
+	"vedette.dev/vedette/internal/store"
+)
+
+// dialect is SQLite's. Lists and rows are JSON parameters, so that every batch
+// size is the same statement.
+type dialect struct{}
+
+func (dialect) Rebind(query string) string { return query }
+
+func (dialect) Rows(columns []store.Column) string {
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		list[i] = fmt.Sprintf("value ->> %d AS %s", i, c.Name)
+	}
+	return "(SELECT " + strings.Join(list, ", ") + " FROM json_each(?))"
+}
+
+func (dialect) InIDs(expression string) string {
+	return expression + " IN (SELECT value FROM json_each(?))"
+}
+
+func (dialect) InTexts(expression string) string {
+	return expression + " IN (SELECT value FROM json_each(?))"
+}
+
+func (dialect) IDsParam(ids []int64) any { return jsonText(ids) }
+
+func (dialect) TextsParam(texts []string) any { return jsonText(texts) }
+
+// jsonText encodes a list; numbers and valid UTF-8 cannot fail.
+func jsonText[T int64 | string](list []T) string {
+	if list == nil {
+		return "[]"
+	}
+	doc, _ := json.Marshal(list)
+	return string(doc)
+}
+
+func (dialect) Contains(expression string) string { return "instr(" + expression + ", ?) > 0" }
+
+func (dialect) NameContaining(text string) (string, any) {
+	// One quoted phrase: nothing in it has a meaning to MATCH.
+	return "SELECT rowid FROM host_names WHERE host_names MATCH ?", `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
+}
+
+func (dialect) NameID() string { return "rowid" }
+
+func (dialect) InOrder() string { return " NOT INDEXED" }
+
+// A writing transaction has the database to itself.
+func (dialect) ForUpdate() string   { return "" }
+func (dialect) LockChanges() string { return "" }
+
+func (dialect) Snapshot() sql.IsolationLevel { return sql.LevelDefault }
+
+// Retryable is never true: BEGIN IMMEDIATE waits for other processes, and the
+// one writer connection for the others of this one.
+func (dialect) Retryable(error) bool { return false }
+
+func (dialect) Duplicate(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (e.Code() == lib.SQLITE_CONSTRAINT_UNIQUE || e.Code() == lib.SQLITE_CONSTRAINT_PRIMARYKEY)
+}

@@ -1,0 +1,115 @@
+// Package sqlite opens the store on SQLite, the embedded default: one file, no
+// server, one process that writes.
+//
+// The database runs in WAL mode with one writing connection, whose transactions
+// begin IMMEDIATE, and a few reading ones that never wait for it. synchronous is
+// FULL for the writer: a commit that was acknowledged survives a kill of the
+// process and a loss of power. That costs one fsync per commit, which the
+// check-in path can afford because heartbeats are committed in batches.
+//
+// Limits: writers queue, so a long transaction delays all others; one machine;
+// no network file system. A second process may read, and may write at the cost
+// of waiting up to busyTimeout. Searches by text shorter than three characters
+// pass over all hosts.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // registers the driver
+
+	"vedette.dev/vedette/internal/store"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const (
+	// readers is how many searches run at a time; more only share the processor.
+	readers = 4
+	// busyTimeout is how long a transaction waits for another process.
+	busyTimeout = 10 * time.Second
+	// checkpointPages lets the log grow to 40 MB before it is copied into the
+	// database, which then happens in larger and fewer pieces.
+	checkpointPages = 10_000
+	// cacheKiB is the page cache of each connection.
+	cacheKiB = 16 << 10
+)
+
+// Open opens the database file at path, creates it when it is missing, readable
+// for its owner only, and brings it up to date. now is the clock the status of
+// agents is judged by. The caller closes the Store.
+func Open(ctx context.Context, path string, now func() time.Time) (*store.Store, error) {
+	if err := createPrivate(path); err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	write, err := connect(path, 1, "_txlock=immediate", "_pragma=synchronous(FULL)")
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	if err := migrate(ctx, write); err != nil {
+		return nil, errors.Join(fmt.Errorf("bring database %s up to date: %w", path, err), write.Close())
+	}
+	read, err := connect(path, readers, "_pragma=query_only(1)")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s for reading: %w", path, err), write.Close())
+	}
+	return store.New(read, write, dialect{}, now), nil
+}
+
+// createPrivate makes the file before SQLite does, which would let others read
+// it; the log beside it takes over its mode.
+func createPrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+func connect(path string, connections int, options ...string) (*sql.DB, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	dsn := (&url.URL{Scheme: "file", Path: filepath.ToSlash(absolute)}).String() +
+		"?_pragma=busy_timeout(" + strconv.FormatInt(busyTimeout.Milliseconds(), 10) + ")" +
+		"&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)" +
+		"&_pragma=wal_autocheckpoint(" + strconv.Itoa(checkpointPages) + ")" +
+		"&_pragma=cache_size(-" + strconv.Itoa(cacheKiB) + ")&_pragma=temp_store(MEMORY)"
+	for _, option := range options {
+		dsn += "&" + option
+	}
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, err
+	}
+	// Connections are kept: opening one reads the schema again.
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	return db, nil
+}
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, folder)
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}

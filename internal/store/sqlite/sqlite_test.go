@@ -1,0 +1,77 @@
+package sqlite_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"vedette.dev/vedette/internal/store"
+	"vedette.dev/vedette/internal/store/sqlite"
+	"vedette.dev/vedette/internal/store/storetest"
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, create)
+}
+
+// create returns a database in a folder of its own, whose name needs escaping.
+func create(tb testing.TB) storetest.Database {
+	path := filepath.Join(tb.TempDir(), "vedette ?#%41.db")
+	return func(tb testing.TB, now func() time.Time) *store.Store {
+		tb.Helper()
+		return open(tb, path, now)
+	}
+}
+
+func open(tb testing.TB, path string, now func() time.Time) *store.Store {
+	tb.Helper()
+	s, err := sqlite.Open(tb.Context(), path, now)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return s
+}
+
+func TestDatabaseIsReadableForItsOwnerOnly(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	storetest.Bootstrap(t, open(t, filepath.Join(folder, "vedette.db"), time.Now))
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		info, err := file.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %s, want 0600", file.Name(), info.Mode())
+		}
+	}
+}
+
+func TestOpenNamesTheFileItCannotOpen(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "no such folder", "vedette.db")
+	if _, err := sqlite.Open(t.Context(), path, time.Now); err == nil {
+		t.Error("opened a database in a folder that does not exist")
+	}
+	garbage := filepath.Join(t.TempDir(), "vedette.db")
+	if err := os.WriteFile(garbage, make([]byte, 8192), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(garbage, []byte("this is not a database, and long enough to be taken for one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlite.Open(t.Context(), garbage, time.Now); err == nil {
+		t.Error("opened a file that is not a database")
+	}
+}

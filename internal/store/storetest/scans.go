@@ -1,0 +1,202 @@
+package storetest
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/ondemand"
+)
+
+func testScanRequests(t *testing.T, create func(tb testing.TB) Database) {
+	for name, run := range map[string]func(t *testing.T, b *bundle){
+		"a request goes from launch to delivery to the agent's reports": testScanLife,
+		"a request repeated while one is pending joins it":              testJoinedScan,
+		"requests launched at once for one host are one":                testScanRace,
+		"a host without an agent fails the whole launch":                testLaunchWithoutAgent,
+		"requests nobody answers end":                                   testExpiredScans,
+		"requests are listed newest first":                              testListedScans,
+		"reports the machine does not allow change nothing":             testRefusedReports,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, setup(t, create))
+		})
+	}
+}
+
+func testScanLife(t *testing.T, b *bundle) {
+	ctx := t.Context()
+	one, two := enrol(t, b.Store, 1), enrol(t, b.Store, 2)
+	requests := must(b.CreateScanRequests(ctx, ondemand.Launch{
+		HostIDs: []int64{two.HostID, one.HostID}, Type: agentwire.InventoryScan, OverrideCPU: true, RequestedBy: "admin", At: Start,
+	}))(t)
+	want := ondemand.Request{
+		ID: requests[0].ID, HostID: two.HostID, AgentID: two.AgentID, Type: agentwire.InventoryScan, OverrideCPU: true, State: ondemand.Queued, RequestedBy: "admin", Created: Start,
+	}
+	if diff := cmp.Diff(want, requests[0]); diff != "" || requests[1].HostID != one.HostID || requests[1].ID <= requests[0].ID {
+		t.Errorf("%s\nand then %+v", diff, requests[1])
+	}
+	if state := must(b.AgentState(ctx, two.AgentID))(t); state.DemandVersion != want.ID {
+		t.Errorf("demand version %d, want %d", state.DemandVersion, want.ID)
+	}
+	want.State, want.Delivered = ondemand.Delivered, Start.Add(time.Second+5*time.Millisecond)
+	for _, at := range []time.Time{want.Delivered, Start.Add(time.Hour)} {
+		delivered := must(b.DeliverScanRequests(ctx, two.HostID, at, 10))(t)
+		if diff := cmp.Diff([]ondemand.Request{want}, delivered); diff != "" {
+			t.Errorf("delivery at %s: %s", at, diff)
+		}
+	}
+	b.reopen(t)
+	report := func(state agentwire.ScanState, reason string, at time.Time) {
+		t.Helper()
+		if err := b.ReportScanRequest(ctx, two.HostID, want.ID, agentwire.ScanReport{State: state, Reason: reason}, at); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, must(b.ScanRequest(ctx, want.ID))(t)); diff != "" {
+			t.Errorf("after %s: %s", state, diff)
+		}
+	}
+	want.State, want.Started = ondemand.Running, Start.Add(2*time.Second)
+	report(agentwire.ScanRunning, "", want.Started)
+	report(agentwire.ScanRunning, "", Start.Add(time.Hour)) // again
+	want.State, want.Ended, want.Reason = ondemand.Failed, Start.Add(3*time.Second), "the package database is broken"
+	report(agentwire.ScanFailed, want.Reason, want.Ended)
+	report(agentwire.ScanRejected, "late", Start.Add(time.Hour)) // final
+	if state := must(b.AgentState(ctx, two.AgentID))(t); state.DemandVersion != 0 {
+		t.Errorf("demand version %d though nothing is pending", state.DemandVersion)
+	}
+	if again := launch(t, b.Store, agentwire.InventoryScan, two.HostID)[0]; again.ID <= want.ID {
+		t.Errorf("a new launch joined the failed request: %+v", again)
+	}
+}
+
+func testJoinedScan(t *testing.T, b *bundle) {
+	one, two := enrol(t, b.Store, 1).HostID, enrol(t, b.Store, 2).HostID
+	first := launch(t, b.Store, agentwire.InventoryScan, one)[0]
+	vulnerability := launch(t, b.Store, agentwire.VulnerabilityScan, one)[0]
+	both := launch(t, b.Store, agentwire.InventoryScan, two, one, one)
+	if both[1] != first || both[2] != first || both[0].HostID != two || vulnerability.ID == first.ID {
+		t.Errorf("got %+v, want the second and third to be %+v", both, first)
+	}
+	if all := must(b.ScanRequests(t.Context(), ondemand.Filter{Limit: 10}))(t); len(all) != 3 {
+		t.Errorf("%d requests stored, want 3", len(all))
+	}
+	if none := must(b.CreateScanRequests(t.Context(), ondemand.Launch{Type: agentwire.InventoryScan}))(t); len(none) != 0 {
+		t.Errorf("a launch for no host made %v", none)
+	}
+}
+
+func testScanRace(t *testing.T, b *bundle) {
+	hosts := []int64{enrol(t, b.Store, 1).HostID, enrol(t, b.Store, 2).HostID}
+	ids := make([]int64, 8)
+	var wait sync.WaitGroup
+	for i := range ids {
+		wait.Go(func() {
+			requests, err := b.CreateScanRequests(t.Context(), ondemand.Launch{HostIDs: []int64{hosts[i%2], hosts[1-i%2]}, Type: agentwire.InventoryScan, At: Start})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ids[i] = requests[0].ID + requests[1].ID
+		})
+	}
+	wait.Wait()
+	if all := must(b.ScanRequests(t.Context(), ondemand.Filter{Limit: 100}))(t); len(all) != 2 {
+		t.Errorf("%d requests stored, want 2", len(all))
+	}
+	for _, sum := range ids {
+		if sum != ids[0] {
+			t.Errorf("launches got different requests: %v", ids)
+		}
+	}
+}
+
+func testLaunchWithoutAgent(t *testing.T, b *bundle) {
+	host := enrol(t, b.Store, 1).HostID
+	_, err := b.CreateScanRequests(t.Context(), ondemand.Launch{HostIDs: []int64{host, host + 7}, Type: agentwire.InventoryScan, At: Start})
+	wantCode(t, err, fault.NotFound)
+	if all := must(b.ScanRequests(t.Context(), ondemand.Filter{Limit: 10}))(t); len(all) != 0 {
+		t.Errorf("a failed launch stored %v", all)
+	}
+}
+
+func testExpiredScans(t *testing.T, b *bundle) {
+	ctx := t.Context()
+	one, two, three := enrol(t, b.Store, 1).HostID, enrol(t, b.Store, 2).HostID, enrol(t, b.Store, 3).HostID
+	requests := launch(t, b.Store, agentwire.InventoryScan, one, two, three)
+	must(b.DeliverScanRequests(ctx, two, Start, 10))(t)
+	must(b.DeliverScanRequests(ctx, three, Start, 10))(t)
+	if err := b.ReportScanRequest(ctx, three, requests[2].ID, agentwire.ScanReport{State: agentwire.ScanRunning}, Start); err != nil {
+		t.Fatal(err)
+	}
+	at := Start.Add(time.Hour)
+	for _, step := range []struct {
+		cutoff, abandoned time.Time
+		moved             int64
+		states            []ondemand.State
+	}{
+		{Start, Start, 0, []ondemand.State{ondemand.Queued, ondemand.Delivered, ondemand.Running}},
+		{Start.Add(time.Second), Start, 1, []ondemand.State{ondemand.Expired, ondemand.Delivered, ondemand.Running}},
+		{Start.Add(time.Second), Start.Add(time.Second), 2, []ondemand.State{ondemand.Expired, ondemand.Failed, ondemand.Failed}},
+		{Start.Add(time.Second), Start.Add(time.Second), 0, []ondemand.State{ondemand.Expired, ondemand.Failed, ondemand.Failed}},
+	} {
+		if moved := must(b.ExpireScanRequests(ctx, step.cutoff, step.abandoned, at))(t); moved != step.moved {
+			t.Errorf("%d moved, want %d", moved, step.moved)
+		}
+		for i, want := range step.states {
+			r := must(b.ScanRequest(ctx, requests[i].ID))(t)
+			if r.State != want || r.State.Final() != r.Ended.Equal(at) || r.State.Final() != (r.Reason != "") {
+				t.Errorf("request %d is %+v, want %s", i, r, want)
+			}
+		}
+	}
+}
+
+func testListedScans(t *testing.T, b *bundle) {
+	ctx := t.Context()
+	one, two := enrol(t, b.Store, 1).HostID, enrol(t, b.Store, 2).HostID
+	a := launch(t, b.Store, agentwire.InventoryScan, one, two)
+	v := launch(t, b.Store, agentwire.VulnerabilityScan, one)
+	must(b.DeliverScanRequests(ctx, two, Start, 10))(t)
+	for name, c := range map[string]struct {
+		filter ondemand.Filter
+		want   []int64
+	}{
+		"all":         {ondemand.Filter{Limit: 10}, []int64{v[0].ID, a[1].ID, a[0].ID}},
+		"newest":      {ondemand.Filter{Limit: 1}, []int64{v[0].ID}},
+		"next page":   {ondemand.Filter{Before: v[0].ID, Limit: 10}, []int64{a[1].ID, a[0].ID}},
+		"of a host":   {ondemand.Filter{HostID: one, Limit: 10}, []int64{v[0].ID, a[0].ID}},
+		"of a type":   {ondemand.Filter{Type: agentwire.VulnerabilityScan, Limit: 10}, []int64{v[0].ID}},
+		"in a state":  {ondemand.Filter{State: ondemand.Delivered, Limit: 10}, []int64{a[1].ID}},
+		"of all that": {ondemand.Filter{HostID: two, Type: agentwire.InventoryScan, State: ondemand.Queued, Limit: 10}, nil},
+		"of nonsense": {ondemand.Filter{State: "\x00", Limit: 10}, nil},
+	} {
+		var got []int64
+		for _, r := range must(b.ScanRequests(ctx, c.filter))(t) {
+			got = append(got, r.ID)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func testRefusedReports(t *testing.T, b *bundle) {
+	ctx := t.Context()
+	one, two := enrol(t, b.Store, 1).HostID, enrol(t, b.Store, 2).HostID
+	r := launch(t, b.Store, agentwire.InventoryScan, one)[0]
+	wantCode(t, b.ReportScanRequest(ctx, two, r.ID, agentwire.ScanReport{State: agentwire.ScanRunning}, Start), fault.NotFound)
+	wantCode(t, b.ReportScanRequest(ctx, one, r.ID+1, agentwire.ScanReport{State: agentwire.ScanRunning}, Start), fault.NotFound)
+	wantCode(t, b.ReportScanRequest(ctx, one, r.ID, agentwire.ScanReport{State: "complete"}, Start), fault.Invalid)
+	wantCode(t, b.ReportScanRequest(ctx, one, r.ID, agentwire.ScanReport{State: agentwire.ScanFailed, Reason: "\x00"}, Start), fault.Invalid)
+	if got := must(b.ScanRequest(ctx, r.ID))(t); got != r {
+		t.Errorf("got %+v, want it unchanged", got)
+	}
+	_, err := b.ScanRequest(ctx, r.ID+1)
+	wantCode(t, err, fault.NotFound)
+}
