@@ -52,7 +52,6 @@ func newAgentChild(p *platform, rootDir string, log *slog.Logger) (*agentChild, 
 	// Not on the command line, where every user of the host could read them.
 	c.env = append(os.Environ(), "VEDETTE_ACTIVATION_KEY="+p.admin.activationKey, "VEDETTE_CUSTOMER_ID="+p.admin.customerID)
 	c.command = slices.Concat(agent, []string{"run",
-		"ActivationId=" + p.admin.activationKey, "CustomerId=" + p.admin.customerID,
 		"ServerUri=" + p.url, "StateDir=" + c.stateDir, "RootDir=" + rootDir, "ExitWithParent=1"})
 	if p.fingerprint != "" { // else the certificate comes from elsewhere and the host knows its authority
 		c.command = append(c.command, "CaFile="+p.admin.caFile)
