@@ -47,7 +47,7 @@ func TestTimesAreReadInEveryDocumentedFormat(t *testing.T) {
 		"2031-04-01T06:12:44Z":        time.Date(2031, 4, 1, 6, 12, 44, 0, time.UTC),
 		"2031-04-01T06:12:44.123456Z": time.Date(2031, 4, 1, 6, 12, 44, 123456000, time.UTC),
 		"2031-04-01T06:12:44+02:00":   time.Date(2031, 4, 1, 4, 12, 44, 0, time.UTC),
-		" 2031-04-01\n":               time.Date(2031, 4, 1, 0, 0, 0, 0, time.UTC),
+		"\t2031-04-01\n":              time.Date(2031, 4, 1, 0, 0, 0, 0, time.UTC),
 	}
 	for in, want := range tests {
 		got, err := ParseTime(in)

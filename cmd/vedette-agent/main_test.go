@@ -231,7 +231,9 @@ func TestAgentAtRest(t *testing.T) {
 	if err := p.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = <-p.exited // killed
+	if err := <-p.exited; err == nil {
+		t.Error("the killed agent ended well")
+	}
 	p = h.start()
 	request := h.platform.Launch(agentwire.InventoryScan, true)
 	h.until(p, "scan after the kill", func() (done bool) {

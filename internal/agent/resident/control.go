@@ -47,12 +47,12 @@ type control struct {
 
 // listen opens the control socket. The state folder is locked by now, so one
 // that is there was left behind.
-func listen(stateDir string, agent *session.Agent, log *slog.Logger) (*control, error) {
+func listen(ctx context.Context, stateDir string, agent *session.Agent, log *slog.Logger) (*control, error) {
 	path := filepath.Join(stateDir, controlSocket)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("remove old control socket: %w", err)
 	}
-	listener, err := net.Listen("unix", path)
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("open control socket (its path may have about 100 bytes, a shorter StateDir= helps): %w", err)
 	}

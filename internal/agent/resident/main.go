@@ -126,7 +126,7 @@ func run(ctx context.Context, o *options, sys System) error {
 			cancel()
 		}()
 	}
-	control, err := listen(o.stateDir, agent, log)
+	control, err := listen(ctx, o.stateDir, agent, log)
 	if err != nil {
 		return err
 	}

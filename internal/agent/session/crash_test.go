@@ -38,7 +38,7 @@ func TestKilledAtEveryRequest(t *testing.T) {
 				}
 				return nil
 			}
-			b.check(b.life(func(d time.Duration) { _ = b.run(d) }))
+			b.check(b.life(b.run))
 		})
 	})
 	if total < 14 {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -66,7 +67,7 @@ func testPages(t *testing.T, b *bundle) {
 				"startFromOffset": func(q *fleet.Query, _ int64) { q.Offset += int64(size) },
 				"startFromId":     func(q *fleet.Query, last int64) { q.FromID = last + 1 },
 				"id cursor": func(q *fleet.Query, last int64) {
-					q.Conditions = append(conditions[:len(conditions):len(conditions)], fleet.Condition{Field: fleet.FieldID, Operator: qps.OpGreater, Ints: []int64{last}})
+					q.Conditions = slices.Concat(conditions, []fleet.Condition{{Field: fleet.FieldID, Operator: qps.OpGreater, Ints: []int64{last}}})
 				},
 			}
 			for style, next := range styles {
