@@ -46,9 +46,19 @@ type Condition struct {
 // criterion, its value and what is allowed, in the words of the Qualys platform
 // where those are known.
 func ParseConditions(criteria []qps.Criterion) ([]Condition, error) {
+	return hostVocabulary.parse(criteria)
+}
+
+// vocabulary is what criteria on one kind of object may say.
+type vocabulary struct {
+	specs   map[Field]spec
+	aliases map[string]Field // other names clients send
+}
+
+func (v vocabulary) parse(criteria []qps.Criterion) ([]Condition, error) {
 	conditions := make([]Condition, 0, len(criteria))
 	for _, c := range criteria {
-		condition, err := parseCondition(c)
+		condition, err := v.parseOne(c)
 		if err != nil {
 			return nil, err
 		}
@@ -57,13 +67,13 @@ func ParseConditions(criteria []qps.Criterion) ([]Condition, error) {
 	return conditions, nil
 }
 
-func parseCondition(c qps.Criterion) (Condition, error) {
-	field, ok := fieldNamed(c.Field)
+func (v vocabulary) parseOne(c qps.Criterion) (Condition, error) {
+	field, ok := v.named(c.Field)
 	if !ok {
 		return Condition{}, fault.New(fault.Invalid,
-			fmt.Sprintf("Criteria: Unknown criteria '%s'.", echo(c.Field)), "Criteria expected: "+fieldList()+".")
+			fmt.Sprintf("Criteria: Unknown criteria '%s'.", echo(c.Field)), "Criteria expected: "+v.list()+".")
 	}
-	allowed := specs[field]
+	allowed := v.specs[field]
 	if !slices.Contains(allowed.operators, c.Operator) {
 		return Condition{}, fault.New(fault.Invalid,
 			fmt.Sprintf("Criteria: Operator '%s' is not supported for criteria '%s'.", echo(string(c.Operator)), c.Field),
@@ -88,6 +98,8 @@ func parseCondition(c qps.Criterion) (Condition, error) {
 	switch {
 	case allowed.kind == kindInteger:
 		return condition.withInts(c, values)
+	case allowed.kind == kindBoolean:
+		return condition.withBoolean(c, values[0])
 	case field == FieldAgentVersion && c.Operator != qps.OpEquals && !dottedNumbers(values[0]):
 		return Condition{}, invalidValue(c, "Specify criteria value(s) as numbers separated by dots, such as 5.6.0.12.")
 	default:
@@ -103,6 +115,17 @@ func (c Condition) withInts(from qps.Criterion, values []string) (Condition, err
 		}
 		c.Ints = append(c.Ints, n)
 	}
+	return c, nil
+}
+
+// withBoolean takes true and false, and the 1 and 0 that some objects of the API
+// use for them.
+func (c Condition) withBoolean(from qps.Criterion, value string) (Condition, error) {
+	truth, err := strconv.ParseBool(value)
+	if err != nil {
+		return Condition{}, invalidValue(from, "Values expected: true, false.")
+	}
+	c.Texts = []string{strconv.FormatBool(truth)}
 	return c, nil
 }
 

@@ -51,6 +51,7 @@ const (
 	kindText
 	kindDate
 	kindKeyword // a word; which words occur is not checked, new ones appear with every platform release
+	kindBoolean
 )
 
 // spec says what may be asked of a field.
@@ -66,6 +67,7 @@ var (
 	textOperators    = []qps.Operator{qps.OpContains, qps.OpEquals, qps.OpNotEquals, qps.OpIn}
 	dateOperators    = []qps.Operator{qps.OpEquals, qps.OpNotEquals, qps.OpGreater, qps.OpLesser}
 	keywordOperators = []qps.Operator{qps.OpEquals, qps.OpNotEquals, qps.OpIn}
+	booleanOperators = []qps.Operator{qps.OpEquals, qps.OpNotEquals}
 )
 
 var specs = map[Field]spec{
@@ -109,23 +111,27 @@ func Fields() []Field {
 	return fields
 }
 
-// fieldNamed resolves the names clients send: the documented search page calls
-// "updated" "update" and misspells "networkGuid".
-func fieldNamed(name string) (Field, bool) {
-	switch name {
-	case "update":
-		return FieldUpdated, true
-	case "networdGuid":
-		return FieldNetworkGUID, true
+// hostVocabulary is what criteria on host assets may say. The documented search
+// page calls "updated" "update" and misspells "networkGuid".
+var hostVocabulary = vocabulary{
+	specs:   specs,
+	aliases: map[string]Field{"update": FieldUpdated, "networdGuid": FieldNetworkGUID},
+}
+
+func (v vocabulary) named(name string) (Field, bool) {
+	if field, ok := v.aliases[name]; ok {
+		return field, true
 	}
-	_, ok := specs[Field(name)]
+	_, ok := v.specs[Field(name)]
 	return Field(name), ok
 }
 
-func fieldList() string {
-	names := make([]string, 0, len(specs))
-	for _, f := range Fields() {
-		names = append(names, string(f))
+// list names every field, sorted.
+func (v vocabulary) list() string {
+	names := make([]string, 0, len(v.specs))
+	for field := range v.specs {
+		names = append(names, string(field))
 	}
+	slices.Sort(names)
 	return strings.Join(names, ", ")
 }
