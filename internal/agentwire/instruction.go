@@ -83,8 +83,8 @@ func SignInstruction(in Instruction, key ed25519.PrivateKey, certificate Instruc
 
 // Open verifies the chain from the pinned root to the instruction and decodes
 // it. It returns ErrUntrusted or ErrAudience when the instruction must not be
-// followed. The caller compares Version with what it holds, and Expires and the
-// key's NotAfter with its clock: both only warn.
+// followed. The caller compares Version with what it holds and, for an instruction
+// it has just received, the key's NotAfter with its clock. Expires only warns.
 func (s *SignedInstruction) Open(root ed25519.PublicKey, audience string, kind InstructionKind) (*Instruction, error) {
 	if len(root) != ed25519.PublicKeySize || len(s.Key.Public) != ed25519.PublicKeySize ||
 		!ed25519.Verify(root, s.Key.signed(), s.Key.Signature) ||

@@ -22,8 +22,9 @@ import (
 const (
 	// messageTimeout bounds every request but a fragment and a poll.
 	messageTimeout = 2 * time.Minute
-	// fragmentTimeout bounds one fragment: 10 MB in it is 140 kbit/s.
-	fragmentTimeout = 10 * time.Minute
+	// fragmentTimeout bounds one fragment: 10 MB in it is 230 kbit/s. It is longer
+	// than the platform waits, whose answer is clearer than silence.
+	fragmentTimeout = 6 * time.Minute
 	// pollTimeout is the platform's hold time and a slow network.
 	pollTimeout = agentwire.WakeupWait + 30*time.Second
 	// skewKept is a difference to the platform's clock that is not corrected: the

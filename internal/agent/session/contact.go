@@ -26,6 +26,7 @@ const reprovisionAfter = 15 * time.Minute
 type contacts struct {
 	provision, status, report time.Time // when next
 	failures                  int       // of provisioning or status requests in a row
+	busy                      int       // status requests in a row that the platform was too busy for
 	reportFailures            int
 	reached                   bool // the platform answered in this run, and since the last failure
 	problem                   string
@@ -78,7 +79,7 @@ func (a *Agent) tryProvision(ctx context.Context) {
 	}
 	a.contacts.failures++
 	delay := a.spread.doubling(a.contacts.failures, firstRetry, provisionRetry)
-	a.contacts.provision = now.Add(a.atLeast(err, delay))
+	a.contacts.provision = now.Add(a.obey(err, a.contacts.failures, delay))
 	a.complain(err)
 }
 
@@ -109,7 +110,7 @@ func (a *Agent) contact(ctx context.Context) {
 		a.succeeded()
 	} else {
 		// The platform was reached; what it sent changes nothing here.
-		a.contacts.failures, a.contacts.reached = 0, true
+		a.contacts.failures, a.contacts.busy, a.contacts.reached = 0, 0, true
 		a.complain(refused)
 	}
 	a.warnExpired(a.client.now())
@@ -177,9 +178,11 @@ func (a *Agent) contactFailed(err error) {
 	interval := a.statusInterval()
 	refusal, refused := errors.AsType[*Refusal](err)
 	busy := refused && refusal.busy()
-	if !busy {
+	if busy {
+		a.contacts.busy++
+	} else {
 		a.contacts.failures++
-		a.contacts.reached = false
+		a.contacts.reached, a.contacts.busy = false, 0
 	}
 	var delay time.Duration
 	switch {
@@ -189,16 +192,23 @@ func (a *Agent) contactFailed(err error) {
 	default:
 		delay = a.spread.retry(interval)
 	}
-	a.contacts.status = a.clock.Now().Add(a.atLeast(err, delay))
+	a.contacts.status = a.clock.Now().Add(a.obey(err, a.contacts.busy, delay))
 	a.complain(err)
 }
 
-// atLeast obeys a Retry-After.
-func (a *Agent) atLeast(err error, delay time.Duration) time.Duration {
-	if refusal, ok := errors.AsType[*Refusal](err); ok && refusal.RetryAfter > 0 {
-		return a.spread.after(refusal.RetryAfter)
+// obey replaces a delay by the platform's Retry-After, where it sent one. A
+// platform that is still too busy when its agents come back is given twice as
+// long each time, up to the status interval: it does not know how many they are.
+func (a *Agent) obey(err error, inRow int, delay time.Duration) time.Duration {
+	refusal, ok := errors.AsType[*Refusal](err)
+	if !ok || refusal.RetryAfter <= 0 {
+		return delay
 	}
-	return delay
+	wait := refusal.RetryAfter
+	for i := 1; i < inRow && wait < a.statusInterval(); i++ {
+		wait = min(2*wait, a.statusInterval())
+	}
+	return a.spread.after(wait)
 }
 
 // removed makes a host whose asset was removed a new one: the identity is kept
@@ -274,7 +284,7 @@ func (a *Agent) succeeded() {
 	if a.contacts.problem != "" {
 		a.log.Info("platform reached again", "after failures", a.contacts.failures)
 	}
-	a.contacts.problem, a.contacts.failures, a.contacts.reached = "", 0, true
+	a.contacts.problem, a.contacts.failures, a.contacts.busy, a.contacts.reached = "", 0, 0, true
 }
 
 func (a *Agent) statusInterval() time.Duration {
@@ -314,7 +324,7 @@ func (a *Agent) report(ctx context.Context) {
 	if err != nil && !settled(err) {
 		a.contacts.reportFailures++
 		delay := a.spread.doubling(a.contacts.reportFailures, firstRetry, a.statusInterval())
-		a.contacts.report = a.clock.Now().Add(a.atLeast(err, delay))
+		a.contacts.report = a.clock.Now().Add(a.obey(err, a.contacts.reportFailures, delay))
 		a.log.Debug("scan report failed", "request", r.ID, "error", err)
 		return
 	}
@@ -327,17 +337,19 @@ func (a *Agent) report(ctx context.Context) {
 }
 
 // settled reports whether an error is the platform's last word on a request:
-// repeating it would be answered the same.
+// repeating it would be answered the same. An answer without one of the
+// platform's own codes is that of something in between, a proxy, and passes; so
+// does a request that took too long on its way.
 func settled(err error) bool {
 	refusal, ok := errors.AsType[*Refusal](err)
-	if !ok {
+	if !ok || refusal.Status == http.StatusRequestTimeout {
 		return false
 	}
 	switch refusal.Code {
-	case agentwire.ProblemUnknownAgent, agentwire.ProblemBadSignature, agentwire.ProblemClockSkew, agentwire.ProblemReplayed:
-		return false
+	case agentwire.ProblemInvalid, agentwire.ProblemTooLarge, agentwire.ProblemOffsetMismatch:
+		return true
 	}
-	return refusal.Status >= 400 && refusal.Status < 500 && !refusal.busy()
+	return false
 }
 
 // highestDemands is the version of the last list of on-demand requests. An empty

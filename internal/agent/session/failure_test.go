@@ -350,3 +350,95 @@ func TestExpiredInstructionsStayInForceUntilRenewed(t *testing.T) {
 		}
 	})
 }
+
+func TestAPlatformThatStaysBusyIsLeftAloneLongerEachTime(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		b.run(time.Minute)
+		var contacts []time.Time
+		b.platform.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == agentwire.PathStatus {
+				contacts = append(contacts, time.Now())
+			}
+			w.Header().Set("Retry-After", "2")
+			problem(w, http.StatusServiceUnavailable, agentwire.ProblemBusy)
+			return true
+		}
+		b.cfg.Wakeup = false
+		b.run(24 * time.Hour)
+		if len(contacts) > 80 {
+			t.Errorf("%d contacts in a day of a platform that is too busy, want few more than one an interval", len(contacts))
+		}
+	})
+}
+
+func TestWhatSomethingBetweenAnswersIsNotThePlatformsLastWord(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]func(http.ResponseWriter){
+		"a proxy forbids it":    func(w http.ResponseWriter) { w.WriteHeader(http.StatusForbidden) },
+		"a proxy finds nothing": func(w http.ResponseWriter) { http.Error(w, "<html>not here</html>", http.StatusNotFound) },
+		"it took too long":      func(w http.ResponseWriter) { problem(w, http.StatusRequestTimeout, agentwire.ProblemInvalid) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, b *bundle) {
+				var passing atomic.Bool
+				b.intercept(agentwire.PathUploads, func(w http.ResponseWriter) bool {
+					if !passing.Load() {
+						refuse(w)
+					}
+					return !passing.Load()
+				})
+				b.beside()
+				time.Sleep(time.Hour)
+				passing.Store(true)
+				time.Sleep(6 * time.Hour)
+				if n := b.logged("upload given up"); n != 0 {
+					t.Errorf("the upload was given up %d times", n)
+				}
+				b.settled()
+			})
+		})
+	}
+}
+
+func TestAKeyThatHasEndedBringsNothingNewHoweverItDatesIt(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		b.run(time.Minute)
+		agent := b.agent().ID
+		b.platform.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != agentwire.PathConfig {
+				return false
+			}
+			ended := time.Now().Add(-24 * time.Hour)
+			profile, err := json.Marshal(agentwire.Profile{ID: 1, Name: "Stolen key"})
+			if err != nil {
+				t.Error(err)
+			}
+			signed, err := agentwire.SignInstruction(agentwire.Instruction{
+				Audience: agent, Kind: agentwire.KindProfile, Version: 99,
+				Issued: ended.Add(-time.Hour), Expires: time.Now().Add(time.Hour), Body: profile,
+			}, b.platform.Online, agentwire.CertifyInstructionKey(b.platform.Root, b.platform.Online.Public().(ed25519.PublicKey), ended))
+			if err != nil {
+				t.Error(err)
+			}
+			if err := json.NewEncoder(w).Encode(signed); err != nil {
+				t.Error(err)
+			}
+			return true
+		}
+		b.platform.Edit(func() { b.platform.ProfileV = 99 })
+		b.run(2 * time.Hour)
+		report, err := ReadReport(b.cfg.StateDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.ProfileVersion != 1 {
+			t.Errorf("the agent follows profile version %d %q", report.ProfileVersion, report.Profile)
+		}
+		if b.logged("key that ended") == 0 {
+			t.Error("the log does not say why")
+		}
+	})
+}

@@ -49,6 +49,11 @@ func fetch[T any](ctx context.Context, a *Agent, path string, kind agentwire.Ins
 	if err != nil {
 		return nil, nil, err
 	}
+	// What is in force stays so when the key ends; nothing new is taken from it. The
+	// time at which an instruction says it was issued is the signer's choice.
+	if ended := signed.Key.NotAfter; a.client.now().After(ended) {
+		return nil, nil, fmt.Errorf("%w: %s is signed with a key that ended at %s", errInstruction, kind, ended)
+	}
 	if floor := a.state.Floor[kind]; h.version < floor {
 		return nil, nil, fmt.Errorf("%w: %s version %d, had %d", errOlder, kind, h.version, floor)
 	}

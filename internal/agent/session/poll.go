@@ -106,7 +106,7 @@ func (a *Agent) pollEmpty(started time.Time) {
 func (a *Agent) pollFailed(err error) {
 	a.poll.failures++
 	delay := a.spread.doubling(a.poll.failures, pollRetry, retryCap*a.statusInterval())
-	a.poll.next = a.clock.Now().Add(a.atLeast(err, delay))
+	a.poll.next = a.clock.Now().Add(a.obey(err, a.poll.failures, delay))
 	level := a.log.Debug
 	if a.poll.failures == 1 {
 		level = a.log.Warn

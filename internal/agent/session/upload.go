@@ -207,8 +207,7 @@ func (a *Agent) uploadFailed(u *pendingUpload, err error) {
 		a.sending.stalls++
 		return
 	case refused && refusal.Status == http.StatusRequestEntityTooLarge && a.sending.fragment > minFragment:
-		a.sending.fragment = max(a.sending.fragment/2, minFragment)
-		a.log.Warn("platform refuses the fragment size of the profile: halved", "bytes", a.sending.fragment)
+		a.halveFragment(err)
 		return
 	case refused && refusal.Status == http.StatusNotFound && a.sending.started && refusal.Code != agentwire.ProblemUnknownAgent && a.sending.stalls < maxStalls:
 		a.sending.started = false // the platform forgot it
@@ -221,15 +220,25 @@ func (a *Agent) uploadFailed(u *pendingUpload, err error) {
 	if refusedAs(err, agentwire.ProblemUnknownAgent) {
 		a.contacts.status = a.clock.Now() // the status request decides what that means
 	}
+	if errors.Is(err, context.DeadlineExceeded) || refused && refusal.Status == http.StatusRequestTimeout {
+		a.halveFragment(err) // the way there is too slow for fragments of this size
+	}
 	a.sending.failures++
 	a.sending.started, a.sending.stalls = false, 0
 	delay := max(a.spread.doubling(a.sending.failures, max(firstRetry, a.settings().DeltaUploadInterval()), a.statusInterval()), a.settings().DeltaUploadInterval())
-	a.sending.next = a.clock.Now().Add(a.atLeast(err, delay))
+	a.sending.next = a.clock.Now().Add(a.obey(err, a.sending.failures, delay))
 	level := a.log.Debug
 	if a.sending.failures == 1 {
 		level = a.log.Warn
 	}
 	level("upload waits", "error", err, "next attempt", a.sending.next)
+}
+
+func (a *Agent) halveFragment(err error) {
+	if half := max(a.sending.fragment/2, minFragment); half < a.sending.fragment {
+		a.sending.fragment = half
+		a.log.Warn("fragments of this size do not get through: halved", "bytes", half, "error", err)
+	}
 }
 
 // giveUp drops an upload that can never be committed. What it would have brought
