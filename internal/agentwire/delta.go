@@ -1,6 +1,7 @@
 package agentwire
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -15,6 +16,9 @@ type fact interface {
 	comparable
 	Key() string
 }
+
+// ErrTooManyEntries is returned when a list of a delta is longer than MaxEntries.
+var ErrTooManyEntries = fmt.Errorf("a list of the delta has more than %d entries", MaxEntries)
 
 // Delta turns the snapshot with digest Base into the one with digest Result. A
 // delta with an empty Base is a baseline: everything known of the host, to be
@@ -41,6 +45,47 @@ type Changes[T fact] struct {
 
 // IsZero reports whether nothing changed.
 func (c Changes[T]) IsZero() bool { return len(c.Put) == 0 && len(c.Drop) == 0 }
+
+// UnmarshalJSON reads the changes and stops at the entry that is one too many.
+func (c *Changes[T]) UnmarshalJSON(doc []byte) error {
+	*c = Changes[T]{}
+	var lists struct {
+		Put  bounded[T]      `json:"put"`
+		Drop bounded[string] `json:"drop"`
+	}
+	if err := json.Unmarshal(doc, &lists); err != nil {
+		return err
+	}
+	c.Put, c.Drop = lists.Put, lists.Drop
+	return nil
+}
+
+// bounded is a list that is not read beyond MaxEntries.
+type bounded[T any] []T
+
+// UnmarshalJSON reads entry by entry.
+func (b *bounded[T]) UnmarshalJSON(doc []byte) error {
+	*b = nil
+	decoder := json.NewDecoder(bytes.NewReader(doc))
+	start, err := decoder.Token()
+	if err != nil || start == nil { // nil is null
+		return err
+	}
+	if start != json.Delim('[') {
+		return fmt.Errorf("a list of entries begins with %v", start)
+	}
+	for decoder.More() {
+		if len(*b) == MaxEntries {
+			return ErrTooManyEntries
+		}
+		var entry T
+		if err := decoder.Decode(&entry); err != nil {
+			return err
+		}
+		*b = append(*b, entry)
+	}
+	return nil
+}
 
 // Empty reports whether the delta changes nothing.
 func (d *Delta) Empty() bool {

@@ -15,9 +15,16 @@ const (
 	MaxFragmentBytes = 10240 << 10
 	// MaxUploadBytes bounds one upload, compressed. A baseline of 5,000 packages
 	// is about 100 KB.
-	MaxUploadBytes = 32 << 20
-	// MaxDeltaBytes bounds an upload after decompression.
-	MaxDeltaBytes = 128 << 20
+	MaxUploadBytes = 8 << 20
+	// MaxDeltaBytes bounds an upload after decompression. A baseline of 5,000
+	// packages is about 1 MB.
+	MaxDeltaBytes = 32 << 20
+	// MaxEntries bounds the entries put and the keys dropped of one list. A delta is
+	// not decoded beyond it: a few compressed bytes could ask for gigabytes.
+	MaxEntries = 100_000
+	// MaxTextBytes bounds one text of a fact, and the key of an entry. Both
+	// databases can index it; package versions and mount points stay far below.
+	MaxTextBytes = 1000
 	// MaxZstdWindowBytes bounds the memory a decoder may be made to allocate.
 	MaxZstdWindowBytes = 8 << 20
 	// MaxDemands bounds the on-demand scans one instruction delivers.

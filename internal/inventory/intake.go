@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -146,7 +147,9 @@ func decode(upload Upload, content []byte) (*agentwire.Delta, error) {
 		return nil, fault.Newf(fault.TooLarge, "the delta is larger than %d bytes", agentwire.MaxDeltaBytes)
 	}
 	var delta agentwire.Delta
-	if err := json.Unmarshal(doc, &delta); err != nil {
+	if err := json.Unmarshal(doc, &delta); errors.Is(err, agentwire.ErrTooManyEntries) {
+		return nil, fault.Newf(fault.TooLarge, "%v", err)
+	} else if err != nil {
 		return nil, &fault.Error{Code: fault.Invalid, Message: "the upload is not a delta", Err: err}
 	}
 	if delta.Base != upload.Start.Base || delta.Result != upload.Start.Result {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -168,8 +169,8 @@ func TestContentThatNoAgentMakesIsRefused(t *testing.T) {
 		{"another result than announced", with(func(d *agentwire.Delta) { d.Result = strings.Repeat("0", 64) }), "announced was"},
 		{"no host", with(func(d *agentwire.Delta) { d.Host = nil }), "no host facts"},
 		{"no host name", with(func(d *agentwire.Delta) { d.Host.Name = "" }), "name is empty"},
-		{"NUL in a name", with(func(d *agentwire.Delta) { d.Software.Put[0].Name = "a\x00b" }), "NUL"},
-		{"endless name", with(func(d *agentwire.Delta) { d.Software.Put[0].Name = strings.Repeat("x", maxTextBytes+1) }), "above the limit"},
+		{"negative memory", with(func(d *agentwire.Delta) { d.Host.MemoryMB = -5 }), "below 0"},
+		{"a volume of less than nothing", with(func(d *agentwire.Delta) { d.Volumes.Put = []agentwire.Volume{{Name: "/", Size: -1}} }), "below 0"},
 		{"one key twice", with(func(d *agentwire.Delta) { d.Software.Put = append(d.Software.Put, d.Software.Put[0]) }), "occurs twice"},
 		{"put and dropped", with(func(d *agentwire.Delta) { d.Software.Drop = []string{d.Software.Put[0].Key()} }), "occurs twice"},
 		{"no such port", with(func(d *agentwire.Delta) { d.Ports.Put[0].Port = 65536 }), "65535"},
@@ -186,6 +187,24 @@ func TestContentThatNoAgentMakesIsRefused(t *testing.T) {
 				t.Error("it was applied")
 			}
 		})
+	}
+}
+
+// TestAFewBytesCannotAskForGigabytes sends what a rogue agent would: a list of
+// millions of empty entries, which compresses to nearly nothing.
+func TestAFewBytesCannotAskForGigabytes(t *testing.T) {
+	result := strings.Repeat("ab", 32)
+	content := compress(t, []byte(`{"result":"`+result+`","host":{"name":"h"},"software":{"put":[`+strings.Repeat("{},", 8_000_000)+`{}]}}`))
+	upload := Upload{Digest: digestOf(content), Start: agentwire.UploadStart{Result: result, Size: int64(len(content))}}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := decode(upload, content)
+	runtime.ReadMemStats(&after)
+	if !fault.Is(err, fault.TooLarge) {
+		t.Errorf("got %v, want too large", err)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 8*agentwire.MaxDeltaBytes {
+		t.Errorf("decoding %d bytes took %d MiB", len(content), used>>20)
 	}
 }
 

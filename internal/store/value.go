@@ -8,13 +8,14 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
 )
 
 // Limits on stored text. What is searched by index must fit a PostgreSQL index
 // entry (2,704 bytes, for software together with its version).
 const (
-	maxIndexedBytes = 1000
+	maxIndexedBytes = agentwire.MaxTextBytes
 	maxTextBytes    = 4096 // the longest path Linux allows
 )
 

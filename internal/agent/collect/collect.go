@@ -40,9 +40,9 @@ const (
 	Volumes    = "volumes"
 )
 
-// maxTextBytes bounds one string of a snapshot. Package versions and mount
-// points stay far below; anything longer is garbage or hostile.
-const maxTextBytes = 1024
+// maxTextBytes bounds one string of a snapshot. It leaves the key of an entry,
+// made of several, room below the platform's limit.
+const maxTextBytes = agentwire.MaxTextBytes - 100
 
 // ErrNotSupported is what a collector returns on a system it is not written for.
 var ErrNotSupported = errors.New("not supported on this system")
