@@ -20,6 +20,10 @@ const (
 	maxVerified = 4096
 	// hashingAtOnce bounds the memory and cores that sign-ins may use together.
 	hashingAtOnce = 2
+	// maxWaiting bounds the sign-ins that wait to be hashed, about a second's
+	// worth. More are told to come back: strangers with wrong passwords must not
+	// hold what people with right ones need.
+	maxWaiting = 32
 )
 
 // Authenticator verifies names and passwords. Hashing runs a few at a time;
@@ -29,8 +33,9 @@ type Authenticator struct {
 	users   Users
 	now     func() time.Time
 	hashing chan struct{}
-	key     [32]byte // of the cache's digests; lives and dies with the process
-	decoy   string   // hashed against for unknown names, so that they take as long
+	waiting chan struct{} // what hashes, and what waits for it
+	key     [32]byte      // of the cache's digests; lives and dies with the process
+	decoy   string        // hashed against for unknown names, so that they take as long
 
 	mu       sync.Mutex
 	verified map[[sha256.Size]byte]time.Time // digest -> end of validity
@@ -41,6 +46,7 @@ func NewAuthenticator(users Users, now func() time.Time) (*Authenticator, error)
 	a := &Authenticator{
 		users: users, now: now,
 		hashing:  make(chan struct{}, hashingAtOnce),
+		waiting:  make(chan struct{}, hashingAtOnce+maxWaiting),
 		verified: make(map[[sha256.Size]byte]time.Time),
 	}
 	rand.Read(a.key[:])
@@ -53,8 +59,8 @@ func NewAuthenticator(users Users, now func() time.Time) (*Authenticator, error)
 
 // Authenticate returns the user whom the credentials belong to. Unknown names,
 // wrong passwords and disabled users are one and the same
-// fault.Unauthenticated; a request that cannot be hashed before ctx ends is
-// fault.Busy.
+// fault.Unauthenticated; a request that cannot be hashed before ctx ends, or
+// that finds too many waiting, is fault.Busy.
 func (a *Authenticator) Authenticate(ctx context.Context, username, password string) (User, error) {
 	if len(password) > MaxPasswordBytes {
 		return User{}, refused()
@@ -87,11 +93,18 @@ func refused() error {
 }
 
 func (a *Authenticator) hash(ctx context.Context, phc, password string) (bool, error) {
+	busy := fault.New(fault.Busy, "Too many sign-ins at once.", "Repeat the request in a few seconds.")
+	select {
+	case a.waiting <- struct{}{}:
+		defer func() { <-a.waiting }()
+	default:
+		return false, busy
+	}
 	select {
 	case a.hashing <- struct{}{}:
 		defer func() { <-a.hashing }()
 	case <-ctx.Done():
-		return false, fault.New(fault.Busy, "Too many sign-ins at once", "Repeat the request in a few seconds.")
+		return false, busy
 	}
 	match, err := verifyPassword(phc, password)
 	if err != nil {

@@ -103,6 +103,23 @@ func TestSignInsThatCannotBeHashedInTimeAreToldToComeBack(t *testing.T) {
 	}
 }
 
+func TestSignInsBeyondTheQueueAreRefusedAtOnceAndKnownOnesAreNot(t *testing.T) {
+	t.Parallel()
+	a := newAuthenticator(t, userTable{"ada": {Username: "ada", PasswordHash: hashed(t, "x")}}, time.Now)
+	if _, err := a.Authenticate(t.Context(), "ada", "x"); err != nil {
+		t.Fatal(err)
+	}
+	for range cap(a.waiting) {
+		a.waiting <- struct{}{}
+	}
+	if _, err := a.Authenticate(t.Context(), "ada", "wrong"); !fault.Is(err, fault.Busy) {
+		t.Errorf("a stranger: got %v, want busy", err)
+	}
+	if _, err := a.Authenticate(t.Context(), "ada", "x"); err != nil {
+		t.Errorf("somebody who was verified just now: %v", err)
+	}
+}
+
 func TestVerifiedPairsAreForgottenInTimeAndInNumber(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_700_000_000, 0)

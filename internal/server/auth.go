@@ -20,6 +20,10 @@ type Guard struct {
 	// there is no Authorization header (Qualys Asset Management API, JSON
 	// samples).
 	PlainHeaders bool
+	// Budget is the concurrency that authenticated requests count against, nil for
+	// none. What is not authenticated does not count: strangers take no place of
+	// those who are known.
+	Budget *Budget
 }
 
 type userKey struct{}
@@ -39,6 +43,12 @@ func (g Guard) Protect(h http.Handler) http.Handler {
 			Fail(w, r, err)
 			return
 		}
+		release, err := g.Budget.acquire()
+		if err != nil {
+			Fail(w, r, err)
+			return
+		}
+		defer release()
 		exchangeOf(r.Context()).user = user.Username
 		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, user)))
 	})

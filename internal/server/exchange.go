@@ -126,7 +126,9 @@ func (b *timedBody) Read(p []byte) (int, error) {
 func (m *Mux) logRequest(r *http.Request, rec *recorder, ex *exchange, took time.Duration) {
 	ctx := r.Context()
 	level := slog.LevelDebug
-	if rec.status >= http.StatusInternalServerError && !errors.Is(ctx.Err(), context.Canceled) {
+	// Busy is the platform protecting itself, as often as others make it.
+	blamed := rec.status >= http.StatusInternalServerError && rec.status != http.StatusServiceUnavailable
+	if blamed && !errors.Is(ctx.Err(), context.Canceled) {
 		level = slog.LevelWarn
 	}
 	if !m.log.Enabled(ctx, level) {

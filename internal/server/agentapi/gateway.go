@@ -4,9 +4,11 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/ondemand"
 	"vedette.dev/vedette/internal/server"
@@ -35,8 +37,8 @@ type Enroller interface {
 	Enrol(ctx context.Context, r agentwire.ProvisionRequest, connectedFrom string) (fleet.Enrolled, error)
 }
 
-// Gateway serves agents. All fields are required; they are not changed once it
-// serves. It is safe for concurrent use.
+// Gateway serves agents. The exported fields are required and are not changed
+// once it serves. It is safe for concurrent use.
 type Gateway struct {
 	Roster   *fleet.Roster
 	Pulse    *fleet.Pulse
@@ -48,6 +50,8 @@ type Gateway struct {
 	Signer   *Signer
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	inProgress inProgress
 }
 
 // Times and numbers of the routes.
@@ -57,6 +61,16 @@ const (
 	// uploadTimeout is for one fragment of 10 MiB over a slow link, and for a
 	// commit that waits for others.
 	uploadTimeout = 5 * time.Minute
+	// provisionTimeout is for the body of a provision request, the one body that
+	// is read before anybody is known.
+	provisionTimeout = 5 * time.Second
+	// Provisioning and uploads have budgets of their own: strangers, and agents
+	// with much to send, never keep the others from checking in. An upload holds
+	// a fragment in memory.
+	maxProvisioning, maxUploading = 16, 16
+	// maxPerAgent bounds the requests of one agent beside its wake-up poll. It
+	// sends one at a time; a few may overlap when a connection was lost.
+	maxPerAgent = 3
 	// maxWaiting bounds the wake-up polls one replica holds, about 20 KiB each.
 	maxWaiting = 100_000
 )
@@ -65,18 +79,19 @@ const (
 // wake-up polls against one of their own: they only wait.
 func (g *Gateway) Routes(budget *server.Budget) []server.Route {
 	post, get := []string{http.MethodPost}, []string{http.MethodGet}
+	uploading := server.NewBudget(maxUploading)
 	routes := []server.Route{
-		{Methods: post, Path: agentwire.PathProvision, Handler: http.HandlerFunc(g.provision)},
+		{Methods: post, Path: agentwire.PathProvision, Handler: http.HandlerFunc(g.provision), BodyTimeout: provisionTimeout, Budget: server.NewBudget(maxProvisioning)},
 		{Methods: post, Path: agentwire.PathStatus, Handler: g.signed(agentwire.MaxMessageBytes, g.status)},
-		{Methods: get, Path: agentwire.PathWakeup, Handler: g.signed(0, g.wakeup), Timeout: agentwire.WakeupWait + wakeupGrace, Budget: server.NewBudget(maxWaiting)},
+		{Methods: get, Path: agentwire.PathWakeup, Handler: g.verified(g.wakeup), Timeout: agentwire.WakeupWait + wakeupGrace, Budget: server.NewBudget(maxWaiting)},
 		{Methods: get, Path: agentwire.PathConfig, Handler: g.signed(0, g.config)},
 		{Methods: get, Path: agentwire.PathManifest, Handler: g.signed(0, g.manifest)},
 		{Methods: get, Path: agentwire.PathDemands, Handler: g.signed(0, g.demands)},
 		{Methods: post, Path: agentwire.PathScans + "{id}/state", Handler: g.signed(agentwire.MaxMessageBytes, g.scanState)},
 		{Methods: post, Path: agentwire.PathUploads + "{digest}", Handler: g.signed(agentwire.MaxMessageBytes, g.uploadStart)},
 		{Methods: []string{http.MethodPut}, Path: agentwire.PathUploads + "{digest}/fragments", Handler: g.signed(agentwire.MaxFragmentBytes, g.uploadFragment),
-			MaxBody: agentwire.MaxFragmentBytes, BodyTimeout: uploadTimeout, Timeout: uploadTimeout},
-		{Methods: post, Path: agentwire.PathUploads + "{digest}/commit", Handler: g.signed(agentwire.MaxMessageBytes, g.uploadCommit), Timeout: uploadTimeout},
+			MaxBody: agentwire.MaxFragmentBytes, BodyTimeout: uploadTimeout, Timeout: uploadTimeout, Budget: uploading},
+		{Methods: post, Path: agentwire.PathUploads + "{digest}/commit", Handler: g.signed(agentwire.MaxMessageBytes, g.uploadCommit), Timeout: uploadTimeout, Budget: uploading},
 	}
 	for i := range routes {
 		routes[i].WriteFailure = writeFailure
@@ -90,15 +105,31 @@ func (g *Gateway) Routes(budget *server.Budget) []server.Route {
 // request is a request whose signature has been verified.
 type request struct {
 	*http.Request
-	agent    fleet.AgentState
-	sequence uint64
-	body     []byte
+	agent     fleet.AgentState
+	signature *agentwire.RequestSignature
+	body      []byte
 }
 
-// signed verifies a request before its body is read and hands both on.
-func (g *Gateway) signed(limit int64, next func(http.ResponseWriter, *request) error) http.HandlerFunc {
+type handler func(http.ResponseWriter, *request) error
+
+// signed serves verified requests, a few of one agent at a time.
+func (g *Gateway) signed(limit int64, next handler) http.HandlerFunc {
+	return g.verified(func(w http.ResponseWriter, r *request) error {
+		if !g.inProgress.begin(r.agent.HostID) {
+			return fault.New(fault.Busy, "this agent has too many requests in progress", "Send one at a time.")
+		}
+		defer g.inProgress.end(r.agent.HostID)
+		if err := r.readBody(limit); err != nil {
+			return err
+		}
+		return next(w, r)
+	})
+}
+
+// verified serves requests whose signature is good. Their body has not been read.
+func (g *Gateway) verified(next handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		verified, err := g.verify(r, limit)
+		verified, err := g.verify(r)
 		if err == nil {
 			err = next(w, verified)
 		}
@@ -108,7 +139,7 @@ func (g *Gateway) signed(limit int64, next func(http.ResponseWriter, *request) e
 	}
 }
 
-func (g *Gateway) verify(r *http.Request, limit int64) (*request, error) {
+func (g *Gateway) verify(r *http.Request) (*request, error) {
 	signature, err := agentwire.ParseSignature(r)
 	if err != nil {
 		return nil, err
@@ -123,9 +154,39 @@ func (g *Gateway) verify(r *http.Request, limit int64) (*request, error) {
 	if !g.Roster.Accept(agent.AgentID, signature.Sequence) {
 		return nil, errReplayed
 	}
-	body, err := signature.ReadBody(r.Body, limit)
-	if err != nil {
-		return nil, err
+	return &request{Request: r, agent: agent, signature: signature}, nil
+}
+
+func (r *request) readBody(limit int64) (err error) {
+	r.body, err = r.signature.ReadBody(r.Body, limit)
+	return err
+}
+
+// inProgress counts the requests of each agent. The zero value is ready to use;
+// it is safe for concurrent use.
+type inProgress struct {
+	mu    sync.Mutex
+	count map[int64]int
+}
+
+// begin reports whether one more may be served; end must follow if so.
+func (p *inProgress) begin(hostID int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.count[hostID] == maxPerAgent {
+		return false
 	}
-	return &request{Request: r, agent: agent, sequence: signature.Sequence, body: body}, nil
+	if p.count == nil {
+		p.count = make(map[int64]int)
+	}
+	p.count[hostID]++
+	return true
+}
+
+func (p *inProgress) end(hostID int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.count[hostID]--; p.count[hostID] == 0 {
+		delete(p.count, hostID)
+	}
 }

@@ -67,7 +67,7 @@ func (g *Gateway) status(w http.ResponseWriter, r *request) error {
 	}
 	g.Pulse.Beat(fleet.Heartbeat{
 		HostID: r.agent.HostID, At: g.Now(), ConnectedFrom: remoteAddr(r.Request),
-		Sequence: r.sequence, AgentVersion: message.AgentVersion, Event: message.Event,
+		Sequence: r.signature.Sequence, AgentVersion: message.AgentVersion, Event: message.Event,
 	})
 	news := newsFor(r.agent, held{message.Profile, message.Manifest, message.Demands})
 	if news.Unchanged() {

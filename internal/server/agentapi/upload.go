@@ -75,7 +75,7 @@ func (g *Gateway) uploadCommit(w http.ResponseWriter, r *request) error {
 		// Its next status, which would say so, may be half an hour away.
 		g.Pulse.Beat(fleet.Heartbeat{
 			HostID: r.agent.HostID, At: g.Now(), ConnectedFrom: remoteAddr(r.Request),
-			Sequence: r.sequence, Event: agentwire.EventScanComplete,
+			Sequence: r.signature.Sequence, Event: agentwire.EventScanComplete,
 		})
 		g.Log.InfoContext(r.Context(), "inventory stored", "agent", r.agent.AgentID, "asset", r.agent.HostID, "bytes", state.Offset)
 	}

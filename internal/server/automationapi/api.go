@@ -50,8 +50,7 @@ func Routes(c Config) []server.Route {
 	collected.HandleFunc("GET /automation/v1/openapi.yaml", serveDescription)
 	for i := range collected.routes {
 		route := &collected.routes[i]
-		route.Handler = server.Guard{Users: c.Users}.Protect(route.Handler)
-		route.Budget = c.Budget
+		route.Handler = server.Guard{Users: c.Users, Budget: c.Budget}.Protect(route.Handler)
 	}
 	return collected.routes
 }

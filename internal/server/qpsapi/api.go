@@ -97,9 +97,8 @@ func (a *api) route(methods []string, path, schema string, do call) server.Route
 	})
 	return server.Route{
 		Methods: methods, Path: path,
-		Handler:      server.Guard{Users: a.Users, PlainHeaders: true}.Protect(handler),
+		Handler:      server.Guard{Users: a.Users, PlainHeaders: true, Budget: a.Budget}.Protect(handler),
 		WriteFailure: a.failureWriter(schema),
-		Budget:       a.Budget,
 		MaxBody:      qps.MaxRequestBytes,
 		Timeout:      requestTimeout,
 	}

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/internal/server/qpsapi"
 	"vedette.dev/vedette/qps"
@@ -149,24 +149,24 @@ func TestFailuresOfThePlatformGiveNoDetails(t *testing.T) {
 	}
 }
 
-// held is an authenticator that lets one request in and keeps it.
+// held are hosts that let one request in and keep it.
 type held struct {
-	users
+	fleet.Hosts
 	inside, leave chan struct{}
 }
 
-func (h held) Authenticate(ctx context.Context, username, password string) (access.User, error) {
+func (h held) CountHosts(context.Context, []fleet.Condition) (int64, error) {
 	h.inside <- struct{}{}
 	<-h.leave
-	return h.users.Authenticate(ctx, username, password)
+	return 1, nil
 }
 
 func TestRequestsBeyondTheBudgetAreToldToWait(t *testing.T) {
 	t.Parallel()
 	h := held{inside: make(chan struct{}), leave: make(chan struct{})}
-	p := newPlatform(func(c *qpsapi.Config) { c.Users, c.Budget = h, server.NewBudget(1) })
+	p := newPlatform(func(c *qpsapi.Config) { c.Hosts, c.Budget = h, server.NewBudget(1) })
 	done := make(chan int)
-	go func() { done <- p.do(t, request{path: "/qps/rest/portal/version"}).Code }()
+	go func() { done <- p.do(t, request{path: "/qps/rest/2.0/count/am/hostasset"}).Code }()
 	<-h.inside
 	for _, accept := range []string{"application/xml", "application/json"} {
 		w := p.do(t, request{method: "POST", path: searchPath, accept: accept})
@@ -174,6 +174,10 @@ func TestRequestsBeyondTheBudgetAreToldToWait(t *testing.T) {
 		if w.Code != 503 || w.Header().Get("Retry-After") == "" || response.Code != qps.CodeOtherError {
 			t.Errorf("status %d, Retry-After %q, %v", w.Code, w.Header().Get("Retry-After"), response.Err(0))
 		}
+	}
+	stranger := p.do(t, request{method: "POST", path: searchPath, user: "admin", password: "wrong"})
+	if stranger.Code != 401 {
+		t.Errorf("a stranger got %d, want no place at all", stranger.Code)
 	}
 	close(h.leave)
 	if code := <-done; code != 200 {

@@ -29,7 +29,7 @@ const noLimit = math.MaxInt32
 // credentials with it and read two limits from its header, whatever the answer.
 func (a *api) aboutRoute(methods []string) server.Route {
 	route := a.route(methods, "/msp/about.php", qps.SchemaPortalVersion, nil)
-	route.Handler = server.Guard{Users: a.Users, PlainHeaders: true}.Protect(http.HandlerFunc(a.about))
+	route.Handler = server.Guard{Users: a.Users, PlainHeaders: true, Budget: a.Budget}.Protect(http.HandlerFunc(a.about))
 	failure := route.WriteFailure
 	route.WriteFailure = func(w http.ResponseWriter, r *http.Request, f server.Failure) {
 		a.setLimits(w.Header())
