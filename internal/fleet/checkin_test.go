@@ -40,6 +40,13 @@ func (s *states) set(id string, state AgentState) {
 	s.byID[id] = state
 }
 
+// vanished is an AgentStates whose callers have gone away.
+type vanished struct{}
+
+func (vanished) AgentState(context.Context, string) (AgentState, error) {
+	return AgentState{}, context.Canceled
+}
+
 type clock struct{ at time.Time }
 
 func (c *clock) now() time.Time { return c.at }
@@ -100,8 +107,12 @@ func TestRosterRemembersNoUnknownAgents(t *testing.T) {
 			t.Errorf("agent %s: %v", id, err)
 		}
 	}
-	if len(r.entries) != 0 {
-		t.Errorf("%d unknown agents are remembered", len(r.entries))
+	gone := NewRoster(vanished{}, time.Now)
+	if _, err := gone.Agent(t.Context(), "z"); !errors.Is(err, context.Canceled) {
+		t.Errorf("agent z: %v", err)
+	}
+	if n := len(r.entries) + len(gone.entries); n != 0 {
+		t.Errorf("%d unknown agents are remembered", n)
 	}
 }
 
@@ -191,13 +202,17 @@ func TestPulseKeepsWhatTheDatabaseRefusedUnlessNewerCame(t *testing.T) {
 	p := NewPulse(store, slog.New(slog.DiscardHandler))
 	at := time.Unix(1_700_000_000, 0)
 	p.Beat(Heartbeat{HostID: 1, At: at})
-	p.Beat(Heartbeat{HostID: 2, At: at})
+	p.Beat(Heartbeat{HostID: 2, At: at, Sequence: 9, Event: "Provisioned", AgentVersion: "2.1"})
 	p.Flush(t.Context())
-	p.Beat(Heartbeat{HostID: 2, At: at.Add(time.Minute)})
+	p.Beat(Heartbeat{HostID: 2, At: at.Add(time.Minute), Sequence: 8})
 	store.err = nil
 	p.Flush(t.Context())
-	if len(store.batches) != 1 || len(store.batches[0]) != 2 || !store.batches[0][1].At.Equal(at.Add(time.Minute)) {
-		t.Errorf("got %+v", store.batches)
+	if len(store.batches) != 1 || len(store.batches[0]) != 2 {
+		t.Fatalf("got %+v", store.batches)
+	}
+	want := Heartbeat{HostID: 2, At: at.Add(time.Minute), Sequence: 9, Event: "Provisioned", AgentVersion: "2.1"}
+	if got := store.batches[0][1]; got != want {
+		t.Errorf("got %+v, want the newer time and all else that was said", got)
 	}
 }
 
@@ -271,10 +286,35 @@ func TestTailForgetsAndWakesWhatChanged(t *testing.T) {
 	if seq, err = tail.step(t.Context(), seq); err != nil || seq != 4+tailBatch+5 {
 		t.Fatalf("followed to %d, %v", seq, err)
 	}
+	tail.wakeSome()
 	<-wake
 	before := s.asked
 	if _, err := tail.Roster.Agent(t.Context(), "a"); err != nil || s.asked != before+1 {
 		t.Errorf("asked %d times after the change, want once", s.asked-before)
+	}
+}
+
+func TestAChangeOfAWholeFleetWakesItAFewAtATime(t *testing.T) {
+	t.Parallel()
+	const hosts = 3*wakeAtOnce + 1
+	j := &journal{}
+	for host := range int64(hosts) {
+		// Each of them twice: it is woken once.
+		j.changes = append(j.changes, Change{Seq: 2*host + 1, HostID: host}, Change{Seq: 2*host + 2, HostID: host})
+	}
+	tail := &Tail{Changes: j, Roster: NewRoster(&states{}, time.Now), Wakeups: &Wakeups{}, Log: slog.New(slog.DiscardHandler)}
+	for host := range int64(hosts) {
+		_, done := tail.Wakeups.Wait(host)
+		defer done()
+	}
+	if _, err := tail.step(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{hosts - wakeAtOnce, hosts - 2*wakeAtOnce, 1, 0, 0} {
+		tail.wakeSome()
+		if got := tail.Wakeups.Waiting(); got != want {
+			t.Errorf("%d still wait, want %d", got, want)
+		}
 	}
 }
 

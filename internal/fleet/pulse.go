@@ -47,11 +47,17 @@ func (p *Pulse) Beat(h Heartbeat) {
 		return
 	}
 	if ok {
-		h.Sequence = max(h.Sequence, older.Sequence)
-		h.Event = cmp.Or(h.Event, older.Event)
-		h.AgentVersion = cmp.Or(h.AgentVersion, older.AgentVersion)
+		h = h.after(older)
 	}
 	p.waiting[h.HostID] = h
+}
+
+// after returns what stands of a heartbeat and an older one of the same host.
+func (h Heartbeat) after(older Heartbeat) Heartbeat {
+	h.Sequence = max(h.Sequence, older.Sequence)
+	h.Event = cmp.Or(h.Event, older.Event)
+	h.AgentVersion = cmp.Or(h.AgentVersion, older.AgentVersion)
+	return h
 }
 
 // Run stores heartbeats until ctx ends, then what is left, and returns.
@@ -104,8 +110,9 @@ func (p *Pulse) putBack(batch []Heartbeat) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, h := range batch {
-		if _, newer := p.waiting[h.HostID]; !newer {
-			p.waiting[h.HostID] = h
+		if newer, ok := p.waiting[h.HostID]; ok {
+			h = newer.after(h)
 		}
+		p.waiting[h.HostID] = h
 	}
 }

@@ -32,6 +32,7 @@ type Roster struct {
 type entry struct {
 	state   AgentState
 	loaded  time.Time // zero: to be loaded again, the sequence window stays
+	known   bool      // was loaded once
 	forgets int       // counts Forget: a load that it overtook is used once and not kept
 	window  agentwire.SequenceWindow
 }
@@ -71,11 +72,14 @@ func (r *Roster) Agent(ctx context.Context, agentID string) (AgentState, error) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
-		if fault.Is(err, fault.NotFound) && r.entries[agentID] == e {
+		// Also when the caller went away: names that nobody has must not fill the
+		// memory of those who are there.
+		if (!e.known || fault.Is(err, fault.NotFound)) && r.entries[agentID] == e {
 			delete(r.entries, agentID)
 		}
 		return AgentState{}, err
 	}
+	e.known = true
 	if e.forgets == forgets {
 		e.state, e.loaded = state, now
 	}
