@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"vedette.dev/vedette/internal/agent/session"
@@ -50,13 +51,18 @@ func newAgentChild(p *platform, rootDir string, log *slog.Logger) (*agentChild, 
 		stateDir: p.folder.file("agent"), logPath: p.folder.file("agent.log"), rootDir: rootDir, log: log,
 	}
 	// Not on the command line, where every user of the host could read them.
-	c.env = append(os.Environ(), "VEDETTE_ACTIVATION_KEY="+p.admin.activationKey, "VEDETTE_CUSTOMER_ID="+p.admin.customerID)
+	c.env = append(withoutPassword(os.Environ()), "VEDETTE_ACTIVATION_KEY="+p.admin.activationKey, "VEDETTE_CUSTOMER_ID="+p.admin.customerID)
 	c.command = slices.Concat(agent, []string{"run",
 		"ServerUri=" + p.url, "StateDir=" + c.stateDir, "RootDir=" + rootDir, "ExitWithParent=1"})
 	if p.fingerprint != "" { // else the certificate comes from elsewhere and the host knows its authority
 		c.command = append(c.command, "CaFile="+p.admin.caFile)
 	}
 	return c, nil
+}
+
+// withoutPassword leaves out what the agent has no business with.
+func withoutPassword(environment []string) []string {
+	return slices.DeleteFunc(environment, func(variable string) bool { return strings.HasPrefix(variable, "VEDETTE_PASSWORD=") })
 }
 
 // besideOrSelf returns the command of a binary that lies beside this one, or of

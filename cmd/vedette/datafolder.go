@@ -106,7 +106,7 @@ func (e *adminEnv) encode() []byte {
 	var b bytes.Buffer
 	b.WriteString("# How to reach this platform. Written by vedette; keep it secret.\n")
 	for _, variable := range e.variables() {
-		fmt.Fprintf(&b, "%s=%s\n", variable.name, *variable.value)
+		fmt.Fprintf(&b, "%s=%s\n", variable.name, shellWord(*variable.value))
 	}
 	return b.Bytes()
 }
@@ -121,8 +121,29 @@ func readAdminEnv(content []byte) adminEnv {
 	lines := bufio.NewScanner(bytes.NewReader(content))
 	for lines.Scan() {
 		if name, value, ok := strings.Cut(lines.Text(), "="); ok && values[name] != nil {
-			*values[name] = value
+			*values[name] = plainWord(value)
 		}
 	}
 	return e
 }
+
+// shellWord quotes a value for shells that source the file, where it needs to be.
+func shellWord(value string) string {
+	if strings.IndexFunc(value, func(r rune) bool { return !strings.ContainsRune(plainRunes, r) }) < 0 {
+		return value
+	}
+	return "'" + strings.ReplaceAll(value, "'", quotedQuote) + "'"
+}
+
+// plainWord undoes shellWord.
+func plainWord(word string) string {
+	if inner, ok := strings.CutPrefix(word, "'"); ok {
+		return strings.ReplaceAll(strings.TrimSuffix(inner, "'"), quotedQuote, "'")
+	}
+	return word
+}
+
+const (
+	plainRunes  = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-[]"
+	quotedQuote = `'\''`
+)

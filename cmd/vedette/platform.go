@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -77,7 +78,7 @@ func openPlatform(ctx context.Context, config platformConfig, log *slog.Logger) 
 	if p.admin, err = bootstrap(ctx, p.store, p.folder, p.url, now()); err != nil {
 		return p, fmt.Errorf("prepare database: %w", err)
 	}
-	return p, p.assemble(now, log)
+	return p, p.assemble(ctx, now, log)
 }
 
 func openStore(ctx context.Context, database string, folder *dataFolder, now func() time.Time) (*store.Store, error) {
@@ -91,12 +92,12 @@ func openStore(ctx context.Context, database string, folder *dataFolder, now fun
 }
 
 // assemble wires the services, the endpoints and the background work.
-func (p *platform) assemble(now func() time.Time, log *slog.Logger) error {
+func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog.Logger) error {
 	users, err := access.NewAuthenticator(p.store, now)
 	if err != nil {
 		return err
 	}
-	signer, err := p.folder.signer(now())
+	signer, err := p.signer(ctx, now())
 	if err != nil {
 		return err
 	}
@@ -123,6 +124,24 @@ func (p *platform) assemble(now func() time.Time, log *slog.Logger) error {
 		func(ctx context.Context) { sweep(ctx, launcher, log) },
 	}
 	return nil
+}
+
+// signer returns what signs instructions. Every replica of a database must have
+// the same root: agents have pinned it and refuse another.
+func (p *platform) signer(ctx context.Context, now time.Time) (*agentapi.Signer, error) {
+	signer, err := p.folder.signer(now)
+	if err != nil {
+		return nil, err
+	}
+	pinned, err := p.store.EnsureInstructionRoot(ctx, signer.Root)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(pinned, signer.Root) {
+		return nil, fault.New(fault.Conflict, fmt.Sprintf("The root key in %s is not the one the agents of this database trust.", p.folder.file("trust")),
+			"Copy the trust folder of the replica, or of the backup, that the database belongs to.")
+	}
+	return signer, nil
 }
 
 // run serves until ctx ends, then stops everything it started.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/url"
 	"path/filepath"
 	"sync"
 	"time"
@@ -45,10 +47,11 @@ func (p *platform) describe(out io.Writer, host *qps.HostAsset) {
 		fmt.Fprintf(out, "  Authority    %s, SHA-256 %s\n", p.admin.caFile, p.fingerprint)
 	}
 	fmt.Fprintf(out, "  Sign in      %s\n", p.folder.file(adminEnvFile))
+	p.describeSecondHost(out)
 	fmt.Fprintf(out, "\nTry next, in another terminal:\n\n")
 	// Elsewhere than in the default folder, clients have to be told.
 	if local, err := filepath.Abs(defaultDataFolder); err != nil || local != p.folder.path {
-		fmt.Fprintf(out, "  set -a; . %s; set +a\n", p.folder.file(adminEnvFile))
+		fmt.Fprintf(out, "  set -a; . %s; set +a\n", shellWord(p.folder.file(adminEnvFile)))
 	}
 	fmt.Fprintf(out, "  vedette connections test\n")
 	if host != nil {
@@ -58,4 +61,24 @@ func (p *platform) describe(out io.Writer, host *qps.HostAsset) {
 		fmt.Fprintf(out, "  vedette agents search\n")
 	}
 	fmt.Fprintf(out, "\nCtrl-C stops it.\n")
+}
+
+// describeSecondHost prints how another host joins, where another host can reach
+// the platform.
+func (p *platform) describeSecondHost(out io.Writer) {
+	public, err := url.Parse(p.publicURL)
+	if err != nil {
+		return
+	}
+	if ip := net.ParseIP(public.Hostname()); public.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		return
+	}
+	fmt.Fprintf(out, "\nAnother Linux host joins with vedette-agent and vedette-agent-worker of this build")
+	caFile := ""
+	if p.fingerprint != "" {
+		fmt.Fprintf(out, ", and a copy of\n%s (SHA-256 %s)", p.admin.caFile, p.fingerprint)
+		caFile = " CaFile=ca.pem"
+	}
+	fmt.Fprintf(out, ":\n\n  vedette-agent run ServerUri=%s ActivationId=%s CustomerId=%s%s\n",
+		p.publicURL, p.admin.activationKey, p.admin.customerID, caFile)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
@@ -107,7 +108,8 @@ func (d *dataFolder) signer(now time.Time) (*agentapi.Signer, error) {
 			return nil, fmt.Errorf("read %s: %w", d.file("trust", "instruction.json"), err)
 		}
 	}
-	if !now.Add(instructionKeyLife / 3).Before(trust.Certificate.NotAfter) {
+	ending := !now.Add(instructionKeyLife / 3).Before(trust.Certificate.NotAfter)
+	if ending || !bytes.Equal(trust.Certificate.Public, online.Public().(ed25519.PublicKey)) {
 		if trust, err = d.certify(trust, online, now); err != nil {
 			return nil, err
 		}
@@ -129,11 +131,12 @@ func (d *dataFolder) certify(old instructionTrust, online ed25519.PrivateKey, no
 		if err != nil {
 			return old, err
 		}
-		if stored == nil && now.Before(old.Certificate.NotAfter) {
+		certified := bytes.Equal(old.Certificate.Public, online.Public().(ed25519.PublicKey))
+		if stored == nil && certified && now.Before(old.Certificate.NotAfter) {
 			return old, nil // not urgent yet
 		}
 		if stored == nil {
-			return old, fault.New(fault.Conflict, "The key that signs instructions has ended and the root key is not here to renew it.",
+			return old, fault.New(fault.Conflict, "The key that signs instructions has ended or was replaced, and the root key is not here to vouch for it.",
 				fmt.Sprintf("Put the root key back as %s for one start.", d.file("trust", "root.key")))
 		}
 	}

@@ -33,3 +33,20 @@ func (s *Store) CustomerID(ctx context.Context) (string, error) {
 	}
 	return id, nil
 }
+
+// EnsureInstructionRoot makes root the public key that agents of a new database
+// pin and returns the one that is stored, which is another one when it was set
+// before. EnsureSubscription comes first.
+func (s *Store) EnsureInstructionRoot(ctx context.Context, root []byte) ([]byte, error) {
+	var stored []byte
+	err := s.InTx(ctx, func(tx *Tx) error {
+		if _, err := tx.Exec(ctx, "UPDATE subscription SET instruction_root = ? WHERE instruction_root IS NULL", root); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, "SELECT instruction_root FROM subscription").Scan(&stored)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ensure instruction root: %w", found(err, "subscription in the database"))
+	}
+	return stored, nil
+}

@@ -7,6 +7,7 @@ CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE TABLE subscription (
     id          BIGINT PRIMARY KEY CHECK (id = 1),
     customer_id TEXT NOT NULL CHECK (customer_id <> ''),
+    instruction_root BYTEA, -- public key that agents pin; set at the first start
     created     BIGINT NOT NULL
 );
 

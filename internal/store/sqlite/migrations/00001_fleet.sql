@@ -5,6 +5,7 @@
 CREATE TABLE subscription (
     id          INTEGER PRIMARY KEY CHECK (id = 1),
     customer_id TEXT NOT NULL CHECK (customer_id <> ''),
+    instruction_root BLOB, -- public key that agents pin; set at the first start
     created     INTEGER NOT NULL
 );
 
