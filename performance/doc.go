@@ -20,8 +20,9 @@
 //
 // Where Vedette differs from the release note:
 //
-//   - CPU_LIMIT is published for Windows. Vedette's agent applies it as a cap on
-//     the scan worker on every operating system, in percent of one core.
+//   - CPU_LIMIT is published for Windows. For Vedette's agent it means a cap on
+//     the scan worker on every operating system, in percent of one core (the
+//     agent does not apply it yet; see docs/protocol.md).
 //   - The release note names the key THROTTLE_EVENT_COMM_UPLOAD "Rx" and says
 //     that it slows downloads, and THROTTLE_EVENT_COMM_DOWNLOAD "Tx" that slows
 //     uploads. The catalogue keeps that pairing, and the description rules what

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -125,22 +126,18 @@ func (a *app) settings(f *clientFlags) (settings, error) {
 	return s.filledFrom(current).complete()
 }
 
-// filledFromEnvironment completes s value by value: unlike saved ones, the
-// user's own variables are meant for the call that is made with them.
+// filledFromEnvironment completes s with the user's variables. Variables that
+// name a platform are for that platform alone; without VEDETTE_URL they are meant
+// for whichever call is made with them, as is a password without a name.
 func (s settings) filledFromEnvironment(getenv func(string) string) settings {
-	if s.url == "" {
-		s.url, s.source = getenv("VEDETTE_URL"), "VEDETTE_URL"
+	env := settings{
+		url: cmp.Or(getenv("VEDETTE_URL"), s.url), source: "VEDETTE_URL",
+		username: cmp.Or(getenv("VEDETTE_USERNAME"), s.username), caFile: getenv("VEDETTE_CA_FILE"),
 	}
-	if s.username == "" {
-		s.username = getenv("VEDETTE_USERNAME")
+	if password := getenv("VEDETTE_PASSWORD"); password != "" {
+		env.password = func() (string, error) { return password, nil }
 	}
-	if s.caFile == "" {
-		s.caFile = getenv("VEDETTE_CA_FILE")
-	}
-	if password := getenv("VEDETTE_PASSWORD"); s.password == nil && password != "" {
-		s.password = func() (string, error) { return password, nil }
-	}
-	return s
+	return s.filledFrom(env)
 }
 
 // complete reports what is missing.

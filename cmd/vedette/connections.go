@@ -102,7 +102,11 @@ func (a *app) addConnection(name, passwordFile string, s settings, replace bool)
 		}
 		s.password = func() (string, error) { return password, nil }
 	}
-	if s, err = s.filledFromEnvironment(a.getenv).complete(); err != nil {
+	s = s.filledFromEnvironment(a.getenv)
+	if s.url != "" && s.username != "" && s.password == nil {
+		s.password = a.askPassword(s)
+	}
+	if s, err = s.complete(); err != nil {
 		return err
 	}
 	password, err := s.password()

@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	keyringlib "github.com/zalando/go-keyring"
+	"golang.org/x/term"
 
 	"vedette.dev/vedette/internal/fault"
 )
@@ -130,4 +131,25 @@ func (a *app) readPasswords() (map[string]string, error) {
 		return nil, fault.New(fault.Conflict, fmt.Sprintf("Password file %s is not valid JSON.", path), "Remove it and add the connections again.")
 	}
 	return passwords, nil
+}
+
+// askPassword returns what asks the person at the terminal, nil when there is
+// none.
+func (a *app) askPassword(s settings) func() (string, error) {
+	in, ok := a.stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		return nil
+	}
+	return func() (string, error) {
+		fmt.Fprintf(a.stderr, "Password of %s at %s: ", s.username, s.url)
+		password, err := term.ReadPassword(int(in.Fd()))
+		fmt.Fprintln(a.stderr)
+		if err != nil {
+			return "", fmt.Errorf("read password: %w", err)
+		}
+		if len(password) == 0 {
+			return "", usagef("the password is empty")
+		}
+		return string(password), nil
+	}
 }

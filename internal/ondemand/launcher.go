@@ -13,7 +13,8 @@ import (
 const (
 	// ExpireAfter is how long a request waits for its agent.
 	ExpireAfter = 24 * time.Hour
-	// AbandonAfter is when a delivered request whose agent fell silent is given up.
+	// AbandonAfter is when a request that was delivered is given up, counted from
+	// its launch: at least a day after delivery.
 	AbandonAfter = 48 * time.Hour
 	// MaxTargets bounds one bulk launch.
 	MaxTargets = 10_000
