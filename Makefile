@@ -30,7 +30,8 @@ bench: ## all benchmarks
 	tools/prerequisites
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
-nightly: test ## all tests, every fuzz target for FUZZTIME (2m), all benchmarks
+nightly: test ## all tests, kill -9 runs, every fuzz target for FUZZTIME (2m), all benchmarks
+	VEDETTE_KILL_RUNS=40 $(GO) test -count 1 -timeout 60m -run TestKillNine ./test
 	tools/fuzz $(FUZZTIME)
 	$(MAKE) bench
 
