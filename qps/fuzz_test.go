@@ -102,7 +102,7 @@ func FuzzDecodeResponse(f *testing.F) {
 		f.Add(AppendResponse(nil, form, NewPage(SchemaHostAsset, []Record{fullHost(), bareAgent()}, true, 2), nil))
 		f.Add(AppendResponse(nil, form, NewError("", CodeOtherError, "a'b", ""), nil))
 		f.Add(AppendResponse(nil, form, NewResult("", &PortalVersion{"1", []ModuleVersion{{"A_B", "2"}}}, &QWebVersion{"1", "2", "3"}), nil))
-		f.Add(AppendResponse(nil, form, NewResult("", &Unknown{&Node{Name: "Tag", Children: []*Node{{Name: "id", Text: "1"}}}}), nil))
+		f.Add(AppendResponse(nil, form, NewResult("", &Unknown{&Node{Name: "Gadget", Children: []*Node{{Name: "id", Text: "1"}}}}), nil))
 	}
 	f.Add([]byte(`{"ServiceResponse":{"responseCode":"SUCCESS","data":{"HostAsset":[{"id":"1","<x>":{"list":[{"":[1,2]}]}}],"<y":{"a":1}}}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -29,6 +29,7 @@ func goldenResponses(t *testing.T) map[string]struct {
 		"agent":   {resp: NewPage(SchemaHostAsset, []Record{bareAgent()}, false, 7003003)},
 		"asset":   {resp: NewResult(SchemaAsset, &Asset{ID: 7, Name: "a", Created: at(1, 0), Modified: at(1, 1), Type: TypeHost, Tags: []TagSimple{{1, "x"}}})},
 		"ods":     {resp: NewResult(SchemaAgentAsset, &AgentAsset{7003002}, &AgentAsset{7003003})},
+		"keys":    {resp: NewPage(SchemaAgentActKey, []Record{fullKey(), &AgentActKey{ID: 4403, Type: "UNLIMITED"}}, false, 4403)},
 		"empty":   {resp: NewPage(SchemaHostAsset, nil, false, 0)},
 		"error":   {resp: NewError(SchemaHostAsset, CodeInvalidRequest, "Criteria: Invalid value format for criteria 'qwebHostId' (abc123).", "Specify criteria value(s) as Long.")},
 		"count":   {resp: NewCount(SchemaHostAsset, 4711)},

@@ -3,8 +3,9 @@ package qps
 import "time"
 
 // Record is one object under the data element of a response: *HostAsset,
-// *Asset, *AgentAsset, *PortalVersion, *QWebVersion or *Unknown. Only this
-// package implements it, because the two output forms must stay alike.
+// *Asset, *AgentAsset, *AgentActKey, *AgentConfig, *Tag, *PortalVersion, *QWebVersion or
+// *Unknown. Only this package implements it, because the two output forms must
+// stay alike.
 type Record interface {
 	// ElementName is the name of the object's element, such as HostAsset.
 	ElementName() string
@@ -89,6 +90,12 @@ func readRecord(n *Node) (Record, error) {
 		return record(readAsset(n))
 	case "AgentAsset":
 		return record(readAgentAsset(n))
+	case "AgentConfig":
+		return record(readAgentConfig(n))
+	case "AgentActKey":
+		return record(readAgentActKey(n))
+	case "Tag":
+		return record(readTag(n))
 	case portalVersionElement:
 		return readPortalVersion(n), nil
 	case qwebVersionElement:

@@ -40,6 +40,7 @@ const (
 	SchemaAsset         = "/qps/xsd/2.0/am/asset.xsd"
 	SchemaAgentAsset    = "/qps/xsd/1.0/ca/agentasset.xsd"
 	SchemaPortalVersion = "/qps/xsd/version.xsd"
+	SchemaAgentActKey   = "/qps/xsd/1.0/ca/agentactkey.xsd"
 )
 
 // NewPage returns a page of a search. hasMore says whether records follow;

@@ -50,8 +50,8 @@ func TestResponsesOfRealPlatformsAreUnderstood(t *testing.T) {
 			&Response{Code: CodeSuccess, Records: host(HostAsset{ID: 7})}},
 		{"ids beyond 2^53", wrap(`[{"HostAsset":{"id":9007199254740993,"qwebHostId":9223372036854775807}}]`),
 			&Response{Code: CodeSuccess, Records: host(HostAsset{ID: 9007199254740993, QWebHostID: 9223372036854775807})}},
-		{"unknown kind of record", wrap(`[{"Tag":{"id":5,"name":"x"}},{"AgentAsset":{"id":3}}]`),
-			&Response{Code: CodeSuccess, Records: []Record{&Unknown{&Node{Name: "Tag", Children: []*Node{{Name: "id", Text: "5"}, {Name: "name", Text: "x"}}}}, &AgentAsset{3}}}},
+		{"unknown kind of record", wrap(`[{"Gadget":{"id":5,"name":"x"}},{"AgentAsset":{"id":3}}]`),
+			&Response{Code: CodeSuccess, Records: []Record{&Unknown{&Node{Name: "Gadget", Children: []*Node{{Name: "id", Text: "5"}, {Name: "name", Text: "x"}}}}, &AgentAsset{3}}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestWhatIsNoResponseIsAnError(t *testing.T) {
 		{"depth", `<ServiceResponse>` + strings.Repeat("<a>", 10_000), "more than 32 deep"},
 		{"entities", `<ServiceResponse><responseCode>&x;</responseCode></ServiceResponse>`, "entity"},
 		{"second root", `<ServiceResponse><responseCode>SUCCESS</responseCode></ServiceResponse><ServiceResponse/>`, "second ServiceResponse"},
-		{"one record of 100,001 elements", `<ServiceResponse><data><Tag>` + strings.Repeat("<a/>", MaxNodes), "more than 100000 elements"},
+		{"one record of 100,001 elements", `<ServiceResponse><data><Gadget>` + strings.Repeat("<a/>", MaxNodes), "more than 100000 elements"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -119,7 +119,7 @@ func TestAResponseBeyondTheLimitIsTooLarge(t *testing.T) {
 
 func TestAPageMayHaveMoreElementsThanOneRecord(t *testing.T) {
 	t.Parallel()
-	record := `<Tag>` + strings.Repeat("<a/>", MaxNodes/4) + `</Tag>`
+	record := `<Gadget>` + strings.Repeat("<a/>", MaxNodes/4) + `</Gadget>`
 	body := `<ServiceResponse><responseCode>SUCCESS</responseCode><data>` + strings.Repeat(record, 5) + `</data></ServiceResponse>`
 	if resp := decodeResponse(t, XML, []byte(body)); len(resp.Records) != 5 {
 		t.Errorf("got %d records, want 5", len(resp.Records))

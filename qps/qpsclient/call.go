@@ -21,6 +21,7 @@ type call struct {
 	path   string // below the base URL, with a leading slash
 	query  string // as it goes on the wire
 	body   []byte // nil for none
+	media  string // of the body; empty means XML
 	accept string
 	write  bool // acts on the platform, so it is repeated only after a refusal
 	// maxBytes bounds a successful answer; zero means that of envelopes.
@@ -100,7 +101,7 @@ func (c *Client) request(ctx context.Context, in call) (*http.Request, error) {
 	req.Header.Set("X-Requested-With", c.userAgent)
 	req.Header.Set("User-Agent", c.userAgent)
 	if in.body != nil {
-		req.Header.Set("Content-Type", "text/xml")
+		req.Header.Set("Content-Type", cmp.Or(in.media, "text/xml"))
 	}
 	c.authorize(req)
 	return req, nil
