@@ -16,6 +16,9 @@ const (
 	KindProfile  InstructionKind = "profile"  // Profile
 	KindManifest InstructionKind = "manifest" // Manifest
 	KindDemands  InstructionKind = "demands"  // DemandList
+	// KindUninstall is an Uninstall. It comes in a Problem, in answer to whatever
+	// the agent asks.
+	KindUninstall InstructionKind = "uninstall"
 )
 
 // Instruction is what the platform tells one agent. Version only rises for one

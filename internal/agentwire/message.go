@@ -13,6 +13,7 @@ const (
 	PathDemands   = "/agent/v1/demands"
 	PathScans     = "/agent/v1/scans/"   // + id + "/state"
 	PathUploads   = "/agent/v1/uploads/" // + digest [+ "/fragments" | "/commit"]
+	PathUninstall = "/agent/v1/uninstall"
 )
 
 // Module names what an instruction, scan or upload is about.
@@ -123,6 +124,12 @@ type DemandList struct {
 	Demands []Demand `json:"demands"`
 }
 
+// Uninstall is the body of an uninstall instruction: the agent stops its work,
+// removes everything local but its identity and confirms at PathUninstall.
+type Uninstall struct {
+	Ordered time.Time `json:"ordered"` // when an operator asked for it
+}
+
 // ScanState is a state an agent reports for an on-demand scan.
 type ScanState string
 
@@ -169,11 +176,14 @@ type UploadAnswer struct {
 type Problem struct {
 	Code    string `json:"code"`    // stable word, see the Problem codes
 	Message string `json:"message"` // for people
+	// Instruction is the order that ProblemUninstall stands for.
+	Instruction *SignedInstruction `json:"instruction,omitempty"`
 }
 
 // Problem codes an agent acts on; any other is only logged.
 const (
 	ProblemUnknownAgent   = "unknown_agent"   // no such agent: it was removed
+	ProblemUninstall      = "uninstall"       // obey the signed instruction that comes with it
 	ProblemBadSignature   = "bad_signature"   // never a reason to provision again
 	ProblemClockSkew      = "clock_skew"      // correct the clock from the Date header and repeat
 	ProblemReplayed       = "replayed"        // sequence already seen: take the next one and repeat

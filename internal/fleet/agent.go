@@ -9,7 +9,8 @@ import (
 )
 
 // AgentState is what the check-in path needs to know of an agent: who it is and
-// which versions of its instructions are current. Versions only rise.
+// which versions of its instructions are current. Versions only rise, but for
+// DemandVersion.
 type AgentState struct {
 	HostID          int64
 	AgentID         string
@@ -17,7 +18,10 @@ type AgentState struct {
 	ProfileID       int64
 	ProfileVersion  int64
 	ManifestVersion int64
-	DemandVersion   int64 // highest id of an on-demand request that waits for delivery or was delivered; 0 for none
+	// DemandVersion is the highest id of the host's on-demand requests that are not
+	// final: queued, delivered, running or uploaded. It is 0 when there is none, so
+	// it falls when the newest one ends.
+	DemandVersion int64
 }
 
 // Heartbeat is one contact of an agent. Of several of one host the newest counts.
@@ -51,7 +55,7 @@ type Enrolled struct {
 // Enrolments is the storage Enroller needs.
 type Enrolments interface {
 	// EnrolAgent makes the host asset and its agent, puts the system tag and the
-	// key's tags and modules on it, gives it the default profile and uses one unit
+	// key's tags and modules on it, gives it the profile of its tags and uses one unit
 	// of the key: all of it or nothing. A key that is unknown, disabled, expired
 	// or used up is refused with a fault.Forbidden that says which. A public key
 	// that is already enrolled gets its agent back, whatever became of the key.

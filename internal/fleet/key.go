@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"time"
+
+	"vedette.dev/vedette/qps"
+)
 
 // KeyType limits what an activation key may be used for (Qualys Cloud Agent
 // API, activation keys).
@@ -25,10 +29,18 @@ type ActivationKey struct {
 	CountUsed      int       // agents it has made and that still exist
 	ExpireDate     time.Time // only for the two time types
 	Disabled       bool
-	Modules        []Module // activated on every agent it makes
-	TagIDs         []int64  // put on every agent it makes, beside the system tag
-	Created        time.Time
+	Modules        []Module // what it is licensed for; see Activates
+	// Tags are put on every agent it makes, beside the system tag. A tag that is
+	// to be stored may have only an id or only a name.
+	Tags    []qps.TagSimple
+	Created time.Time
 }
+
+// Counted reports whether keys of this type make a limited number of agents.
+func (t KeyType) Counted() bool { return t == KeyCountLimited || t == KeyCountTimeLimited }
+
+// Timed reports whether keys of this type expire.
+func (t KeyType) Timed() bool { return t == KeyTimeLimited || t == KeyCountTimeLimited }
 
 // Module is an application module of an agent, by its activation token.
 type Module string

@@ -12,15 +12,32 @@ type Profile struct {
 	ID                 int64
 	Name               string
 	Description        string
-	System             bool // made by Vedette; takes new and changed parameters on an upgrade
-	Default            bool // for agents that no tag rule matches; exactly one is
-	Priority           int  // ascending, 1 first
+	System             bool        // made by Vedette; takes new and changed parameters on an upgrade
+	Default            bool        // for agents that no tag rule matches; exactly one is
+	Priority           int         // ascending, 1 first
+	Include            ProfileTags // agents that get it by their tags
+	Exclude            ProfileTags // and those that do not, although included
+	TagSetUUID         string      // names the two together; empty for system profiles
 	SuspendScanning    bool
 	PreventAgentUpdate bool
+	InMemoryDB         bool // kept for the API; agents of Vedette have no database that could be in memory
 	Performance        performance.Settings
 	Blackout           []agentwire.Blackout
 	InventoryInterval  time.Duration // between interval scans; belongs to the profile but not to its XML form
 	Created            time.Time
+	CreatedBy          string // first and last name; empty for system profiles
+}
+
+// ProfileTags is one side of a profile's tag rule, as people see it.
+type ProfileTags struct {
+	Tags []TagRef
+	All  bool // ALL tags are asked for, otherwise ANY of them
+}
+
+// TagRef names a tag by its id or, with ID 0, by its name.
+type TagRef struct {
+	ID   int64
+	Name string
 }
 
 // DefaultInventoryInterval is how often an agent takes its inventory unless its
@@ -32,18 +49,7 @@ func (p Profile) Wire() agentwire.Profile {
 	return agentwire.Profile{
 		ID: p.ID, Name: p.Name,
 		SuspendScanning: p.SuspendScanning, PreventUpdate: p.PreventAgentUpdate,
-		Performance: p.Performance, Blackout: p.Blackout,
+		Performance: p.Performance, Blackout: wireBlackout(p.Blackout),
 		InventoryEvery: int64(p.InventoryInterval / time.Second),
 	}
-}
-
-// SystemTag is the name of the tag every agent carries and nobody can remove.
-const SystemTag = "Cloud Agent"
-
-// Tag labels host assets.
-type Tag struct {
-	ID      int64
-	Name    string
-	System  bool
-	Created time.Time
 }

@@ -10,7 +10,9 @@ const (
 
 // VersionKey returns a text that sorts, byte by byte, as the dotted version
 // does number by number: 5.10 is above 5.9, and 5.6 equals 5.6.0. Of each part
-// only the leading digits count, so 5.6.0-beta equals 5.6.0.
+// only the leading digits count, so 5.6.0-beta equals 5.6.0. Keys are stored
+// beside the versions of agents: when what this returns changes, a data migration
+// has to make them anew.
 func VersionKey(version string) string {
 	var key strings.Builder
 	pending := 0 // zero parts that count only when a greater one follows

@@ -35,6 +35,8 @@ type Uploads interface {
 	// Result, the upload committed, its fragments go, the on-demand requests it
 	// answers become complete, the host is modified now. It returns stale and
 	// changes nothing when Base is not what the host holds, and committed when it
-	// was committed before. The second value is the digest the host holds.
+	// was committed before. The second value is the digest the host holds. A nil
+	// delta only asks for the outcome of an upload that UploadContent called
+	// committed; when another has taken its place since, that is fault.Conflict.
 	CommitUpload(ctx context.Context, hostID int64, digest string, delta *agentwire.Delta, at time.Time) (agentwire.UploadState, string, error)
 }
