@@ -133,6 +133,11 @@ func run(ctx context.Context, o *options, sys System) error {
 	defer control.close()
 	log.Info("agent started", "version", Version, "state", o.stateDir)
 	err = agent.Run(ctx)
+	if errors.Is(err, session.ErrUninstalled) {
+		// Done, not failed: a service manager need not start it again.
+		log.Warn("agent ended: "+err.Error(), "next step", "vedette-agent provision registers this host again, as a new asset")
+		return nil
+	}
 	log.Info("agent ended")
 	return err
 }

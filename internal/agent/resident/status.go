@@ -36,6 +36,7 @@ func status(o *options, sys System) error {
 		agentID = "not provisioned"
 	}
 	line("Agent", agentID)
+	line("Uninstalled", stamp(report.Uninstalled))
 	line("Running", map[bool]string{true: "yes", false: "no"}[report.Running])
 	line("Server", report.Server)
 	line("Last event", report.Event)

@@ -138,17 +138,36 @@ func (a *Agent) Close() error { return a.lock.Close() }
 // runs.
 func (a *Agent) ID() string { return a.id.AgentID }
 
-// Provision registers the host unless it is registered already. One attempt.
+// Provision registers the host unless it is registered already. One attempt. A
+// host that its platform uninstalled becomes a new asset.
 func (a *Agent) Provision(ctx context.Context) error {
+	if a.id.Departure != nil {
+		if err := a.returnAnew(ctx); err != nil {
+			return err
+		}
+	}
 	if a.id.provisioned() {
 		return nil
 	}
 	return a.provision(ctx)
 }
 
-// Run keeps the agent going until ctx ends, which is no error. It returns an
-// error when the state folder cannot be written any more.
+// Run keeps the agent going until ctx ends, which is no error. It returns
+// ErrUninstalled when the platform ordered the agent to remove itself and it has
+// done so, now or earlier, and another error when the state folder cannot be
+// written any more.
 func (a *Agent) Run(ctx context.Context) error {
+	if a.id.Departure == nil {
+		if err := a.live(ctx); err != nil || a.id.Departure == nil {
+			return err
+		}
+	}
+	return a.leave(ctx)
+}
+
+// live works until ctx ends or the platform orders the agent away. Nothing runs
+// beside it when it returns.
+func (a *Agent) live(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer a.running.Wait()
 	defer stop()
@@ -156,7 +175,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.start(); err != nil {
 		return err
 	}
-	for ctx.Err() == nil && a.fatal == nil {
+	for ctx.Err() == nil && a.fatal == nil && a.id.Departure == nil {
 		wait := a.step(ctx)
 		if wait > 0 {
 			a.rest()

@@ -42,6 +42,8 @@ type Refusal struct {
 	Code       string // one of agentwire's Problem codes; empty when the answer had none
 	Message    string
 	RetryAfter time.Duration // 0 when the platform did not say
+
+	order *agentwire.SignedInstruction // that came with the answer, not verified
 }
 
 // Error says what the platform answered.
@@ -226,7 +228,7 @@ func (c *client) refusal(response *http.Response, doc []byte) *Refusal {
 	refusal := &Refusal{Status: response.StatusCode}
 	var problem agentwire.Problem
 	if json.Unmarshal(doc, &problem) == nil {
-		refusal.Code, refusal.Message = problem.Code, problem.Message
+		refusal.Code, refusal.Message, refusal.order = problem.Code, problem.Message, problem.Instruction
 	}
 	if refusal.Message == "" {
 		refusal.Message = http.StatusText(response.StatusCode)

@@ -175,6 +175,11 @@ func (a *Agent) contactFailed(err error) {
 	if refusedAs(err, agentwire.ProblemUnknownAgent) && a.removed() {
 		return
 	}
+	if refusedAs(err, agentwire.ProblemUninstall) {
+		if err = a.ordered(err); err == nil {
+			return
+		}
+	}
 	interval := a.statusInterval()
 	refusal, refused := errors.AsType[*Refusal](err)
 	busy := refused && refusal.busy()
@@ -218,18 +223,13 @@ func (a *Agent) removed() bool {
 	if a.clock.Now().Sub(a.id.Provisioned).Abs() < reprovisionAfter {
 		return false
 	}
-	old := *a.id
-	// Copied, not renamed: at no moment is this host without an identity.
-	aside := "identity.removed-" + old.AgentID + ".json"
-	cfg := Config{ActivationID: old.ActivationID, CustomerID: old.CustomerID, ServerURI: old.ServerURI, CA: old.CA}
-	err := a.dir.write(aside, &old)
-	if err == nil {
-		a.id, err = createIdentity(a.dir, &cfg)
-	}
+	old := a.id
+	next, aside, err := replaceIdentity(a.dir, old, &Config{})
 	if err != nil {
 		a.fatal = err
 		return true
 	}
+	a.id = next
 	a.log.Error("the platform does not know this agent any more: provisioning again as a new asset", "agent", old.AgentID, "old identity", aside)
 	a.profile, a.manifest, a.windows = nil, nil, blackout.Windows{}
 	a.state = newState()
@@ -322,6 +322,7 @@ func (a *Agent) report(ctx context.Context) {
 		return
 	}
 	if err != nil && !settled(err) {
+		a.consult(err)
 		a.contacts.reportFailures++
 		delay := a.spread.doubling(a.contacts.reportFailures, firstRetry, a.statusInterval())
 		a.contacts.report = a.clock.Now().Add(a.obey(err, a.contacts.reportFailures, delay))

@@ -110,6 +110,22 @@ func (f *folder) remove(name string) error {
 	return nil
 }
 
+// clear removes everything but who the agent is and was, and its sequence
+// numbers.
+func (f *folder) clear() error {
+	for _, name := range []string{profileFile, manifestFile, stateFile} {
+		if err := f.remove(name); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{snapshotsDir, spoolDir} {
+		if err := os.RemoveAll(filepath.Join(f.path, name)); err != nil {
+			return fmt.Errorf("remove %s: %w", name, err)
+		}
+	}
+	return syncDir(f.path)
+}
+
 // keepOnly removes every file of a subfolder but the named ones.
 func (f *folder) keepOnly(dir string, keep ...string) error {
 	entries, err := os.ReadDir(filepath.Join(f.path, dir))

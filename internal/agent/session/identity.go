@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
@@ -23,6 +24,9 @@ type identity struct {
 	ServerURI    string    `json:"serverUri"`
 	CA           []byte    `json:"ca,omitempty"` // PEM; empty trusts the host's own authorities
 	Provisioned  time.Time `json:"provisioned,omitzero"`
+	// Departure is there once the platform has ordered the agent to uninstall
+	// itself: this identity does nothing but leave.
+	Departure *departure `json:"departure,omitempty"`
 }
 
 func (id *identity) provisioned() bool { return id.AgentID != "" }
@@ -75,6 +79,20 @@ func createIdentity(dir *folder, cfg *Config) (*identity, error) {
 		return nil, &UsageError{err.Error()}
 	}
 	return id, dir.write(identityFile, id)
+}
+
+// replaceIdentity keeps an identity aside and makes a fresh one with its
+// settings, where cfg has no others. At no moment is the host without one.
+func replaceIdentity(dir *folder, old *identity, cfg *Config) (next *identity, aside string, err error) {
+	aside = "identity.removed-" + old.AgentID + ".json"
+	if err := dir.write(aside, old); err != nil {
+		return nil, "", err
+	}
+	next, err = createIdentity(dir, &Config{
+		ActivationID: cmp.Or(cfg.ActivationID, old.ActivationID), CustomerID: cmp.Or(cfg.CustomerID, old.CustomerID),
+		ServerURI: old.ServerURI, CA: old.CA,
+	})
+	return next, aside, err
 }
 
 // update takes over settings that differ from the stored ones. The platform may

@@ -45,19 +45,28 @@ func fetch[T any](ctx context.Context, a *Agent, path string, kind agentwire.Ins
 	if err := a.client.send(ctx, http.MethodGet, path, nil, &signed, agentwire.MaxInstructionBytes*2); err != nil {
 		return nil, nil, fmt.Errorf("fetch %s: %w", kind, err)
 	}
-	h, err := open[T](&signed, a.id, kind)
+	h, err := take[T](a, &signed, kind)
 	if err != nil {
 		return nil, nil, err
+	}
+	return h, &signed, nil
+}
+
+// take verifies and decodes an instruction that was just received.
+func take[T any](a *Agent, signed *agentwire.SignedInstruction, kind agentwire.InstructionKind) (*held[T], error) {
+	h, err := open[T](signed, a.id, kind)
+	if err != nil {
+		return nil, err
 	}
 	// What is in force stays so when the key ends; nothing new is taken from it. The
 	// time at which an instruction says it was issued is the signer's choice.
 	if ended := signed.Key.NotAfter; a.client.now().After(ended) {
-		return nil, nil, fmt.Errorf("%w: %s is signed with a key that ended at %s", errInstruction, kind, ended)
+		return nil, fmt.Errorf("%w: %s is signed with a key that ended at %s", errInstruction, kind, ended)
 	}
 	if floor := a.state.Floor[kind]; h.version < floor {
-		return nil, nil, fmt.Errorf("%w: %s version %d, had %d", errOlder, kind, h.version, floor)
+		return nil, fmt.Errorf("%w: %s version %d, had %d", errOlder, kind, h.version, floor)
 	}
-	return h, &signed, nil
+	return h, nil
 }
 
 // open verifies an instruction against the pinned root and decodes its body.

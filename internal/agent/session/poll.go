@@ -65,6 +65,8 @@ func (a *Agent) startPoll() {
 			a.poll.cancel = nil
 			switch {
 			case cut || client != a.client: // by a blackout, or of an identity given up
+			case refusedAs(err, agentwire.ProblemUninstall):
+				a.wake() // the status request brings the order
 			case err != nil:
 				a.pollFailed(err)
 			case status == http.StatusOK:

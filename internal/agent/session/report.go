@@ -30,6 +30,9 @@ type Report struct {
 	PendingBytes    int64      `json:"pendingUploadBytes,omitempty"`
 	Replaced        int        `json:"replacedUploads,omitempty"`
 	Queue           []Queued   `json:"queue,omitempty"`
+	// Uninstalled is when the agent had removed itself on the platform's order.
+	// It works again, as a new asset, when the host is provisioned again.
+	Uninstalled *time.Time `json:"uninstalled,omitempty"`
 }
 
 // Queued is an on-demand request the agent knows of.
@@ -63,6 +66,9 @@ func ReadReport(stateDir string) (*Report, error) {
 	}
 	if st.Upload != nil {
 		r.PendingBytes = st.Upload.Size
+	}
+	if id.Departure != nil {
+		r.Uninstalled = moment(id.Departure.Confirmed)
 	}
 	for _, q := range st.Requests {
 		if q != nil {
@@ -124,15 +130,5 @@ func Uninstall(stateDir string) error {
 	}
 	defer locked.Close()
 	dir := &folder{path: stateDir, now: time.Now}
-	for _, name := range []string{profileFile, manifestFile, stateFile} {
-		if err := dir.remove(name); err != nil {
-			return err
-		}
-	}
-	for _, name := range []string{snapshotsDir, spoolDir} {
-		if err := os.RemoveAll(filepath.Join(stateDir, name)); err != nil {
-			return fmt.Errorf("uninstall: %w", err)
-		}
-	}
-	return syncDir(stateDir)
+	return dir.clear()
 }

@@ -217,9 +217,7 @@ func (a *Agent) uploadFailed(u *pendingUpload, err error) {
 		a.giveUp(u, err)
 		return
 	}
-	if refusedAs(err, agentwire.ProblemUnknownAgent) {
-		a.contacts.status = a.clock.Now() // the status request decides what that means
-	}
+	a.consult(err)
 	if errors.Is(err, context.DeadlineExceeded) || refused && refusal.Status == http.StatusRequestTimeout {
 		a.halveFragment(err) // the way there is too slow for fragments of this size
 	}

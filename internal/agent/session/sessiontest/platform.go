@@ -39,6 +39,8 @@ type Agent struct {
 	Statuses  []time.Time
 	Last      agentwire.StatusRequest
 	Requests  []*Request
+	Ordered   bool // to uninstall itself
+	Left      int  // confirmations that it did
 
 	window  agentwire.SequenceWindow
 	uploads map[string]*upload
@@ -132,6 +134,19 @@ func (p *Platform) Launch(scan agentwire.ScanType, override bool) *Request {
 	return r
 }
 
+// Uninstall orders every agent to uninstall itself and wakes them up.
+func (p *Platform) Uninstall() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.agents {
+		a.Ordered = true
+		select {
+		case a.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // Forget removes every agent.
 func (p *Platform) Forget() {
 	p.mu.Lock()
@@ -151,6 +166,9 @@ func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a, body := p.authenticate(w, r)
 	if a == nil {
+		return
+	}
+	if p.uninstall(w, r, a) {
 		return
 	}
 	if r.URL.Path == agentwire.PathWakeup {

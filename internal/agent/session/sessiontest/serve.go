@@ -37,6 +37,29 @@ func (p *Platform) serve(w http.ResponseWriter, r *http.Request, a *Agent, body 
 	}
 }
 
+// uninstall answers an agent that is ordered to leave, whatever it asks, and one
+// that has left. It reports false for every other one.
+func (p *Platform) uninstall(w http.ResponseWriter, r *http.Request, a *Agent) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !a.Ordered:
+		return false
+	case r.URL.Path == agentwire.PathUninstall:
+		a.Left++
+		w.WriteHeader(http.StatusNoContent)
+	case a.Left > 0:
+		refuse(w, http.StatusNotFound, agentwire.ProblemUnknownAgent, "no such agent")
+	default:
+		w.WriteHeader(http.StatusGone)
+		answer(w, agentwire.Problem{
+			Code: agentwire.ProblemUninstall, Message: "uninstall yourself",
+			Instruction: p.Sign(a.ID, agentwire.KindUninstall, 1, agentwire.Uninstall{Ordered: p.Now()}),
+		})
+	}
+	return true
+}
+
 func (p *Platform) status(w http.ResponseWriter, a *Agent, body []byte) {
 	var request agentwire.StatusRequest
 	if err := json.Unmarshal(body, &request); err != nil {
