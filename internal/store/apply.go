@@ -94,13 +94,21 @@ func (t *Tx) applySoftware(ctx context.Context, hostID int64, c agentwire.Change
 			return err
 		}
 	}
+	if lock := t.dialect.LockDictionary(false); lock != "" && len(c.Put) > 0 {
+		if _, err := t.Exec(ctx, lock); err != nil {
+			return err
+		}
+	}
 	digests, err := t.learnSoftware(ctx, c.Put)
 	if err != nil || len(digests) == 0 {
 		return err
 	}
 	_, err = t.Exec(ctx, "INSERT INTO host_software (host_id, software_id) SELECT CAST(? AS BIGINT), id FROM software WHERE "+
 		t.dialect.InTexts("digest"), hostID, t.dialect.TextsParam(digests))
-	return err
+	if err != nil {
+		return err
+	}
+	return t.checkEntries(ctx, "host_software", "packages", hostID)
 }
 
 // learnSoftware puts packages into the dictionary that are not there, and
@@ -195,7 +203,28 @@ func (t *Tx) applyPorts(ctx context.Context, hostID int64, c agentwire.Changes[a
 	_, err = t.Exec(ctx, `INSERT INTO host_ports (host_id, protocol, address, port, process)
 		SELECT CAST(? AS BIGINT), protocol, address, port, process FROM `+t.dialect.Rows(columns("protocol, address, port:int, process"))+
 		` AS r WHERE true ON CONFLICT (host_id, protocol, address, port) DO UPDATE SET process = excluded.process`, hostID, param)
-	return err
+	if err != nil {
+		return err
+	}
+	return t.checkEntries(ctx, "host_ports", "ports", hostID)
+}
+
+// checkEntries refuses what makes a host's list longer than any one delta may
+// be: deltas add up, and a page of hosts holds all of it in memory.
+func (t *Tx) checkEntries(ctx context.Context, table, what string, hostID int64) error {
+	var n int
+	err := t.QueryRow(ctx, "SELECT count(*) FROM "+table+" WHERE host_id = ?", hostID).Scan(&n)
+	if err != nil {
+		return err
+	}
+	return tooMany(what, n)
+}
+
+func tooMany(what string, n int) error {
+	if n > agentwire.MaxEntries {
+		return fault.Newf(fault.TooLarge, "the host would have %d %s, %d are allowed", n, what, agentwire.MaxEntries)
+	}
+	return nil
 }
 
 // applyLists changes the lists that are kept as JSON.
@@ -213,10 +242,10 @@ func (t *Tx) applyLists(ctx context.Context, hostID int64, d *agentwire.Delta) e
 			return err
 		}
 	}
-	interfaces, err1 := changeList(lists[0], d.Interfaces)
-	accounts, err2 := changeList(lists[1], d.Accounts)
-	processors, err3 := changeList(lists[2], d.Processors)
-	volumes, err4 := changeList(lists[3], d.Volumes)
+	interfaces, err1 := changeList("interfaces", lists[0], d.Interfaces)
+	accounts, err2 := changeList("accounts", lists[1], d.Accounts)
+	processors, err3 := changeList("processors", lists[2], d.Processors)
+	volumes, err4 := changeList("volumes", lists[3], d.Volumes)
 	for _, err := range []error{err1, err2, err3, err4} {
 		if err != nil {
 			return err
@@ -228,7 +257,7 @@ func (t *Tx) applyLists(ctx context.Context, hostID int64, d *agentwire.Delta) e
 }
 
 // changeList applies the differences of one list to its stored form.
-func changeList[T fact](stored []byte, c agentwire.Changes[T]) (string, error) {
+func changeList[T fact](what string, stored []byte, c agentwire.Changes[T]) (string, error) {
 	var list []T
 	if err := decode(stored, &list); err != nil {
 		return "", err
@@ -244,6 +273,9 @@ func changeList[T fact](stored []byte, c agentwire.Changes[T]) (string, error) {
 	list = append(list, c.Put...)
 	slices.SortStableFunc(list, func(a, b T) int { return strings.Compare(a.Key(), b.Key()) })
 	list = slices.CompactFunc(list, func(a, b T) bool { return a.Key() == b.Key() })
+	if err := tooMany(what, len(list)); err != nil {
+		return "", err
+	}
 	if list == nil {
 		return "[]", nil
 	}

@@ -62,7 +62,7 @@ func (on comparison) date(c fleet.Condition) predicate {
 func (on comparison) indexed(condition func(expression string) string, args ...any) predicate {
 	p := predicate{query: condition(on.expression), args: args}
 	if on.table != "" {
-		p.index = &index{"SELECT " + on.id + " FROM " + on.table + " WHERE " + condition(on.column), args, on.id}
+		p.index = &index{query: "SELECT " + on.id + " FROM " + on.table + " WHERE " + condition(on.column), args: args, id: on.id}
 	}
 	return p
 }

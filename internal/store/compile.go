@@ -28,6 +28,8 @@ type index struct {
 	query string
 	args  []any
 	id    string // the column of host ids
+	// repeats says that a host may have many entries, one for each of its packages.
+	repeats bool
 }
 
 // compile turns a condition into a predicate. Dictionaries are looked up here:
@@ -247,11 +249,11 @@ func (t *Tx) compileAgent(c fleet.Condition) predicate {
 		p = comparison{expression: "a.agent_id", table: "agents", column: "agent_id", id: "host_id"}.text(t.dialect, c)
 	case c.Operator == qps.OpEquals:
 		p.query, p.args = "a.agent_version = ?", []any{c.Texts[0]}
-		p.index = &index{"SELECT host_id FROM agents WHERE version_key = ?", []any{key}, "host_id"}
+		p.index = &index{query: "SELECT host_id FROM agents WHERE version_key = ?", args: []any{key}, id: "host_id"}
 	default:
 		sign := ordering(c.Operator)
 		p.query, p.args = "(a.agent_version <> '' AND a.version_key "+sign+" ?)", []any{key}
-		p.index = &index{"SELECT host_id FROM agents WHERE version_key " + sign + " ?", []any{key}, "host_id"}
+		p.index = &index{query: "SELECT host_id FROM agents WHERE version_key " + sign + " ?", args: []any{key}, id: "host_id"}
 	}
 	p.agents = true
 	return p
@@ -269,7 +271,7 @@ func (t *Tx) lookUp(ctx context.Context, query, column string, c fleet.Condition
 
 // listIndex is the index of a column over a list of ids.
 func (t *Tx) listIndex(table, column, id string, ids []int64) *index {
-	return &index{"SELECT " + id + " FROM " + table + " WHERE " + t.dialect.InIDs(column), []any{t.dialect.IDsParam(ids)}, id}
+	return &index{query: "SELECT " + id + " FROM " + table + " WHERE " + t.dialect.InIDs(column), args: []any{t.dialect.IDsParam(ids)}, id: id}
 }
 
 // negated turns a predicate that some value equals into the one c asks for.

@@ -37,6 +37,13 @@ type Dialect interface {
 	// ForUpdate ends a query whose rows shall stay as they are until the
 	// transaction ends. No parameter.
 	ForUpdate() string
+	// ForNoKeyUpdate is ForUpdate for rows that others may go on referring to. No
+	// parameter.
+	ForNoKeyUpdate() string
+	// LockDictionary is a statement that keeps those who delete entries of the
+	// software dictionary apart from those who use them, or empty when they are.
+	// No parameter.
+	LockDictionary(deleting bool) string
 	// LockChanges is a statement that makes transactions that write changes
 	// commit one after the other, or empty when they do so anyway. No parameter.
 	LockChanges() string

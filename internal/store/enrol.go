@@ -72,17 +72,30 @@ func (t *Tx) useKey(ctx context.Context, key string, at time.Time) (int64, error
 		return 0, refuseKey("is not known here", "Check ActivationId and ServerUri.")
 	case err != nil:
 		return 0, fmt.Errorf("read activation key: %w", err)
-	case k.Disabled:
-		return 0, refuseKey("is disabled", "Enable it or use another one.")
-	case !k.ExpireDate.IsZero() && !at.Before(k.ExpireDate):
-		return 0, refuseKey("expired at "+qps.FormatTime(k.ExpireDate), "Extend it or use another one.")
-	case k.CountPurchased > 0 && k.CountUsed >= k.CountPurchased:
-		return 0, refuseKey(fmt.Sprintf("is used up: all of its %d agents exist", k.CountPurchased), "Raise its limit, uninstall an agent or use another one.")
+	}
+	if reason, resolution := unusable(k, at, 1); reason != "" {
+		return 0, refuseKey(reason, resolution)
 	}
 	if _, err := t.Exec(ctx, "UPDATE activation_keys SET count_used = count_used + 1 WHERE id = ?", k.ID); err != nil {
 		return 0, fmt.Errorf("use activation key %d: %w", k.ID, err)
 	}
 	return k.ID, nil
+}
+
+// unusable says why a key cannot take so many agents more, and what to do about
+// it; both are empty when it can.
+func unusable(k fleet.ActivationKey, at time.Time, agents int) (reason, resolution string) {
+	switch {
+	case k.Disabled:
+		return "is disabled", "Enable it or use another one."
+	case !k.ExpireDate.IsZero() && !at.Before(k.ExpireDate):
+		return "expired at " + qps.FormatTime(k.ExpireDate), "Extend it or use another one."
+	case k.CountPurchased > 0 && k.CountUsed >= k.CountPurchased:
+		return fmt.Sprintf("is used up: all of its %d agents exist", k.CountPurchased), "Raise its limit, uninstall an agent or use another one."
+	case k.CountPurchased > 0 && k.CountUsed+agents > k.CountPurchased:
+		return fmt.Sprintf("has only %d of its %d units left", k.CountPurchased-k.CountUsed, k.CountPurchased), "Raise its limit or use another one."
+	}
+	return "", ""
 }
 
 func refuseKey(reason, resolution string) error {
@@ -113,6 +126,12 @@ func (t *Tx) insertAgent(ctx context.Context, e fleet.Enrolment, keyID int64) (i
 	if err := t.dressAgent(ctx, hostID, keyID); err != nil {
 		return 0, err
 	}
+	if err := t.applyRules(ctx, hostID); err != nil {
+		return 0, err
+	}
+	if err := t.assignFirst(ctx, hostID); err != nil {
+		return 0, err
+	}
 	return hostID, t.recordChanges(ctx, hostID)
 }
 
@@ -131,10 +150,20 @@ func (t *Tx) dressAgent(ctx context.Context, hostID, keyID int64) error {
 	if err != nil {
 		return fmt.Errorf("put tags of key %d on host %d: %w", keyID, hostID, err)
 	}
-	_, err = t.Exec(ctx, "INSERT INTO agent_modules (host_id, module) SELECT CAST(? AS BIGINT), module FROM activation_key_modules WHERE key_id = ?",
-		hostID, keyID)
+	_, err = t.Exec(ctx, "INSERT INTO agent_modules (host_id, module) SELECT CAST(? AS BIGINT), module FROM activation_key_modules WHERE key_id = ? AND "+
+		t.dialect.InTexts("module"), hostID, keyID, t.dialect.TextsParam(activatable()))
 	if err != nil {
 		return fmt.Errorf("activate modules of key %d on host %d: %w", keyID, hostID, err)
 	}
 	return nil
+}
+
+// activatable are the modules that keys activate on agents; keys may be licensed
+// for others.
+func activatable() []string {
+	var names []string
+	for _, m := range fleet.ActivationModules() {
+		names = append(names, string(m))
+	}
+	return names
 }

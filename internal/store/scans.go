@@ -29,6 +29,13 @@ func (s *Store) CreateScanRequests(ctx context.Context, l ondemand.Launch) ([]on
 		if err := tx.lockChanges(ctx); err != nil {
 			return err
 		}
+		// What is pending now stays so: a request that ended after the insertion
+		// found it would leave its host without any.
+		_, err := tx.ids(ctx, "SELECT id FROM scan_requests WHERE "+s.dialect.InIDs("host_id")+" AND type = ? AND state IN "+pendingStates+
+			" ORDER BY id"+s.dialect.ForNoKeyUpdate(), s.dialect.IDsParam(l.HostIDs), string(l.Type))
+		if err != nil {
+			return err
+		}
 		created, err := tx.insertScanRequests(ctx, l)
 		if err != nil {
 			return err
@@ -196,24 +203,51 @@ func (s *Store) ScanRequest(ctx context.Context, id int64) (ondemand.Request, er
 	return r, nil
 }
 
-// ExpireScanRequests ends requests nobody answers; see ondemand.Requests.
+// expireGroup is how many requests one transaction ends: after an outage there
+// may be one per agent, and other writers wait meanwhile.
+const expireGroup = 500
+
+// overdueQuery asks for pending requests in one of some states, oldest first. It
+// names the pending states too: SQLite uses the index on them for nothing else.
+const overdueQuery = "SELECT id FROM scan_requests WHERE state IN " + pendingStates + " AND state IN %s AND created < ? ORDER BY created, id LIMIT ?"
+
+// ExpireScanRequests ends requests nobody answers; see ondemand.Requests. It
+// ends them in several transactions: those that are ended stay so when it fails.
 func (s *Store) ExpireScanRequests(ctx context.Context, cutoff, abandoned, at time.Time) (int64, error) {
-	var moved int64
-	err := s.InTx(ctx, func(tx *Tx) error {
-		expired, err := tx.affected(ctx, `UPDATE scan_requests SET state = 'expired', ended = ?, reason = 'the agent did not fetch the request in time'
-			WHERE state = 'queued' AND created < ?`, micros(at), micros(cutoff))
-		if err != nil {
-			return err
-		}
-		failed, err := tx.affected(ctx, `UPDATE scan_requests SET state = 'failed', ended = ?, reason = 'the agent did not report an end in time'
-			WHERE state IN ('delivered', 'running') AND created < ?`, micros(at), micros(abandoned))
-		moved = expired + failed
-		return err
-	})
+	expired, err := s.endScanRequests(ctx, "('queued')", cutoff, at, ondemand.Expired, "the agent did not fetch the request in time")
 	if err != nil {
 		return 0, fmt.Errorf("expire scan requests: %w", err)
 	}
-	return moved, nil
+	failed, err := s.endScanRequests(ctx, "('delivered', 'running', 'uploaded')", abandoned, at, ondemand.Failed, "the scan did not come to an end in time")
+	if err != nil {
+		return 0, fmt.Errorf("give scan requests up: %w", err)
+	}
+	return expired + failed, nil
+}
+
+// endScanRequests moves the requests in the given states that were created
+// before cutoff to a final state.
+func (s *Store) endScanRequests(ctx context.Context, from string, cutoff, at time.Time, to ondemand.State, reason string) (int64, error) {
+	var moved int64
+	for {
+		var ids []int64
+		err := s.InTx(ctx, func(tx *Tx) (err error) {
+			ids, err = tx.ids(ctx, fmt.Sprintf(overdueQuery, from)+s.dialect.ForNoKeyUpdate(), micros(cutoff), expireGroup)
+			if err != nil || len(ids) == 0 {
+				return err
+			}
+			_, err = tx.Exec(ctx, "UPDATE scan_requests SET state = ?, ended = ?, reason = ? WHERE "+s.dialect.InIDs("id"),
+				string(to), micros(at), reason, s.dialect.IDsParam(ids))
+			return err
+		})
+		if err != nil {
+			return moved, err
+		}
+		moved += int64(len(ids))
+		if len(ids) < expireGroup {
+			return moved, nil
+		}
+	}
 }
 
 const requestQuery = `SELECT r.id, r.host_id, a.agent_id, r.type, r.override_cpu, r.state, r.reason, r.requested_by,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -21,6 +22,9 @@ const (
 	// fewCandidates is how many candidates are so few that asking another index
 	// costs more than it saves.
 	fewCandidates = 256
+	// maxEntries is how many entries are read for them of an index that has one for
+	// each package of a host.
+	maxEntries = 10 * maxCandidates
 )
 
 // SearchHosts returns a page of hosts; see fleet.Hosts. A search that takes
@@ -81,9 +85,23 @@ func (s *Store) Host(ctx context.Context, id int64) (qps.HostAsset, error) {
 	return hosts[0], nil
 }
 
+// bounded runs a search when one of the connections for searches is free, and
+// gives it up, or the wait, after searchTimeout.
 func (s *Store) bounded(ctx context.Context, fn func(ctx context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
+	select {
+	case s.searches <- struct{}{}:
+		defer func() { <-s.searches }()
+	case <-limited.Done():
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("wait for other searches: %w", err)
+		}
+		return &fault.Error{
+			Code: fault.Busy, Message: fmt.Sprintf("Other searches took longer than %s.", searchTimeout),
+			Resolution: "Repeat the search later, and run fewer at a time.", Err: limited.Err(),
+		}
+	}
 	err := fn(limited)
 	if err != nil && errors.Is(limited.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
 		return &fault.Error{
@@ -152,11 +170,11 @@ func (t *Tx) plan(ctx context.Context, conditions []fleet.Condition, from int64)
 		if pred.index == nil || (p.narrow && len(p.candidates) <= fewCandidates) {
 			continue
 		}
-		ids, err := t.ask(ctx, pred.index, p.from)
+		ids, few, err := t.ask(ctx, pred.index, p.from)
 		if err != nil {
 			return nil, err
 		}
-		if len(ids) <= maxCandidates {
+		if few {
 			p.limitTo(ids)
 		}
 	}
@@ -165,14 +183,34 @@ func (t *Tx) plan(ctx context.Context, conditions []fleet.Condition, from int64)
 	return p, nil
 }
 
-// ask returns the hosts an index names, or more than maxCandidates ids when
-// there are too many. An id may occur more than once.
-func (t *Tx) ask(ctx context.Context, i *index, from int64) ([]int64, error) {
+// ask returns the distinct hosts an index names, and whether they are few: not
+// more than maxCandidates, in not more than maxEntries entries where they repeat.
+func (t *Tx) ask(ctx context.Context, i *index, from int64) (ids []int64, few bool, err error) {
 	query, args := i.query, slices.Clone(i.args)
 	if from > 0 {
 		query, args = query+" AND "+i.id+" >= ?", append(args, from)
 	}
-	return t.ids(ctx, query+" LIMIT ?", append(args, maxCandidates+1)...)
+	limit := maxCandidates
+	if i.repeats {
+		limit = maxEntries
+	}
+	rows, err := t.Query(ctx, query+" LIMIT ?", append(args, limit+1)...)
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	seen := make(map[int64]struct{})
+	for entries := 0; rows.Next(); entries++ {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, false, err
+		}
+		seen[id] = struct{}{}
+		if len(seen) > maxCandidates || entries == limit {
+			return nil, false, nil
+		}
+	}
+	return slices.Collect(maps.Keys(seen)), true, rows.Err()
 }
 
 // limitTo keeps the candidates that are in ids.

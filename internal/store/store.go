@@ -15,13 +15,16 @@ import (
 )
 
 const (
-	// searchTimeout bounds one search or count. A search the indexes cannot narrow
+	// searchTimeout bounds one search or count, with its wait for others. A search the indexes cannot narrow
 	// passes over every host, a few seconds for a million; beyond this the
 	// criteria cannot be answered with what the server has.
 	searchTimeout = 30 * time.Second
 	// attempts bounds how often a transaction is run that lost against another:
 	// the engines let one of two go on, so a few always suffice.
 	attempts = 5
+	// reservedReaders are the reading connections that searches leave to the short
+	// queries of check-ins and logins.
+	reservedReaders = 2
 )
 
 // Store keeps everything in one SQL database. It is safe for concurrent use.
@@ -32,24 +35,38 @@ type Store struct {
 	write   *sql.DB
 	now     func() time.Time
 	hint    chan struct{}
+	// ruleHint receives after tags changed; see RuleHint.
+	ruleHint chan struct{}
+	// searches has room for the searches that may run at once.
+	searches chan struct{}
 }
 
 // What the domain asks of its storage.
 var (
-	_ fleet.Enrolments  = (*Store)(nil)
-	_ fleet.AgentStates = (*Store)(nil)
-	_ fleet.Heartbeats  = (*Store)(nil)
-	_ fleet.Changes     = (*Store)(nil)
-	_ fleet.Hosts       = (*Store)(nil)
-	_ inventory.Uploads = (*Store)(nil)
-	_ ondemand.Requests = (*Store)(nil)
-	_ access.Users      = (*Store)(nil)
+	_ fleet.Enrolments     = (*Store)(nil)
+	_ fleet.AgentStates    = (*Store)(nil)
+	_ fleet.Heartbeats     = (*Store)(nil)
+	_ fleet.Changes        = (*Store)(nil)
+	_ fleet.Hosts          = (*Store)(nil)
+	_ inventory.Uploads    = (*Store)(nil)
+	_ ondemand.Requests    = (*Store)(nil)
+	_ access.Users         = (*Store)(nil)
+	_ fleet.ProfileStore   = (*Store)(nil)
+	_ fleet.Rollouts       = (*Store)(nil)
+	_ fleet.Tags           = (*Store)(nil)
+	_ fleet.TagAssignments = (*Store)(nil)
+	_ fleet.RulePasses     = (*Store)(nil)
 )
 
 // New returns a Store over an open, migrated database. read may be a pool that
-// cannot write; the Store closes both.
+// cannot write; the Store closes both. As many searches run at once as read has
+// connections, less two.
 func New(read, write *sql.DB, dialect Dialect, now func() time.Time) *Store {
-	return &Store{dialect: dialect, read: read, write: write, now: now, hint: make(chan struct{}, 1)}
+	searches := max(read.Stats().MaxOpenConnections-reservedReaders, 1)
+	return &Store{
+		dialect: dialect, read: read, write: write, now: now,
+		hint: make(chan struct{}, 1), ruleHint: make(chan struct{}, 1), searches: make(chan struct{}, searches),
+	}
 }
 
 // Close closes the connections. What was acknowledged is durable before.

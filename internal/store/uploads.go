@@ -92,10 +92,19 @@ func (t *Tx) openUpload(ctx context.Context, u inventory.Upload, at time.Time) (
 // lockSnapshot returns the digest of what is held of the host, empty for
 // nothing, and keeps other uploads of the host out.
 func (t *Tx) lockSnapshot(ctx context.Context, hostID int64, module agentwire.Module) (string, error) {
-	var held sql.NullString
-	err := t.QueryRow(ctx, `SELECT (SELECT digest FROM snapshots s WHERE s.host_id = h.id AND s.module = ?)
-		FROM hosts h WHERE h.id = ?`+t.dialect.ForUpdate(), string(module), hostID).Scan(&held)
-	return held.String, found(err, "host %d", hostID)
+	var id int64
+	err := t.QueryRow(ctx, "SELECT id FROM hosts WHERE id = ?"+t.dialect.ForNoKeyUpdate(), hostID).Scan(&id)
+	if err != nil {
+		return "", found(err, "host %d", hostID)
+	}
+	// A statement of its own: one that waited for the lock would go on to show what
+	// was held before it waited.
+	var held string
+	err = t.QueryRow(ctx, "SELECT digest FROM snapshots WHERE host_id = ? AND module = ?", hostID, string(module)).Scan(&held)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return held, err
 }
 
 // AppendFragment stores data at offset and returns the new offset; see
@@ -183,12 +192,17 @@ func (t *Tx) upload(ctx context.Context, hostID int64, digest, suffix string) (i
 // CommitUpload applies the delta to the host's inventory; see
 // inventory.Uploads.
 func (s *Store) CommitUpload(ctx context.Context, hostID int64, digest string, delta *agentwire.Delta, at time.Time) (agentwire.UploadState, string, error) {
-	if err := checkDelta(delta); err != nil {
-		return "", "", err
+	if delta != nil {
+		if err := checkDelta(delta); err != nil {
+			return "", "", err
+		}
+		if err := s.learnAhead(ctx, hostID, digest, delta); err != nil {
+			return "", "", fmt.Errorf("commit upload %s of host %d: %w", digest, hostID, err)
+		}
 	}
 	var state agentwire.UploadState
 	var held string
-	err := s.InTx(ctx, func(tx *Tx) error {
+	err := s.inHostTx(ctx, func(tx *Tx, locked bool) error {
 		u, err := tx.upload(ctx, hostID, digest, "")
 		if err != nil {
 			return err
@@ -204,6 +218,8 @@ func (s *Store) CommitUpload(ctx context.Context, hostID int64, digest string, d
 		case u.State == agentwire.UploadCommitted:
 			state = u.State
 			return nil
+		case delta == nil:
+			return fault.Newf(fault.Conflict, "upload %s is not committed any more, start it again", digest)
 		case delta.Base != u.Start.Base || delta.Result != u.Start.Result:
 			return fault.Newf(fault.Invalid, "the delta leads from %q to %q, the upload was started from %q to %q", delta.Base, delta.Result, u.Start.Base, u.Start.Result)
 		case u.Offset != u.Start.Size:
@@ -213,7 +229,7 @@ func (s *Store) CommitUpload(ctx context.Context, hostID int64, digest string, d
 			return nil
 		}
 		state, held = agentwire.UploadCommitted, u.Start.Result
-		return tx.commitUpload(ctx, u, delta, at)
+		return tx.commitUpload(ctx, u, delta, at, locked)
 	})
 	if err != nil {
 		return "", "", fmt.Errorf("commit upload %s of host %d: %w", digest, hostID, err)
@@ -221,8 +237,11 @@ func (s *Store) CommitUpload(ctx context.Context, hostID int64, digest string, d
 	return state, held, nil
 }
 
-func (t *Tx) commitUpload(ctx context.Context, u inventory.Upload, delta *agentwire.Delta, at time.Time) error {
+func (t *Tx) commitUpload(ctx context.Context, u inventory.Upload, delta *agentwire.Delta, at time.Time, locked bool) error {
 	if err := t.applyDelta(ctx, u.HostID, delta); err != nil {
+		return err
+	}
+	if err := t.retag(ctx, u.HostID, locked); err != nil {
 		return err
 	}
 	steps := []struct {

@@ -12,8 +12,12 @@ import (
 	"vedette.dev/vedette/internal/store"
 )
 
-// changesLock is the advisory lock that puts transactions with changes in line.
-const changesLock = 0x7665646574 // "vedet"
+const (
+	// changesLock is the advisory lock that puts transactions with changes in line.
+	changesLock = 0x7665646574 // "vedet"
+	// dictionaryLock is the advisory lock on the software dictionary.
+	dictionaryLock = changesLock + 1
+)
 
 // dialect is PostgreSQL's.
 type dialect struct{}
@@ -69,11 +73,21 @@ func (dialect) NameContaining(text string) (string, any) {
 	return "SELECT id FROM hosts WHERE name LIKE ?::text", "%" + escaped + "%"
 }
 
-func (dialect) NameID() string    { return "id" }
-func (dialect) InOrder() string   { return "" }
-func (dialect) ForUpdate() string { return " FOR UPDATE" }
+func (dialect) NameID() string         { return "id" }
+func (dialect) InOrder() string        { return "" }
+func (dialect) ForUpdate() string      { return " FOR UPDATE" }
+func (dialect) ForNoKeyUpdate() string { return " FOR NO KEY UPDATE" }
 func (dialect) LockChanges() string {
 	return fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", changesLock)
+}
+
+// LockDictionary: many may use the dictionary at once, one may delete.
+func (dialect) LockDictionary(deleting bool) string {
+	mode := "_shared"
+	if deleting {
+		mode = ""
+	}
+	return fmt.Sprintf("SELECT pg_advisory_xact_lock%s(%d)", mode, dictionaryLock)
 }
 
 func (dialect) Snapshot() sql.IsolationLevel { return sql.LevelRepeatableRead }

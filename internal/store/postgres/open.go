@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,6 +37,10 @@ const (
 	connections = 12
 	// idleTime is how long an unused connection is kept.
 	idleTime = 5 * time.Minute
+	// idleInTransaction is how long a writing transaction may do nothing. The
+	// server ends it then, and lets go of its locks, although a replica that hangs
+	// or has lost its network holds the connection.
+	idleInTransaction = 30 * time.Second
 	// A replica that finds another one migrating asks again every second, for as
 	// long as a migration of a large fleet may take.
 	lockEverySeconds = 1
@@ -47,7 +52,9 @@ const (
 // after the other. now is the clock the status of agents is judged by. The
 // caller closes the Store.
 func Open(ctx context.Context, dsn string, now func() time.Time) (*store.Store, error) {
-	write, err := connect(dsn, nil)
+	write, err := connect(dsn, map[string]string{
+		"idle_in_transaction_session_timeout": strconv.FormatInt(idleInTransaction.Milliseconds(), 10),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL database: %w", err)
 	}

@@ -1,11 +1,14 @@
 package postgres_test
 
 import (
+	"database/sql"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/store"
 	"vedette.dev/vedette/internal/store/postgres"
 	"vedette.dev/vedette/internal/store/postgres/pgtest"
@@ -61,4 +64,85 @@ func TestReplicasThatStartTogetherMakeOneSchema(t *testing.T) {
 		})
 	}
 	wait.Wait()
+}
+
+// TestHeartbeatBatchesDoNotDeadlock saves the same hosts in opposite orders.
+// The store would run a batch again that lost, so it is the server that is
+// asked.
+func TestHeartbeatBatchesDoNotDeadlock(t *testing.T) {
+	t.Parallel()
+	const hosts, rounds = 200, 15
+	// As the server joins a batch with a large fleet: agent by agent.
+	dsn := pgtest.Database(t) + "&enable_hashjoin=off&enable_mergejoin=off&enable_seqscan=off&enable_bitmapscan=off"
+	now := func() time.Time { return storetest.Start }
+	replicas := []*store.Store{open(t, dsn, now), open(t, dsn, now)}
+	storetest.Bootstrap(t, replicas[0])
+	storetest.Fill(t, replicas[0], storetest.Hosts(t, replicas[0], hosts))
+	var wait sync.WaitGroup
+	for r, replica := range replicas {
+		wait.Go(func() {
+			batch := make([]fleet.Heartbeat, hosts)
+			for round := range rounds {
+				for i := range batch {
+					batch[i] = fleet.Heartbeat{HostID: int64(i + 1), At: storetest.Start.Add(time.Duration(round) * time.Second), AgentVersion: []string{"3.0", "3.1"}[round%2]}
+				}
+				if r == 1 {
+					slices.Reverse(batch)
+				}
+				if err := replica.SaveHeartbeats(t.Context(), batch); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	// A connection hands its statistics in when it ends.
+	for _, replica := range replicas {
+		if err := replica.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := deadlocks(t, dsn); n != 0 {
+		t.Errorf("%d deadlocks", n)
+	}
+}
+
+// deadlocks returns how many deadlocks the server has counted in the database
+// once the connections that were open before are gone.
+func deadlocks(tb testing.TB, dsn string) int {
+	tb.Helper()
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer db.Close()
+	for {
+		var others, n int
+		err := db.QueryRowContext(tb.Context(), `SELECT (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+			AND backend_type = 'client backend'), (SELECT deadlocks FROM pg_stat_database WHERE datname = current_database())`).Scan(&others, &n)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if others == 0 {
+			return n
+		}
+	}
+}
+
+func TestATransactionThatIsLeftOpenIsEnded(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.Database(t), time.Now)
+	err := s.InTx(t.Context(), func(tx *store.Tx) error {
+		var limit string
+		if err := tx.QueryRow(t.Context(), "SHOW idle_in_transaction_session_timeout").Scan(&limit); err != nil {
+			return err
+		}
+		if limit != "30s" {
+			t.Errorf("the time limit is %q, want 30s", limit)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -33,3 +33,21 @@ func BenchmarkSaveHeartbeats(b *testing.B) {
 // BenchmarkCommit commits inventories of 500 packages: all packages are new to the platform,
 // all are known from other hosts, or one of them changed.
 func BenchmarkCommit(b *testing.B) { storetest.BenchmarkCommit(b, newStore(b), 500) }
+
+// BenchmarkRollout tells a fleet of 100,000 of changed profiles.
+func BenchmarkRollout(b *testing.B) {
+	s := newStore(b)
+	storetest.Fill(b, s, storetest.Hosts(b, s, 100_000))
+	storetest.BenchmarkRollout(b, s)
+}
+
+// BenchmarkTags tags a fleet of 20,000.
+func BenchmarkTags(b *testing.B) {
+	s := open(b, filepath.Join(b.TempDir(), "vedette.db"), time.Now)
+	storetest.Bootstrap(b, s)
+	storetest.Fill(b, s, storetest.Hosts(b, s, 20_000))
+	storetest.BenchmarkTags(b, s)
+}
+
+// BenchmarkWriteWait stores first inventories beside another writer.
+func BenchmarkWriteWait(b *testing.B) { storetest.BenchmarkWriteWait(b, newStore(b)) }

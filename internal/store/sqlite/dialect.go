@@ -60,8 +60,10 @@ func (dialect) NameID() string { return "rowid" }
 func (dialect) InOrder() string { return " NOT INDEXED" }
 
 // A writing transaction has the database to itself.
-func (dialect) ForUpdate() string   { return "" }
-func (dialect) LockChanges() string { return "" }
+func (dialect) ForUpdate() string          { return "" }
+func (dialect) ForNoKeyUpdate() string     { return "" }
+func (dialect) LockChanges() string        { return "" }
+func (dialect) LockDictionary(bool) string { return "" }
 
 func (dialect) Snapshot() sql.IsolationLevel { return sql.LevelDefault }
 

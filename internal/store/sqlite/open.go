@@ -26,7 +26,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // registers the driver
 
 	"vedette.dev/vedette/internal/store"
@@ -36,7 +35,8 @@ import (
 var migrations embed.FS
 
 const (
-	// readers is how many searches run at a time; more only share the processor.
+	// readers is how many connections read at a time; the store leaves some to
+	// searches, which only share the processor when there are more.
 	readers = 4
 	// busyTimeout is how long a transaction waits for another process.
 	busyTimeout = 10 * time.Second
@@ -54,12 +54,16 @@ func Open(ctx context.Context, path string, now func() time.Time) (*store.Store,
 	if err := createPrivate(path); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	write, err := connect(path, 1, "_txlock=immediate", "_pragma=synchronous(FULL)")
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, path, folder); err != nil {
+		return nil, fmt.Errorf("bring database %s up to date: %w", path, err)
+	}
+	write, err := connect(path, 1, "_txlock=immediate", "_pragma=synchronous(FULL)", "_pragma=foreign_keys(1)")
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
-	}
-	if err := migrate(ctx, write); err != nil {
-		return nil, errors.Join(fmt.Errorf("bring database %s up to date: %w", path, err), write.Close())
 	}
 	read, err := connect(path, readers, "_pragma=query_only(1)")
 	if err != nil {
@@ -85,7 +89,7 @@ func connect(path string, connections int, options ...string) (*sql.DB, error) {
 	}
 	dsn := (&url.URL{Scheme: "file", Path: filepath.ToSlash(absolute)}).String() +
 		"?_pragma=busy_timeout(" + strconv.FormatInt(busyTimeout.Milliseconds(), 10) + ")" +
-		"&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)" +
+		"&_pragma=journal_mode(WAL)" +
 		"&_pragma=wal_autocheckpoint(" + strconv.Itoa(checkpointPages) + ")" +
 		"&_pragma=cache_size(-" + strconv.Itoa(cacheKiB) + ")&_pragma=temp_store(MEMORY)"
 	for _, option := range options {
@@ -99,17 +103,4 @@ func connect(path string, connections int, options ...string) (*sql.DB, error) {
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	return db, nil
-}
-
-func migrate(ctx context.Context, db *sql.DB) error {
-	folder, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, folder)
-	if err != nil {
-		return err
-	}
-	_, err = provider.Up(ctx)
-	return err
 }

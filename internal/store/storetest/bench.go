@@ -121,3 +121,43 @@ func BenchmarkCommit(b *testing.B, s *store.Store, packages int) {
 		return p
 	})
 }
+
+// BenchmarkWriteWait commits baselines of 5,000 packages that are all new, and
+// reports how long another writer waited at worst.
+func BenchmarkWriteWait(b *testing.B, s *store.Store) {
+	host, other := enrol(b, s, 1).HostID, enrol(b, s, 2).HostID
+	generation := 0
+	var worst time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		generation++
+		p := pack(host, nil, snapshot("web", debs(5000, fmt.Sprint(generation)+"-package-%d")...))
+		if _, _, err := s.StartUpload(b.Context(), p.upload, Start); err != nil {
+			b.Fatal(err)
+		}
+		must(s.AppendFragment(b.Context(), host, p.upload.Digest, 0, p.content))(b)
+		done, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for n := 0; ; n++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				begun := time.Now()
+				save(b, s, fleet.Heartbeat{HostID: other, At: Start.Add(time.Duration(n) * time.Second)})
+				worst = max(worst, time.Since(begun))
+			}
+		}()
+		b.StartTimer()
+		if state := commit(b, s, p, Start); state != agentwire.UploadCommitted {
+			b.Fatalf("commit says %s", state)
+		}
+		b.StopTimer()
+		close(done)
+		<-stopped
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(worst.Milliseconds()), "ms-worst-wait")
+}

@@ -9,6 +9,7 @@ import (
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
+	"vedette.dev/vedette/qps"
 )
 
 func testBootstrap(t *testing.T, create func(tb testing.TB) Database) {
@@ -33,7 +34,7 @@ func testBootstrap(t *testing.T, create func(tb testing.TB) Database) {
 		t.Parallel()
 		b := setup(t, create)
 		again := must(b.EnsureSystemTag(t.Context(), Start.Add(time.Hour)))(t)
-		want := fleet.Tag{ID: again.ID, Name: "Cloud Agent", System: true, Created: Start}
+		want := fleet.Tag{ID: again.ID, Name: "Cloud Agent", System: true, RuleType: fleet.RuleStatic, Created: Start}
 		if diff := cmp.Diff(want, again); diff != "" {
 			t.Error(diff)
 		}
@@ -96,7 +97,7 @@ func testKeys(t *testing.T, create func(tb testing.TB) Database) {
 		{Key: ActivationKey, Title: "Edge key", Type: fleet.KeyUnlimited, Modules: []fleet.Module{fleet.ModulePC, fleet.ModuleVM}},
 		{Key: "counted", Title: "%_\\'\"", Type: fleet.KeyCountLimited, CountPurchased: 3},
 		{Key: "timed", Type: fleet.KeyTimeLimited, ExpireDate: expire, Disabled: true},
-		{Key: "both", Type: fleet.KeyCountTimeLimited, CountPurchased: 1, ExpireDate: expire, TagIDs: []int64{tag.ID}},
+		{Key: "both", Type: fleet.KeyCountTimeLimited, CountPurchased: 1, ExpireDate: expire, Tags: []qps.TagSimple{{ID: tag.ID, Name: tag.Name}}},
 	}
 	for i := range want {
 		want[i].Created = Start
@@ -110,8 +111,8 @@ func testKeys(t *testing.T, create func(tb testing.TB) Database) {
 	}
 	_, err := b.CreateActivationKey(ctx, want[1])
 	wantCode(t, err, fault.Conflict)
-	_, err = b.CreateActivationKey(ctx, fleet.ActivationKey{Key: "untagged", Type: fleet.KeyUnlimited, TagIDs: []int64{99}, Created: Start})
-	wantCode(t, err, fault.Conflict)
+	_, err = b.CreateActivationKey(ctx, fleet.ActivationKey{Key: "untagged", Type: fleet.KeyUnlimited, Tags: []qps.TagSimple{{ID: 99}}, Created: Start})
+	wantCode(t, err, fault.Invalid)
 	if n := len(must(b.ActivationKeys(ctx))(t)); n != len(want) {
 		t.Errorf("a refused key left something behind: %d keys, want %d", n, len(want))
 	}

@@ -24,7 +24,7 @@ func testHeartbeats(t *testing.T, create func(tb testing.TB) Database) {
 			fleet.Heartbeat{HostID: one, At: Start.Add(90 * time.Minute), ConnectedFrom: "192.0.2.1", Sequence: 7, AgentVersion: "2.1.0", Event: "Manifest Downloaded"},
 			fleet.Heartbeat{HostID: two, At: Start.Add(90*time.Minute + 999*time.Millisecond), ConnectedFrom: "192.0.2.2", Sequence: math.MaxUint64},
 			fleet.Heartbeat{HostID: two + 1000, At: Start.Add(time.Hour)})
-		save(t, b.Store, fleet.Heartbeat{HostID: one, At: Start.Add(time.Hour), ConnectedFrom: "late", AgentVersion: "2.1.0", Event: "late"})
+		save(t, b.Store, fleet.Heartbeat{HostID: one, At: Start.Add(time.Hour), ConnectedFrom: "late", AgentVersion: "2.0.5", Event: "late"})
 		b.reopen(t)
 		want := qps.AgentInfo{
 			AgentVersion: "2.1.0", AgentID: AgentID(1), Status: qps.AgentActive, LastCheckedIn: Start.Add(90 * time.Minute),

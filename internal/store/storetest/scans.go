@@ -10,6 +10,7 @@ import (
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/ondemand"
+	"vedette.dev/vedette/internal/store"
 )
 
 func testScanRequests(t *testing.T, create func(tb testing.TB) Database) {
@@ -17,8 +18,10 @@ func testScanRequests(t *testing.T, create func(tb testing.TB) Database) {
 		"a request goes from launch to delivery to the agent's reports": testScanLife,
 		"a request repeated while one is pending joins it":              testJoinedScan,
 		"requests launched at once for one host are one":                testScanRace,
+		"a launch is not lost on requests that end meanwhile":           testLaunchWhileRequestsEnd,
 		"a host without an agent fails the whole launch":                testLaunchWithoutAgent,
 		"requests nobody answers end":                                   testExpiredScans,
+		"more requests than one transaction ends":                       testManyExpiredScans,
 		"requests are listed newest first":                              testListedScans,
 		"reports the machine does not allow change nothing":             testRefusedReports,
 	} {
@@ -116,6 +119,37 @@ func testScanRace(t *testing.T, b *bundle) {
 	}
 }
 
+// testLaunchWhileRequestsEnd launches for hosts whose pending requests end at
+// that moment: each host has the pending one or gets another.
+func testLaunchWhileRequestsEnd(t *testing.T, b *bundle) {
+	const hosts, rounds = 10, 20
+	ctx := t.Context()
+	ids := make([]int64, hosts)
+	for i := range ids {
+		ids[i] = enrol(t, b.Store, i).HostID
+	}
+	for range rounds {
+		pending := launch(t, b.Store, agentwire.InventoryScan, ids...)
+		var wait sync.WaitGroup
+		wait.Go(func() {
+			for _, r := range pending {
+				if err := b.ReportScanRequest(ctx, r.HostID, r.ID, agentwire.ScanReport{State: agentwire.ScanFailed}, Start); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		wait.Go(func() {
+			for range 6 {
+				_, err := b.CreateScanRequests(ctx, ondemand.Launch{HostIDs: ids, Type: agentwire.InventoryScan, At: Start})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		wait.Wait()
+	}
+}
+
 func testLaunchWithoutAgent(t *testing.T, b *bundle) {
 	host := enrol(t, b.Store, 1).HostID
 	_, err := b.CreateScanRequests(t.Context(), ondemand.Launch{HostIDs: []int64{host, host + 7}, Type: agentwire.InventoryScan, At: Start})
@@ -127,8 +161,9 @@ func testLaunchWithoutAgent(t *testing.T, b *bundle) {
 
 func testExpiredScans(t *testing.T, b *bundle) {
 	ctx := t.Context()
-	one, two, three := enrol(t, b.Store, 1).HostID, enrol(t, b.Store, 2).HostID, enrol(t, b.Store, 3).HostID
-	requests := launch(t, b.Store, agentwire.InventoryScan, one, two, three)
+	one, two, three, four := enrol(t, b.Store, 1).HostID, enrol(t, b.Store, 2).HostID, enrol(t, b.Store, 3).HostID, enrol(t, b.Store, 4).HostID
+	requests := launch(t, b.Store, agentwire.InventoryScan, one, two, three, four)
+	setScanState(t, b.Store, requests[3].ID, ondemand.Uploaded)
 	must(b.DeliverScanRequests(ctx, two, Start, 10))(t)
 	must(b.DeliverScanRequests(ctx, three, Start, 10))(t)
 	if err := b.ReportScanRequest(ctx, three, requests[2].ID, agentwire.ScanReport{State: agentwire.ScanRunning}, Start); err != nil {
@@ -140,10 +175,10 @@ func testExpiredScans(t *testing.T, b *bundle) {
 		moved             int64
 		states            []ondemand.State
 	}{
-		{Start, Start, 0, []ondemand.State{ondemand.Queued, ondemand.Delivered, ondemand.Running}},
-		{Start.Add(time.Second), Start, 1, []ondemand.State{ondemand.Expired, ondemand.Delivered, ondemand.Running}},
-		{Start.Add(time.Second), Start.Add(time.Second), 2, []ondemand.State{ondemand.Expired, ondemand.Failed, ondemand.Failed}},
-		{Start.Add(time.Second), Start.Add(time.Second), 0, []ondemand.State{ondemand.Expired, ondemand.Failed, ondemand.Failed}},
+		{Start, Start, 0, []ondemand.State{ondemand.Queued, ondemand.Delivered, ondemand.Running, ondemand.Uploaded}},
+		{Start.Add(time.Second), Start, 1, []ondemand.State{ondemand.Expired, ondemand.Delivered, ondemand.Running, ondemand.Uploaded}},
+		{Start.Add(time.Second), Start.Add(time.Second), 3, []ondemand.State{ondemand.Expired, ondemand.Failed, ondemand.Failed, ondemand.Failed}},
+		{Start.Add(time.Second), Start.Add(time.Second), 0, []ondemand.State{ondemand.Expired, ondemand.Failed, ondemand.Failed, ondemand.Failed}},
 	} {
 		if moved := must(b.ExpireScanRequests(ctx, step.cutoff, step.abandoned, at))(t); moved != step.moved {
 			t.Errorf("%d moved, want %d", moved, step.moved)
@@ -154,6 +189,36 @@ func testExpiredScans(t *testing.T, b *bundle) {
 				t.Errorf("request %d is %+v, want %s", i, r, want)
 			}
 		}
+	}
+}
+
+// setScanState sets a state that no part of the platform gives a request yet.
+func setScanState(tb testing.TB, s *store.Store, id int64, state ondemand.State) {
+	tb.Helper()
+	err := s.InTx(tb.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(tb.Context(), "UPDATE scan_requests SET state = ? WHERE id = ?", string(state), id)
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func testManyExpiredScans(t *testing.T, b *bundle) {
+	ctx := t.Context()
+	hosts := Hosts(t, b.Store, 1100)
+	ids := make([]int64, len(hosts))
+	for i := range hosts {
+		hosts[i].Software, hosts[i].Ports, ids[i] = nil, nil, hosts[i].ID
+	}
+	Fill(t, b.Store, hosts)
+	launch(t, b.Store, agentwire.InventoryScan, ids...)
+	later := Start.Add(time.Second)
+	if moved := must(b.ExpireScanRequests(ctx, later, later, later))(t); moved != 1100 {
+		t.Errorf("%d moved, want 1100", moved)
+	}
+	if left := must(b.ScanRequests(ctx, ondemand.Filter{State: ondemand.Queued, Limit: 1}))(t); len(left) != 0 {
+		t.Errorf("%v is still queued", left)
 	}
 }
 

@@ -31,6 +31,10 @@ func testSearch(t *testing.T, create func(tb testing.TB) Database) {
 		t.Parallel()
 		testLargeFleet(t, setup(t, create))
 	})
+	t.Run("slow searches leave the readers that agents need", func(t *testing.T) {
+		t.Parallel()
+		testSlowSearches(t, setup(t, create))
+	})
 	t.Run("names are found after they changed", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t, create)

@@ -30,14 +30,22 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"bootstrap", testBootstrap},
 		{"users", testUsers},
 		{"keys", testKeys},
+		{"key changes", testKeyChanges},
+		{"key moves", testKeyMoves},
+		{"key pushes", testKeyPushes},
 		{"enrolment", testEnrolment},
 		{"heartbeats", testHeartbeats},
 		{"changes", testChanges},
 		{"uploads", testUploads},
 		{"inventory", testInventory},
+		{"software", testSoftware},
 		{"scan requests", testScanRequests},
+		{"modules", testModules},
+		{"removal", testRemoval},
 		{"hosts", testHosts},
 		{"search", testSearch},
+		{"tags", testTags},
+		{"profiles", testProfiles},
 	} {
 		t.Run(subject.name, func(t *testing.T) {
 			t.Parallel()

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"context"
 	"sync"
 	"testing"
 	"time"
@@ -81,6 +82,8 @@ func testUploads(t *testing.T, create func(tb testing.TB) Database) {
 		"commits at once: one delta of a base wins":              testCommitRace,
 		"a committed upload answers its scan requests and more":  testAnsweredScans,
 		"uploads of unknown hosts and unknown uploads are named": testUnknownUploads,
+		"a commit repeated through the intake is answered alike": testRepeatedIntake,
+		"a host does not grow beyond the limits of its lists":    testBoundedHost,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -270,31 +273,45 @@ func testRefusedDeltas(t *testing.T, b *bundle) {
 	}
 }
 
-// testCommitRace commits one upload from several places at once, as an agent
-// does that repeats a request through another replica.
+// testCommitRace starts and commits one upload from several places at once, as
+// an agent does that repeats requests through another replica: whoever waits for
+// another must see what that one left behind.
 func testCommitRace(t *testing.T, b *bundle) {
 	ctx := t.Context()
-	host := enrol(t, b.Store, 1).HostID
-	p := pack(host, nil, snapshot("web", deb("curl", "8"), deb("bash", "5")))
-	if _, _, err := b.StartUpload(ctx, p.upload, Start); err != nil {
-		t.Fatal(err)
+	for round := range 5 {
+		host := enrol(t, b.Store, round).HostID
+		p := pack(host, nil, snapshot("web", deb("curl", "8"), deb("bash", "5")))
+		must(b.start(ctx, p))(t)
+		must(b.AppendFragment(ctx, host, p.upload.Digest, 0, p.content))(t)
+		var wait sync.WaitGroup
+		for range 4 {
+			wait.Go(func() {
+				state, held, err := b.CommitUpload(ctx, host, p.upload.Digest, p.delta, Start)
+				if err != nil || state != agentwire.UploadCommitted || held != p.delta.Result {
+					t.Errorf("commit: %s with %q held, %v; want committed with %q", state, held, err, p.delta.Result)
+				}
+			})
+			wait.Go(func() {
+				u, held, err := b.StartUpload(ctx, p.upload, Start)
+				committed := u.State == agentwire.UploadCommitted && held == p.delta.Result
+				if open := u.State == agentwire.UploadOpen && held == ""; err != nil || u.Offset != p.upload.Start.Size || !(open || committed) {
+					t.Errorf("start: %s at %d with %q held, %v", u.State, u.Offset, held, err)
+				}
+			})
+		}
+		wait.Wait()
+		if u, _, err := b.UploadContent(ctx, host, p.upload.Digest); err != nil || u.State != agentwire.UploadCommitted {
+			t.Errorf("the upload ends up %s, %v", u.State, err)
+		}
+		if h := must(b.Host(ctx, host))(t); len(h.Software) != 2 {
+			t.Errorf("got software %v", h.Software)
+		}
 	}
-	var wait sync.WaitGroup
-	for range 6 {
-		wait.Go(func() {
-			if next, err := b.AppendFragment(ctx, host, p.upload.Digest, 0, p.content); err != nil || next != p.upload.Start.Size {
-				t.Errorf("fragment: offset %d, %v", next, err)
-			}
-			state, _, err := b.CommitUpload(ctx, host, p.upload.Digest, p.delta, Start)
-			if err != nil || state != agentwire.UploadCommitted {
-				t.Errorf("commit: %s, %v", state, err)
-			}
-		})
-	}
-	wait.Wait()
-	if h := must(b.Host(ctx, host))(t); len(h.Software) != 2 {
-		t.Errorf("got software %v", h.Software)
-	}
+}
+
+func (b *bundle) start(ctx context.Context, p parcel) (inventory.Upload, error) {
+	u, _, err := b.StartUpload(ctx, p.upload, Start)
+	return u, err
 }
 
 func testAnsweredScans(t *testing.T, b *bundle) {

@@ -99,7 +99,7 @@ CREATE TABLE hosts (
     netbios_network_id           TEXT NOT NULL DEFAULT '',
     network_guid                 TEXT NOT NULL DEFAULT '',
     address                      TEXT NOT NULL DEFAULT '',
-    qweb_host_id                 BIGINT,
+    qweb_host_id                 BIGINT CHECK (qweb_host_id > 0),
     last_vuln_scan               BIGINT,
     last_compliance_scan         BIGINT,
     vulns_updated                BIGINT,
@@ -208,7 +208,7 @@ CREATE TABLE heartbeats (
     connected_from  TEXT NOT NULL,
     sequence        BIGINT NOT NULL,
     event           TEXT NOT NULL
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+) WITH (autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX heartbeats_last_checked_in ON heartbeats (last_checked_in);
 
 -- What the platform holds of each module of a host, by digest of the agent's

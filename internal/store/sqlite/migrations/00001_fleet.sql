@@ -97,7 +97,7 @@ CREATE TABLE hosts (
     netbios_network_id           TEXT NOT NULL DEFAULT '',
     network_guid                 TEXT NOT NULL DEFAULT '',
     address                      TEXT NOT NULL DEFAULT '',
-    qweb_host_id                 INTEGER,
+    qweb_host_id                 INTEGER CHECK (qweb_host_id > 0),
     last_vuln_scan               INTEGER,
     last_compliance_scan         INTEGER,
     vulns_updated                INTEGER,
