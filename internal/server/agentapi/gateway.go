@@ -47,6 +47,7 @@ type Gateway struct {
 	Intake   Intake
 	Demands  Demands
 	Profiles Profiles
+	Orders   Orders
 	Signer   *Signer
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -88,6 +89,7 @@ func (g *Gateway) Routes(budget *server.Budget) []server.Route {
 		{Methods: get, Path: agentwire.PathManifest, Handler: g.signed(0, g.manifest)},
 		{Methods: get, Path: agentwire.PathDemands, Handler: g.signed(0, g.demands)},
 		{Methods: post, Path: agentwire.PathScans + "{id}/state", Handler: g.signed(agentwire.MaxMessageBytes, g.scanState)},
+		{Methods: post, Path: agentwire.PathUninstall, Handler: http.HandlerFunc(g.uninstalled)},
 		{Methods: post, Path: agentwire.PathUploads + "{digest}", Handler: g.signed(agentwire.MaxMessageBytes, g.uploadStart)},
 		{Methods: []string{http.MethodPut}, Path: agentwire.PathUploads + "{digest}/fragments", Handler: g.signed(agentwire.MaxFragmentBytes, g.uploadFragment),
 			MaxBody: agentwire.MaxFragmentBytes, BodyTimeout: uploadTimeout, Timeout: uploadTimeout, Budget: uploading},
@@ -145,8 +147,11 @@ func (g *Gateway) verify(r *http.Request) (*request, error) {
 		return nil, err
 	}
 	agent, err := g.Roster.Agent(r.Context(), signature.KeyID)
+	if fault.Is(err, fault.NotFound) {
+		return nil, g.sendAway(r, signature)
+	}
 	if err != nil {
-		return nil, unknownAgent(err)
+		return nil, err
 	}
 	if err := signature.Verify(r, agent.PublicKey, g.Now()); err != nil {
 		return nil, err

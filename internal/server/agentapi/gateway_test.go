@@ -35,6 +35,7 @@ type platform struct {
 	reports  []agentwire.ScanReport
 	uploads  []string
 	failing  error
+	orders   map[string]fleet.Uninstall
 }
 
 func (p *platform) AgentState(_ context.Context, id string) (fleet.AgentState, error) {
@@ -88,6 +89,21 @@ func (p *platform) Commit(_ context.Context, _ int64, digest string) (agentwire.
 	return agentwire.UploadAnswer{State: agentwire.UploadCommitted}, p.failing
 }
 
+func (p *platform) UninstallOrder(_ context.Context, id string) (fleet.Uninstall, error) {
+	order, ok := p.orders[id]
+	if !ok {
+		return order, fault.Newf(fault.NotFound, "no order to %s", id)
+	}
+	return order, p.failing
+}
+
+func (p *platform) ConfirmUninstall(_ context.Context, id string, at time.Time) error {
+	order := p.orders[id]
+	order.State, order.Confirmed = fleet.UninstallConfirmed, at
+	p.orders[id] = order
+	return p.failing
+}
+
 // bundle is a gateway with one agent that talks to it.
 type bundle struct {
 	*platform
@@ -126,7 +142,7 @@ func setup(t *testing.T) *bundle {
 	log := slog.New(slog.DiscardHandler)
 	b.gateway = &Gateway{
 		Roster: fleet.NewRoster(b.platform, now), Pulse: fleet.NewPulse(b.platform, log), Wakeups: &fleet.Wakeups{},
-		Enroller: b.platform, Intake: b.platform, Demands: b.platform, Profiles: b.platform,
+		Enroller: b.platform, Intake: b.platform, Demands: b.platform, Profiles: b.platform, Orders: b.platform,
 		Signer: &Signer{Root: rootPublic, Key: online, Certificate: agentwire.CertifyInstructionKey(root, onlinePublic, b.now.Add(time.Hour))},
 		Now:    now, Log: log,
 	}

@@ -65,18 +65,23 @@ func (g *Gateway) demands(w http.ResponseWriter, r *request) error {
 
 // instruct answers with a signed instruction for the agent.
 func (g *Gateway) instruct(w http.ResponseWriter, agent fleet.AgentState, kind agentwire.InstructionKind, version int64, body any) error {
-	doc, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("encode %s of agent %s: %w", kind, agent.AgentID, err)
-	}
-	now := g.Now().UTC()
-	signed, err := agentwire.SignInstruction(agentwire.Instruction{
-		Audience: agent.AgentID, Kind: kind, Version: version,
-		Issued: now, Expires: now.Add(instructionLife), Body: doc,
-	}, g.Signer.Key, g.Signer.Certificate)
+	signed, err := g.sign(agent.AgentID, kind, version, body)
 	if err != nil {
 		return err
 	}
 	answer(w, http.StatusOK, signed)
 	return nil
+}
+
+// sign signs an instruction for an agent.
+func (g *Gateway) sign(agentID string, kind agentwire.InstructionKind, version int64, body any) (*agentwire.SignedInstruction, error) {
+	doc, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s of agent %s: %w", kind, agentID, err)
+	}
+	now := g.Now().UTC()
+	return agentwire.SignInstruction(agentwire.Instruction{
+		Audience: agentID, Kind: kind, Version: version,
+		Issued: now, Expires: now.Add(instructionLife), Body: doc,
+	}, g.Signer.Key, g.Signer.Certificate)
 }

@@ -17,13 +17,6 @@ var (
 	errUnknownAgent = errors.New("this agent is not known here")
 )
 
-func unknownAgent(err error) error {
-	if fault.Is(err, fault.NotFound) {
-		return errUnknownAgent
-	}
-	return err
-}
-
 // refusals are the outcomes of verifying a request. An agent acts on each of
 // them in its own way, so they have codes of their own.
 var refusals = []struct {
@@ -42,6 +35,10 @@ var refusals = []struct {
 
 // refuse answers a request that failed.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if away, ok := errors.AsType[*orderedAway](err); ok {
+		answer(w, http.StatusGone, agentwire.Problem{Code: agentwire.ProblemUninstall, Message: away.Error(), Instruction: away.order})
+		return
+	}
 	for _, known := range refusals {
 		if errors.Is(err, known.cause) {
 			answer(w, known.status, agentwire.Problem{Code: known.code, Message: known.cause.Error()})

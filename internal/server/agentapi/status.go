@@ -118,8 +118,11 @@ func (g *Gateway) wakeup(w http.ResponseWriter, r *request) error {
 	defer done()
 	// Asked again after the waiter is registered: a change either shows here or wakes.
 	current, err := g.Roster.Agent(r.Context(), r.agent.AgentID)
+	if fault.Is(err, fault.NotFound) {
+		return g.sendAway(r.Request, r.signature)
+	}
 	if err != nil {
-		return unknownAgent(err)
+		return err
 	}
 	if !newsFor(current, has).Unchanged() {
 		w.WriteHeader(http.StatusOK)

@@ -119,6 +119,24 @@ func (e ScanType) Valid() bool {
 	}
 }
 
+// Defines values for UninstallState.
+const (
+	UninstallConfirmed UninstallState = "confirmed"
+	UninstallOpen      UninstallState = "open"
+)
+
+// Valid indicates whether the value is a known member of the UninstallState enum.
+func (e UninstallState) Valid() bool {
+	switch e {
+	case UninstallConfirmed:
+		return true
+	case UninstallOpen:
+		return true
+	default:
+		return false
+	}
+}
+
 // Problem defines model for Problem.
 type Problem struct {
 	// Code The kind of failure. Programs should treat one they do not know as `internal`.
@@ -133,6 +151,26 @@ type Problem struct {
 
 // ProblemCode The kind of failure. Programs should treat one they do not know as `internal`.
 type ProblemCode string
+
+// PurgeResult defines model for PurgeResult.
+type PurgeResult struct {
+	Agents []PurgedAgent `json:"agents"`
+
+	// Applied Whether the agents were removed.
+	Applied bool `json:"applied"`
+}
+
+// PurgeRule Selects agents that meet everything that is given.
+type PurgeRule = purgeRule
+
+// PurgedAgent defines model for PurgedAgent.
+type PurgedAgent struct {
+	AgentId       string    `json:"agentId"`
+	AgentVersion  string    `json:"agentVersion"`
+	AssetId       int64     `json:"assetId"`
+	HostName      string    `json:"hostName"`
+	LastCheckedIn time.Time `json:"lastCheckedIn"`
+}
 
 // Scan One on-demand scan of one asset. Times are UTC and absent until reached.
 type Scan struct {
@@ -182,6 +220,37 @@ type ScanState string
 // ScanType Type of an on-demand scan, in the words of the QPS parameter `scan`.
 type ScanType string
 
+// Uninstall The order to one agent to remove itself. Times are UTC and absent until reached.
+type Uninstall struct {
+	// AgentId UUID of the agent.
+	AgentId string `json:"agentId"`
+
+	// AssetId Id that the host asset had.
+	AssetId int64 `json:"assetId"`
+
+	// Confirmed When the agent said that it is gone.
+	Confirmed *time.Time `json:"confirmed,omitempty"`
+	Created   time.Time  `json:"created"`
+
+	// HostName Name of the host.
+	HostName string `json:"hostName"`
+	Id       int64  `json:"id"`
+
+	// RequestedBy Name of the user who uninstalled it.
+	RequestedBy string `json:"requestedBy"`
+
+	// State open until the agent has removed itself and said so, then confirmed.
+	State UninstallState `json:"state"`
+}
+
+// UninstallList defines model for UninstallList.
+type UninstallList struct {
+	Uninstalls []Uninstall `json:"uninstalls"`
+}
+
+// UninstallState open until the agent has removed itself and said so, then confirmed.
+type UninstallState string
+
 // Failure defines model for Failure.
 type Failure = Problem
 
@@ -203,14 +272,35 @@ type ListScansParams struct {
 	Before *int64 `form:"before,omitempty" json:"before,omitempty"`
 }
 
+// ListUninstallsParams defines parameters for ListUninstalls.
+type ListUninstallsParams struct {
+	// State Only orders in this state.
+	State *UninstallState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit How many orders the answer may hold.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Before Only orders with a lower id.
+	Before *int64 `form:"before,omitempty" json:"before,omitempty"`
+}
+
+// PurgeAgentsJSONRequestBody defines body for PurgeAgents for application/json ContentType.
+type PurgeAgentsJSONRequestBody = PurgeRule
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// PurgeAgents Purge agents that have been silent
+	// (POST /automation/v1/agents/purge)
+	PurgeAgents(w http.ResponseWriter, r *http.Request)
 	// ListScans List on-demand scans
 	// (GET /automation/v1/scans)
 	ListScans(w http.ResponseWriter, r *http.Request, params ListScansParams)
 	// GetScan Get one on-demand scan
 	// (GET /automation/v1/scans/{id})
 	GetScan(w http.ResponseWriter, r *http.Request, id int64)
+	// ListUninstalls List uninstall orders
+	// (GET /automation/v1/uninstalls)
+	ListUninstalls(w http.ResponseWriter, r *http.Request, params ListUninstallsParams)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -221,6 +311,20 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// PurgeAgents operation middleware
+func (siw *ServerInterfaceWrapper) PurgeAgents(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PurgeAgents(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // ListScans operation middleware
 func (siw *ServerInterfaceWrapper) ListScans(w http.ResponseWriter, r *http.Request) {
@@ -324,6 +428,65 @@ func (siw *ServerInterfaceWrapper) GetScan(w http.ResponseWriter, r *http.Reques
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetScan(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListUninstalls operation middleware
+func (siw *ServerInterfaceWrapper) ListUninstalls(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUninstallsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", r.URL.Query(), &params.Before, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "before"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "before", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUninstalls(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -455,11 +618,52 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/scans", wrapper.ListScans)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/scans/{id}", wrapper.GetScan)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/uninstalls", wrapper.ListUninstalls)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/agents/purge", wrapper.PurgeAgents)
 
 	return m
 }
 
 type FailureJSONResponse Problem
+
+type PurgeAgentsRequestObject struct {
+	Body *PurgeAgentsJSONRequestBody
+}
+
+type PurgeAgentsResponseObject interface {
+	VisitPurgeAgentsResponse(w http.ResponseWriter) error
+}
+
+type PurgeAgents200JSONResponse PurgeResult
+
+func (response PurgeAgents200JSONResponse) VisitPurgeAgentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PurgeAgentsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PurgeAgentsdefaultJSONResponse) VisitPurgeAgentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListScansRequestObject struct {
 	Params ListScansParams
@@ -539,14 +743,59 @@ func (response GetScandefaultJSONResponse) VisitGetScanResponse(w http.ResponseW
 	return err
 }
 
+type ListUninstallsRequestObject struct {
+	Params ListUninstallsParams
+}
+
+type ListUninstallsResponseObject interface {
+	VisitListUninstallsResponse(w http.ResponseWriter) error
+}
+
+type ListUninstalls200JSONResponse UninstallList
+
+func (response ListUninstalls200JSONResponse) VisitListUninstallsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUninstallsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListUninstallsdefaultJSONResponse) VisitListUninstallsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// PurgeAgents Purge agents that have been silent
+	// (POST /automation/v1/agents/purge)
+	PurgeAgents(ctx context.Context, request PurgeAgentsRequestObject) (PurgeAgentsResponseObject, error)
 	// ListScans List on-demand scans
 	// (GET /automation/v1/scans)
 	ListScans(ctx context.Context, request ListScansRequestObject) (ListScansResponseObject, error)
 	// GetScan Get one on-demand scan
 	// (GET /automation/v1/scans/{id})
 	GetScan(ctx context.Context, request GetScanRequestObject) (GetScanResponseObject, error)
+	// ListUninstalls List uninstall orders
+	// (GET /automation/v1/uninstalls)
+	ListUninstalls(ctx context.Context, request ListUninstallsRequestObject) (ListUninstallsResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -586,6 +835,37 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictHTTPServerOptions
+}
+
+// PurgeAgents operation middleware
+func (sh *strictHandler) PurgeAgents(w http.ResponseWriter, r *http.Request) {
+	var request PurgeAgentsRequestObject
+
+	var body PurgeAgentsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PurgeAgents(ctx, request.(PurgeAgentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PurgeAgents")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PurgeAgentsResponseObject); ok {
+		if err := validResponse.VisitPurgeAgentsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // ListScans operation middleware
@@ -633,6 +913,32 @@ func (sh *strictHandler) GetScan(w http.ResponseWriter, r *http.Request, id int6
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetScanResponseObject); ok {
 		if err := validResponse.VisitGetScanResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUninstalls operation middleware
+func (sh *strictHandler) ListUninstalls(w http.ResponseWriter, r *http.Request, params ListUninstallsParams) {
+	var request ListUninstallsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUninstalls(ctx, request.(ListUninstallsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUninstalls")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUninstallsResponseObject); ok {
+		if err := validResponse.VisitListUninstallsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -34,16 +34,18 @@ type Scans interface {
 
 // Config is what the API needs. Budget may be left out.
 type Config struct {
-	Scans  Scans
-	Users  server.Authenticator
-	Budget *server.Budget // shared with other operators' APIs
+	Scans      Scans
+	Uninstalls Uninstalls
+	Purger     Purger
+	Users      server.Authenticator
+	Budget     *server.Budget // shared with other operators' APIs
 }
 
 // Routes returns the routes of the API.
 func Routes(c Config) []server.Route {
 	collected := &collector{}
-	strict := NewStrictHandlerWithOptions(api{c.Scans}, nil, StrictHTTPServerOptions{
-		RequestErrorHandlerFunc:  server.Fail,
+	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Purger}, nil, StrictHTTPServerOptions{
+		RequestErrorHandlerFunc:  failBody,
 		ResponseErrorHandlerFunc: server.Fail,
 	})
 	HandlerWithOptions(strict, StdHTTPServerOptions{BaseRouter: collected, ErrorHandlerFunc: failBinding})
@@ -97,7 +99,9 @@ func invalid(parameter, value, expected string) error {
 
 // api implements the generated StrictServerInterface.
 type api struct {
-	scans Scans
+	scans      Scans
+	uninstalls Uninstalls
+	purger     Purger
 }
 
 // ListScans implements GET /automation/v1/scans.

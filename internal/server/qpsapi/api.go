@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,11 @@ type Versions struct {
 type Config struct {
 	Hosts    fleet.Hosts
 	Scans    Scans
+	Actions  Actions
+	Profiles Profiles
+	Keys     Keys
+	Tags     fleet.Tags
+	Tagger   Tagger
 	Users    server.Authenticator
 	Versions Versions
 	Budget   *server.Budget // shared with other operators' APIs
@@ -72,17 +78,34 @@ func Routes(c Config) []server.Route {
 	a := &api{Config: c}
 	both := []string{http.MethodGet, http.MethodPost}
 	post := []string{http.MethodPost}
-	return []server.Route{
+	return append(slices.Concat(a.keyRoutes(), a.tagRoutes()), []server.Route{
 		a.route([]string{http.MethodGet}, "/qps/rest/portal/version", qps.SchemaPortalVersion, a.portalVersion),
 		a.route(both, "/qps/rest/{version}/count/am/hostasset", qps.SchemaHostAsset, versioned(assetVersions, a.countHosts)),
 		a.route(post, "/qps/rest/{version}/search/am/hostasset", qps.SchemaHostAsset, versioned(assetVersions, a.searchHosts)),
 		a.route(both, "/qps/rest/{version}/get/am/hostasset/{id}", qps.SchemaHostAsset, versioned(assetVersions, a.getHost)),
+		a.route(both, "/qps/rest/{version}/count/am/asset", qps.SchemaAsset, versioned(assetVersions, a.countAssets)),
+		a.route(post, "/qps/rest/{version}/search/am/asset", qps.SchemaAsset, versioned(assetVersions, a.searchAssets)),
+		a.route(both, "/qps/rest/{version}/get/am/asset/{id}", qps.SchemaAsset, versioned(assetVersions, a.getAsset)),
+		a.route(post, "/qps/rest/{version}/activate/am/asset", qps.SchemaAsset, versioned(assetVersions, a.activate)),
+		a.route(post, "/qps/rest/{version}/activate/am/asset/{id}", qps.SchemaAsset, versioned(assetVersions, a.activate)),
+		a.route(post, "/qps/rest/{version}/deactivate/am/asset", qps.SchemaAsset, versioned(assetVersions, a.deactivate)),
+		a.route(post, "/qps/rest/{version}/deactivate/am/asset/{id}", qps.SchemaAsset, versioned(assetVersions, a.deactivate)),
+		a.route(post, "/qps/rest/{version}/uninstall/am/asset", qps.SchemaAsset, versioned(assetVersions, a.uninstallAssets)),
+		a.route(post, "/qps/rest/{version}/uninstall/am/asset/{id}", qps.SchemaAsset, versioned(assetVersions, a.uninstallAssets)),
+		a.route(post, "/qps/rest/{version}/uninstall/am/hostasset", qps.SchemaHostAsset, versioned(assetVersions, a.uninstallHostAssets)),
 		a.route(post, "/qps/rest/{version}/ods/ca/agentasset", qps.SchemaAgentAsset, versioned(agentVersions, a.scanMatching)),
 		a.route(post, "/qps/rest/{version}/ods/ca/agentasset/{id}", qps.SchemaAgentAsset, versioned(agentVersions, a.scanOne)),
+		a.route(both, "/qps/rest/{version}/count/ca/agentconfig", qps.SchemaAgentConfig, versioned(agentVersions, a.countProfiles)),
+		a.route(post, "/qps/rest/{version}/search/ca/agentconfig", qps.SchemaAgentConfig, versioned(agentVersions, a.searchProfiles)),
+		a.route(both, "/qps/rest/{version}/get/ca/agentconfig/{id}", qps.SchemaAgentConfig, versioned(agentVersions, a.getProfile)),
+		a.route(post, "/qps/rest/{version}/create/ca/agentconfig", qps.SchemaAgentConfig, versioned(agentVersions, a.createProfile)),
+		a.route(post, "/qps/rest/{version}/update/ca/agentconfig", qps.SchemaAgentConfig, versioned(agentVersions, a.updateProfile)),
+		a.route(post, "/qps/rest/{version}/update/ca/agentconfig/{id}", qps.SchemaAgentConfig, versioned(agentVersions, a.updateProfile)),
+		a.route(post, "/qps/rest/{version}/delete/ca/agentconfig/{id}", qps.SchemaAgentConfig, versioned(agentVersions, a.deleteProfile)),
 		a.aboutRoute(both),
 		a.unknownRoute("/qps"),
 		a.unknownRoute("/qps/{rest...}"),
-	}
+	}...)
 }
 
 // route makes the route of a call that answers with records of one schema.

@@ -1,5 +1,7 @@
 // Package qpsapi serves the QPS API of the platform: portal version, host
-// assets, on-demand scans and the classic about.php probe, in XML and JSON.
+// assets, the activation of modules, uninstalling agents, on-demand scans,
+// configuration profiles, tags and their assignment, and the classic about.php
+// probe, in XML and JSON.
 //
 // Routes is the entry point; it turns a Config into routes for server.Mux. The
 // package decodes requests, asks the domain and writes envelopes; which HTTP

@@ -1,0 +1,85 @@
+package agentapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
+)
+
+// Orders are what agents are told whose assets are gone.
+type Orders interface {
+	UninstallOrder(ctx context.Context, agentID string) (fleet.Uninstall, error)
+	ConfirmUninstall(ctx context.Context, agentID string, at time.Time) error
+}
+
+// orderedAway refuses a request of an agent that shall uninstall itself.
+type orderedAway struct {
+	order *agentwire.SignedInstruction
+}
+
+func (*orderedAway) Error() string { return "this agent was uninstalled: it shall remove itself" }
+
+// order returns the order to the agent that signed a request, after having
+// verified that it did.
+func (g *Gateway) order(r *http.Request, signature *agentwire.RequestSignature) (fleet.Uninstall, error) {
+	order, err := g.Orders.UninstallOrder(r.Context(), signature.KeyID)
+	if fault.Is(err, fault.NotFound) {
+		return order, errUnknownAgent
+	}
+	if err != nil {
+		return order, err
+	}
+	return order, signature.Verify(r, order.PublicKey, g.Now())
+}
+
+// sendAway returns the refusal of a request of an agent this platform does not
+// have: the order to uninstall itself, if there is one that it has not confirmed.
+// A request that is replayed gets the same answer and changes nothing.
+func (g *Gateway) sendAway(r *http.Request, signature *agentwire.RequestSignature) error {
+	order, err := g.order(r, signature)
+	if err != nil {
+		return err
+	}
+	if order.State == fleet.UninstallConfirmed {
+		return errUnknownAgent
+	}
+	signed, err := g.sign(order.AgentID, agentwire.KindUninstall, order.ID, agentwire.Uninstall{Ordered: order.Created.UTC()})
+	if err != nil {
+		return err
+	}
+	return &orderedAway{signed}
+}
+
+// uninstalled takes the confirmation of an agent that has removed itself. It may
+// come again.
+func (g *Gateway) uninstalled(w http.ResponseWriter, r *http.Request) {
+	if err := g.confirm(r); err != nil {
+		refuse(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (g *Gateway) confirm(r *http.Request) error {
+	signature, err := agentwire.ParseSignature(r)
+	if err != nil {
+		return err
+	}
+	order, err := g.order(r, signature)
+	if err != nil {
+		return err
+	}
+	if _, err := signature.ReadBody(r.Body, 0); err != nil {
+		return err
+	}
+	if err := g.Orders.ConfirmUninstall(r.Context(), order.AgentID, g.Now()); err != nil {
+		return fmt.Errorf("agent %s confirms: %w", order.AgentID, err)
+	}
+	g.Log.InfoContext(r.Context(), "agent uninstalled", "agent", order.AgentID, "asset", order.HostID, "host", order.HostName)
+	return nil
+}
