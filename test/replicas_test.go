@@ -41,22 +41,36 @@ func TestTwoReplicasOnPostgreSQL(t *testing.T) {
 	}
 }
 
-// startAgent runs vedette-agent against the platform of a folder until the test
-// ends.
+// startAgent runs vedette-agent with the first activation key against the platform
+// of a folder until the test ends.
 func startAgent(t *testing.T, f *folder, h *host) {
 	t.Helper()
-	env := make(map[string]string)
+	startAgentWith(t, f, h, f.variable(t, "VEDETTE_ACTIVATION_KEY"))
+}
+
+// variable returns what admin.env says.
+func (f *folder) variable(t *testing.T, name string) string {
+	t.Helper()
 	for _, variable := range f.environment(t) {
-		name, value, _ := strings.Cut(variable, "=")
-		env[name] = value
+		if value, ok := strings.CutPrefix(variable, name+"="); ok {
+			return value
+		}
 	}
+	t.Fatalf("admin.env has no %s", name)
+	return ""
+}
+
+// startAgentWith is startAgent with another activation key. It returns the path of
+// the agent's log.
+func startAgentWith(t *testing.T, f *folder, h *host, key string) string {
+	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "agent.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	agent := exec.Command(filepath.Join(binaries, "vedette-agent"), "run",
-		"ActivationId="+env["VEDETTE_ACTIVATION_KEY"], "CustomerId="+env["VEDETTE_CUSTOMER_ID"], "ServerUri="+env["VEDETTE_URL"],
-		"CaFile="+env["VEDETTE_CA_FILE"], "StateDir="+filepath.Join(t.TempDir(), "agent"), "RootDir="+h.root)
+		"ActivationId="+key, "CustomerId="+f.variable(t, "VEDETTE_CUSTOMER_ID"), "ServerUri="+f.variable(t, "VEDETTE_URL"),
+		"CaFile="+f.variable(t, "VEDETTE_CA_FILE"), "StateDir="+filepath.Join(t.TempDir(), "agent"), "RootDir="+h.root)
 	agent.Stdout, agent.Stderr = log, log
 	if err := agent.Start(); err != nil {
 		t.Fatal(err)
@@ -69,6 +83,7 @@ func startAgent(t *testing.T, f *folder, h *host) {
 			t.Logf("the agent said:\n%s", said)
 		}
 	})
+	return log.Name()
 }
 
 // copy takes a file over from another data folder.

@@ -79,13 +79,20 @@ func besideOrSelf(name, hidden string) ([]string, error) {
 	return []string{self, hidden}, nil
 }
 
-// run keeps the agent running until ctx ends. It starts a crashed one again.
-func (c *agentChild) run(ctx context.Context) {
+// run keeps the agent running until ctx ends, or the platform has uninstalled it.
+// It starts a crashed one again.
+func (c *agentChild) run(ctx context.Context, show *progress) {
 	pause := firstRestart
 	for {
 		started := time.Now()
 		err := c.once(ctx)
 		if ctx.Err() != nil {
+			return
+		}
+		if c.uninstalled() {
+			show.note("this host's agent was uninstalled and is not started again; to register the host as a new asset, run")
+			show.note("  vedette-agent provision StateDir=%s", c.stateDir)
+			show.note("and start this command again")
 			return
 		}
 		if time.Since(started) > lastRestart {
@@ -136,6 +143,12 @@ func (c *agentChild) openLog() (*os.File, error) {
 		return nil, fmt.Errorf("open agent log: %w", err)
 	}
 	return log, nil
+}
+
+// uninstalled reports whether the agent removed itself on the platform's order.
+func (c *agentChild) uninstalled() bool {
+	report, err := c.report()
+	return err == nil && report != nil && report.Uninstalled != nil
 }
 
 // report returns what the agent's state folder says, nil before it has one.

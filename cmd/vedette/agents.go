@@ -13,9 +13,11 @@ import (
 )
 
 func newAgentsCommand(a *app) *cobra.Command {
-	group, f := newClientGroup(a, "agents", "Search and show Cloud Agents", "Searches Cloud Agents and shows what the platform knows of their hosts.")
+	group, f := newClientGroup(a, "agents", "Search, show and manage Cloud Agents",
+		"Searches Cloud Agents, shows what the platform knows of their hosts, activates\nmodules on them and removes them.")
 	group.Example = "  vedette agents search --os Debian\n  vedette agents get 1"
-	group.AddCommand(newAgentsSearch(a, f), newAgentsGet(a, f))
+	group.AddCommand(newAgentsActivate(a, f), newAgentsDeactivate(a, f), newAgentsUninstall(a, f), newAgentsUninstalls(a, f), newAgentsPurge(a, f))
+	group.AddCommand(newAgentsSearch(a, f), newAgentsGet(a, f), newAgentsTag(a, f), newAgentsChangeKey(a, f))
 	return group
 }
 

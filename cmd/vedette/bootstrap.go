@@ -64,7 +64,10 @@ func systemProfiles(now time.Time) []fleet.Profile {
 	return profiles
 }
 
-// ensureKey returns an activation key that may be used, the oldest one.
+// ensureKey returns the activation key to install agents with: the oldest that
+// makes any number of them at any time, otherwise the oldest there is. It makes
+// one only where there is none, because who disabled or limited keys meant it;
+// agents are then refused with the reason.
 func ensureKey(ctx context.Context, db *store.Store, now time.Time) (string, error) {
 	keys, err := db.ActivationKeys(ctx)
 	if err != nil {
@@ -74,6 +77,9 @@ func ensureKey(ctx context.Context, db *store.Store, now time.Time) (string, err
 		if !key.Disabled && key.Type == fleet.KeyUnlimited {
 			return key.Key, nil
 		}
+	}
+	if len(keys) > 0 {
+		return keys[0].Key, nil
 	}
 	key, err := db.CreateActivationKey(ctx, fleet.ActivationKey{
 		Key: uuid.NewString(), Title: firstKeyTitle, Type: fleet.KeyUnlimited,

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
@@ -27,7 +29,8 @@ import (
 	"vedette.dev/vedette/internal/store/sqlite"
 )
 
-// sweepEvery is how often requests that waited too long are ended.
+// sweepEvery is how often requests that waited too long are ended, and work that
+// was cut off is finished.
 const sweepEvery = time.Minute
 
 // platformConfig is what a platform is started with.
@@ -54,6 +57,7 @@ type platform struct {
 	server      *server.Server
 	bindings    []server.Binding
 	background  []func(context.Context)
+	profiles    *fleet.Profiles
 }
 
 // openPlatform opens the data folder and the database, listens, and makes what
@@ -109,8 +113,10 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 		Roster: roster, Pulse: pulse, Wakeups: wakeups,
 		Enroller: &fleet.Enroller{Enrolments: p.store, Now: now},
 		Intake:   inventory.NewIntake(p.store, now),
-		Demands:  p.store, Profiles: p.store, Signer: signer, Now: now, Log: log,
+		Demands:  p.store, Profiles: p.store, Orders: p.store, Signer: signer, Now: now, Log: log,
 	}
+	rollout := fleet.NewRollout(p.store, now, log)
+	p.profiles = &fleet.Profiles{Store: p.store, Now: now, NewID: uuid.NewString, Changed: rollout.Poke}
 	tail := &fleet.Tail{Changes: p.store, Hint: p.store.Hint(), Roster: roster, Wakeups: wakeups, Log: log}
 
 	operators := server.NewBudget(server.OperatorRequests)
@@ -120,8 +126,17 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	mux.Add(p.operatorRoutes(users, launcher, operators)...)
 	p.server = server.New(server.Options{Handler: mux, Log: log})
 	p.background = []func(context.Context){
-		pulse.Run, tail.Run,
-		func(ctx context.Context) { sweep(ctx, launcher, log) },
+		pulse.Run, tail.Run, rollout.Run,
+		(&fleet.RuleEvaluator{Passes: p.store, Hint: p.store.RuleHint(), Log: log}).Run,
+		func(ctx context.Context) {
+			sweep(ctx, log, "on-demand requests were not swept", func(ctx context.Context) error {
+				_, err := launcher.Sweep(ctx)
+				return err
+			})
+		},
+		func(ctx context.Context) {
+			sweep(ctx, log, "updates of activation keys did not reach all agents", p.store.ResumeKeyPushes)
+		},
 	}
 	return nil
 }
@@ -172,12 +187,13 @@ func (p *platform) close() error {
 	return errors.Join(errs...)
 }
 
-func sweep(ctx context.Context, launcher *ondemand.Launcher, log *slog.Logger) {
+// sweep runs a task at once and every minute until ctx ends.
+func sweep(ctx context.Context, log *slog.Logger, failure string, task func(ctx context.Context) error) {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	for {
-		if _, err := launcher.Sweep(ctx); err != nil && ctx.Err() == nil {
-			log.WarnContext(ctx, "on-demand requests were not swept", "error", err)
+		if err := task(ctx); err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, failure, "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -25,7 +25,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partially successful.`)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 
 	// Client commands: one group per noun.
-	root.AddCommand(newConnectionsCommand(a), newAgentsCommand(a), newScansCommand(a))
+	root.AddCommand(newConnectionsCommand(a), newAgentsCommand(a), newProfilesCommand(a), newScansCommand(a))
+	root.AddCommand(newKeysCommand(a), newTagsCommand(a))
 	// The platform on this machine.
 	root.AddCommand(newUpCommand(a), newServeCommand(a), newVersionCommand(a))
 	return root

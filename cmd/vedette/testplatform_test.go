@@ -24,6 +24,8 @@ type testPlatform struct {
 	mu     sync.Mutex
 	assets []*qps.HostAsset
 	scans  []qpsclient.Scan // oldest first
+
+	uninstalls []qpsclient.Uninstall // oldest first
 }
 
 func newTestPlatform(reportsStates bool) *testPlatform {
@@ -44,6 +46,9 @@ func newTestPlatform(reportsStates bool) *testPlatform {
 	p.mux.HandleFunc("POST /qps/rest/2.0/search/am/hostasset", p.search)
 	p.mux.HandleFunc("GET /qps/rest/2.0/get/am/hostasset/{id}", p.get)
 	p.mux.HandleFunc("POST /qps/rest/1.0/ods/ca/agentasset/{id}", p.launch)
+	newTestKeys().handle(p.mux)
+	newTestTags(p).handle(p.mux)
+	p.handleAgents(reportsStates)
 	if reportsStates {
 		p.mux.HandleFunc("GET /automation/v1/scans", p.listScans)
 		p.mux.HandleFunc("GET /automation/v1/scans/{id}", p.showScan)

@@ -100,10 +100,14 @@ func upAgent(ctx context.Context, a *app, p *platform, root string, show *progre
 	if err != nil {
 		return err
 	}
-	work.Go(func() { child.run(ctx) })
+	work.Go(func() { child.run(ctx, show) })
 	host, err := p.awaitInventory(ctx, child, show)
 	if err != nil {
 		return err
+	}
+	if host == nil { // uninstalled, which its runner has said
+		p.describe(a.stdout, nil)
+		return nil
 	}
 	show.done("inventory", "%s is asset %d: %s, %d packages, %d open ports, %d accounts",
 		host.Name, host.ID, host.OS, len(host.Software), len(host.OpenPorts), len(host.Accounts))
@@ -112,7 +116,8 @@ func upAgent(ctx context.Context, a *app, p *platform, root string, show *progre
 }
 
 // awaitInventory follows the agent's first steps until its host is found by a
-// search. It waits as long as it takes and says so when that is long.
+// search, or returns nil for an agent that was uninstalled. It waits as long as it
+// takes and says so when that is long.
 func (p *platform) awaitInventory(ctx context.Context, child *agentChild, show *progress) (*qps.HostAsset, error) {
 	ticker := time.NewTicker(askEvery)
 	defer ticker.Stop()
@@ -129,6 +134,9 @@ func (p *platform) awaitInventory(ctx context.Context, child *agentChild, show *
 		report, err := child.report()
 		if err != nil || report == nil || report.AgentID == "" {
 			continue // not written yet, or just being replaced
+		}
+		if report.Uninstalled != nil {
+			return nil, nil
 		}
 		if report.Event != event && report.Event != "" {
 			event = report.Event

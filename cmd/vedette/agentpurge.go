@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/qps"
+	"vedette.dev/vedette/qps/qpsclient"
+)
+
+// maxUninstallLimit is the most that one call lists.
+const maxUninstallLimit = 1000
+
+func newAgentsUninstalls(a *app, f *clientFlags) *cobra.Command {
+	var state string
+	q := qpsclient.UninstallQuery{}
+	cmd := &cobra.Command{
+		Use: "uninstalls", Short: "List uninstalled agents and whether they are gone", Args: noArgs,
+		Long: `Lists uninstalled agents, newest first. One is open until the agent has made contact,
+removed itself and said so; then it is confirmed.`,
+		Example: "  vedette agents uninstalls --state open",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if q.Limit < 1 || q.Limit > maxUninstallLimit {
+				return usagef("--limit %d: use a number from 1 to %d", q.Limit, maxUninstallLimit)
+			}
+			client, _, err := a.client(f, 0)
+			if err != nil {
+				return err
+			}
+			q.State = qpsclient.UninstallState(state)
+			list, err := client.Uninstalls(cmd.Context(), q)
+			if errors.Is(err, qpsclient.ErrNoAutomationAPI) {
+				return errors.New("this platform does not list uninstalled agents")
+			}
+			if err != nil {
+				return outcomeOf(automation.Failure("List Uninstalls failed.", err))
+			}
+			if f.format() == formatJSON {
+				return writeJSON(a.stdout, map[string]any{"uninstalls": append([]qpsclient.Uninstall{}, list...)})
+			}
+			if f.format() == formatTable && len(list) == 0 {
+				fmt.Fprintln(a.stderr, "There is no such uninstalled agent.")
+			}
+			t := automation.Table{Columns: []string{"ID", "AGENT", "HOST NAME", "STATE", "REQUESTED BY", "CREATED", "CONFIRMED"}}
+			for _, u := range list {
+				t.Rows = append(t.Rows, []string{
+					strconv.FormatInt(u.ID, 10), strconv.FormatInt(u.AssetID, 10), u.HostName, string(u.State), u.RequestedBy,
+					qps.FormatTime(u.Created), qps.FormatTime(u.Confirmed),
+				})
+			}
+			return writeRows(a.stdout, f.format(), "uninstalls", "uninstall", t)
+		},
+	}
+	states := []string{string(qpsclient.UninstallOpen), string(qpsclient.UninstallConfirmed)}
+	cmd.Flags().Var(oneOf{&state, states}, "state", "only those in this state")
+	completeOneOf(cmd, "state", states)
+	cmd.Flags().IntVar(&q.Limit, "limit", 100, "list at most this `number`")
+	return cmd
+}
+
+func newAgentsPurge(a *app, f *clientFlags) *cobra.Command {
+	var inactive string
+	var yes bool
+	var rule qpsclient.PurgeRule
+	cmd := &cobra.Command{
+		Use: "purge", Short: "Purge agents that have been silent for long", Args: noArgs,
+		Long: `Removes the agents that have not checked in for a time, with everything known of
+their hosts, and frees the units of their activation keys. The agents are not
+uninstalled: one that comes back provisions again as a new asset.
+
+Without --yes it only shows which agents that would be.`,
+		Example: "  vedette agents purge --inactive-for 30d\n  vedette agents purge --inactive-for 90d --profile Low --yes",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if rule.InactiveFor, err = parseDays(inactive); err != nil {
+				return usagef("--inactive-for: %w", err)
+			}
+			client, _, err := a.client(f, 0)
+			if err != nil {
+				return err
+			}
+			agents, err := client.PurgeAgents(cmd.Context(), rule, yes)
+			if errors.Is(err, qpsclient.ErrNoAutomationAPI) {
+				return errors.New("this platform does not purge agents by a rule of ours; Qualys has purge rules of its own")
+			}
+			if err != nil {
+				return outcomeOf(automation.Failure("Purge Agents failed.", err))
+			}
+			if err := a.writePurge(f, agents, yes); err != nil {
+				return err
+			}
+			if yes {
+				fmt.Fprintf(a.stderr, "%d agents were purged.\n", len(agents))
+			} else {
+				fmt.Fprintf(a.stderr, "Nothing was purged. Repeat with --yes to purge these %d agents.\n", len(agents))
+			}
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&inactive, "inactive-for", "", "agents that have not checked in for this `time`, such as 30d; at least 2d (required)")
+	flags.StringVar(&rule.ActivationKey, "key", "", "only agents that came with the activation key of this `UUID`")
+	flags.StringVar(&rule.AgentVersion, "version", "", "only agents of this `version`")
+	flags.StringVar(&rule.Profile, "profile", "", "only agents with the configuration profile of this `name`")
+	flags.BoolVar(&yes, "yes", false, "purge them")
+	return cmd
+}
+
+func (a *app) writePurge(f *clientFlags, agents []qpsclient.PurgedAgent, applied bool) error {
+	if f.format() == formatJSON {
+		return writeJSON(a.stdout, map[string]any{"applied": applied, "agents": append([]qpsclient.PurgedAgent{}, agents...)})
+	}
+	if f.format() == formatTable && len(agents) == 0 {
+		return nil
+	}
+	t := automation.Table{Columns: []string{"ID", "HOST NAME", "VERSION", "LAST CHECKED IN"}}
+	for _, g := range agents {
+		t.Rows = append(t.Rows, []string{strconv.FormatInt(g.AssetID, 10), g.HostName, g.AgentVersion, qps.FormatTime(g.LastCheckedIn)})
+	}
+	return writeRows(a.stdout, f.format(), "agents", "agent", t)
+}
+
+// parseDays reads a duration such as 30d, 36h or 90m.
+func parseDays(text string) (time.Duration, error) {
+	const longest = 3650 // days; ten years
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n >= 1 && n <= longest {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	} else if d, err := time.ParseDuration(text); err == nil && d >= time.Second && d <= longest*24*time.Hour {
+		return d, nil
+	}
+	return 0, fmt.Errorf("%s is not a time such as 30d or 72h, of at most %dd", quote(text), longest)
+}

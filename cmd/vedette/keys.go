@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/qps"
+)
+
+func newKeysCommand(a *app) *cobra.Command {
+	group, f := newClientGroup(a, "keys", "Manage the activation keys that agents are installed with",
+		`An activation key lets hosts become agents: it limits how many and until when, and
+gives them tags and modules. IDs are the numbers that 'vedette keys list' shows; the
+activation key itself, a UUID, is what an agent is installed with.
+
+Disabled, expired, used up or deleted, a key refuses new agents. It never touches
+those it has made.`)
+	group.Example = `  vedette keys list
+  vedette keys create --title Edge --max-agents 250 --expires 2032-06-30 --module VM_LICENSE
+  vedette keys disable 3`
+	group.AddCommand(
+		newKeysList(a, f), newKeysShow(a, f), newKeysCreate(a, f), newKeysUpdate(a, f),
+		newKeysSwitch(a, f, "enable", false), newKeysSwitch(a, f, "disable", true), newKeysDelete(a, f))
+	return group
+}
+
+func newKeysList(a *app, f *clientFlags) *cobra.Command {
+	var title string
+	cmd := &cobra.Command{
+		Use: "list", Short: "List activation keys", Args: noArgs,
+		Long:    "Lists the activation keys, disabled ones as well.",
+		Example: "  vedette keys list\n  vedette keys list --title Edge -o csv",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, _, err := a.client(f, 0)
+			if err != nil {
+				return err
+			}
+			// The title is compared here: not every platform searches by it.
+			all, err := client.ActivationKeys(cmd.Context())
+			if err != nil {
+				return outcomeOf(automation.Failure("List Activation Keys failed.", err))
+			}
+			var keys []*qps.AgentActKey
+			for _, k := range all {
+				if strings.Contains(k.Title, title) {
+					keys = append(keys, k)
+				}
+			}
+			if f.format() == formatTable && len(keys) == 0 {
+				fmt.Fprintln(a.stderr, "There is no such activation key.")
+			}
+			return a.writeKeys(f, keys, false)
+		},
+	}
+	cmd.Flags().StringVar(&title, "title", "", "only keys whose title contains this `text`, case-sensitive")
+	return cmd
+}
+
+func newKeysShow(a *app, f *clientFlags) *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show one activation key", Args: exactArgs("ID"),
+		Long:    "Shows one activation key with its tags and modules.",
+		Example: "  vedette keys show 3\n  vedette keys show 3 -o json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseID("activation key ID", args[0])
+			if err != nil {
+				return err
+			}
+			client, _, err := a.client(f, 0)
+			if err != nil {
+				return err
+			}
+			key, err := client.GetActivationKey(cmd.Context(), id)
+			if err != nil {
+				return outcomeOf(automation.Failure("Show Activation Key failed.", err))
+			}
+			return a.writeKeys(f, []*qps.AgentActKey{key}, true)
+		},
+	}
+}
+
+// writeKeys writes keys as the API has them for programs, and as a table for
+// people; upright is the table of a single key, a line per fact.
+func (a *app) writeKeys(f *clientFlags, keys []*qps.AgentActKey, upright bool) error {
+	records := make([]qps.Record, len(keys))
+	for i, k := range keys {
+		records[i] = k
+	}
+	response := qps.NewResult(qps.SchemaAgentActKey, records...)
+	switch f.format() {
+	case formatJSON:
+		return writeJSON(a.stdout, json.RawMessage(qps.AppendRawData(nil, response)))
+	case formatXML:
+		_, err := a.stdout.Write(qps.AppendResponse(nil, qps.XML, response, nil))
+		return err
+	case formatCSV:
+		return writeCSV(a.stdout, keyTable(keys))
+	}
+	if upright {
+		return writeTable(a.stdout, transposed(keyTable(keys)))
+	}
+	return writeTable(a.stdout, keyTable(keys))
+}
+
+func keyTable(keys []*qps.AgentActKey) automation.Table {
+	t := automation.Table{Columns: []string{"ID", "TITLE", "ACTIVATION KEY", "STATE", "AGENTS", "MAXIMUM", "EXPIRES", "MODULES", "TAGS"}}
+	for _, k := range keys {
+		state, maximum := "enabled", ""
+		if k.IsDisabled {
+			state = "disabled"
+		}
+		if k.CountPurchased > 0 {
+			maximum = strconv.FormatInt(k.CountPurchased, 10)
+		}
+		tags := make([]string, len(k.Tags))
+		for i, tag := range k.Tags {
+			tags[i] = tag.Name
+		}
+		t.Rows = append(t.Rows, []string{
+			strconv.FormatInt(k.ID, 10), k.Title, k.ActivationKey, state, strconv.FormatInt(k.CountUsed, 10), maximum,
+			qps.FormatTime(k.ExpireDate), strings.Join(k.Licenses, ","), strings.Join(tags, ","),
+		})
+	}
+	return t
+}

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/qps"
+	"vedette.dev/vedette/qps/qpsclient"
+)
+
+// keyFlags are what can be said of a key on the command line.
+type keyFlags struct {
+	title      string
+	maxAgents  string
+	expires    string
+	modules    []string
+	tags       []string
+	applyToAll bool
+}
+
+// Words for a limit that a key shall not have.
+const (
+	noMaximum = "none"
+	noExpiry  = "never"
+)
+
+func (k *keyFlags) define(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&k.title, "title", "", "`text` by which people know the key")
+	flags.StringVar(&k.maxAgents, "max-agents", noMaximum, "how many agents the key may make, a `number` or "+noMaximum)
+	flags.StringVar(&k.expires, "expires", noExpiry, "the `time` from which the key makes no agents, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, or "+noExpiry)
+	flags.StringSliceVar(&k.modules, "module", nil, "`license` of a module to activate on the agents, such as VM_LICENSE; can be repeated, empty for none")
+	flags.StringSliceVar(&k.tags, "tag", nil, "id or `name` of a tag to put on the agents; can be repeated, empty for none")
+}
+
+// change returns what the flags that were given say of a key, whose present
+// limits are those of current.
+func (k *keyFlags) change(cmd *cobra.Command, current qps.AgentActKey) (qps.AgentActKeyChange, error) {
+	var c qps.AgentActKeyChange
+	given := cmd.Flags().Changed
+	if given("title") {
+		c.Title = &k.title
+	}
+	if given("max-agents") {
+		current.CountPurchased = 0
+		if k.maxAgents != noMaximum {
+			n, err := strconv.ParseInt(k.maxAgents, 10, 32)
+			if err != nil || n < 1 {
+				return c, usagef("--max-agents %s: use a number of at least 1, or %s", quote(k.maxAgents), noMaximum)
+			}
+			current.CountPurchased = n
+		}
+	}
+	if given("expires") {
+		current.ExpireDate = time.Time{}
+		if k.expires != noExpiry {
+			at, err := qps.ParseTime(k.expires)
+			if err != nil {
+				return c, usagef("--expires %s: use YYYY-MM-DD, YYYY-MM-DDTHH:MM:SSZ or %s", quote(k.expires), noExpiry)
+			}
+			current.ExpireDate = at
+		}
+	}
+	// The type is required by some platforms, and says which limits hold.
+	c.Type = new(keyType(current))
+	if current.CountPurchased > 0 {
+		c.CountPurchased = &current.CountPurchased
+	}
+	if !current.ExpireDate.IsZero() {
+		c.ExpireDate = &current.ExpireDate
+	}
+	if given("module") {
+		c.Licenses.Set = filled(k.modules)
+	}
+	if given("tag") {
+		c.Tags.Set = []qps.TagSimple{}
+		for _, text := range filled(k.tags) {
+			id, err := strconv.ParseInt(text, 10, 64)
+			if err != nil {
+				c.Tags.Set = append(c.Tags.Set, qps.TagSimple{Name: text})
+			} else {
+				c.Tags.Set = append(c.Tags.Set, qps.TagSimple{ID: id})
+			}
+		}
+	}
+	return c, nil
+}
+
+// filled returns the values that are not empty, never nil.
+func filled(values []string) []string {
+	kept := []string{}
+	for _, v := range values {
+		if v = strings.TrimSpace(v); v != "" {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// keyType is the type of a key with these limits.
+func keyType(k qps.AgentActKey) string {
+	switch {
+	case k.CountPurchased > 0 && !k.ExpireDate.IsZero():
+		return "COUNT_TIME_LIMITED"
+	case k.CountPurchased > 0:
+		return "COUNT_LIMITED"
+	case !k.ExpireDate.IsZero():
+		return "TIME_LIMITED"
+	}
+	return "UNLIMITED"
+}
+
+func newKeysCreate(a *app, f *clientFlags) *cobra.Command {
+	var k keyFlags
+	cmd := &cobra.Command{
+		Use: "create", Short: "Make an activation key", Args: noArgs,
+		Long: `Makes an activation key and prints it: the UUID alone on standard output, so that a
+script can install agents with it. Without limits it is good for any number of
+agents at any time.`,
+		Example: `  vedette keys create --title "Edge caches" --module VM_LICENSE --module PC_LICENSE --tag Edge
+  KEY=$(vedette keys create --title Laptops --max-agents 250 --expires 2032-06-30)`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			change, err := k.change(cmd, qps.AgentActKey{})
+			if err != nil {
+				return err
+			}
+			client, _, err := a.client(f, 0)
+			if err != nil {
+				return err
+			}
+			key, err := client.CreateActivationKey(cmd.Context(), change)
+			if err != nil {
+				return outcomeOf(automation.Failure("Create Activation Key failed.", err))
+			}
+			if f.format() != formatTable {
+				return a.writeKeys(f, []*qps.AgentActKey{key}, true)
+			}
+			fmt.Fprintf(a.stderr, "Activation key %s is made.\n", nameOfKey(key))
+			_, err = fmt.Fprintln(a.stdout, printable(key.ActivationKey))
+			return err
+		},
+	}
+	k.define(cmd)
+	return cmd
+}
+
+// nameOfKey names a key in a sentence.
+func nameOfKey(k *qps.AgentActKey) string {
+	name := strconv.FormatInt(k.ID, 10)
+	if k.Title != "" {
+		name += " (" + printable(quote(k.Title)) + ")"
+	}
+	return name
+}
+
+func newKeysUpdate(a *app, f *clientFlags) *cobra.Command {
+	var k keyFlags
+	cmd := &cobra.Command{
+		Use: "update ID", Short: "Change an activation key", Args: exactArgs("ID"),
+		Long: `Changes what the flags name and leaves the rest. --module and --tag replace the
+whole list. Agents that the key has made stay as they are, unless
+--apply-on-agents brings their tags and modules into line.`,
+		Example: "  vedette keys update 3 --max-agents 500\n  vedette keys update 3 --tag Edge --tag West --apply-on-agents",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !slices.ContainsFunc([]string{"title", "max-agents", "expires", "module", "tag", "apply-on-agents"}, cmd.Flags().Changed) {
+				return usagef("nothing to change is given")
+			}
+			return a.updateKey(cmd, f, args[0], "Update Activation Key failed.", func(current qps.AgentActKey) (qps.AgentActKeyChange, error) {
+				change, err := k.change(cmd, current)
+				if k.applyToAll {
+					change.ApplyOnAgents = &k.applyToAll
+				}
+				return change, err
+			})
+		},
+	}
+	k.define(cmd)
+	cmd.Flags().BoolVar(&k.applyToAll, "apply-on-agents", false, "also change the tags and modules of the agents the key has made")
+	return cmd
+}
+
+// updateKey changes a key as change says and shows it as it is then.
+func (a *app) updateKey(cmd *cobra.Command, f *clientFlags, idText, indicator string, change func(qps.AgentActKey) (qps.AgentActKeyChange, error)) error {
+	id, err := parseID("activation key ID", idText)
+	if err != nil {
+		return err
+	}
+	client, _, err := a.client(f, 0)
+	if err != nil {
+		return err
+	}
+	current, err := client.GetActivationKey(cmd.Context(), id)
+	if err != nil {
+		return outcomeOf(automation.Failure(indicator, err))
+	}
+	c, err := change(*current)
+	if err != nil {
+		return err
+	}
+	updated, err := writeKey(cmd, client, id, c)
+	if err != nil {
+		return outcomeOf(automation.Failure(indicator, err))
+	}
+	return a.writeKeys(f, []*qps.AgentActKey{updated}, true)
+}
+
+func writeKey(cmd *cobra.Command, client *qpsclient.Client, id int64, change qps.AgentActKeyChange) (*qps.AgentActKey, error) {
+	if err := client.UpdateActivationKey(cmd.Context(), id, change); err != nil {
+		return nil, err
+	}
+	return client.GetActivationKey(cmd.Context(), id)
+}
+
+func newKeysSwitch(a *app, f *clientFlags, verb string, disabled bool) *cobra.Command {
+	effect := map[bool]string{false: "New agents can be installed with it again.", true: "New agents are refused; those it has made go on."}[disabled]
+	title := strings.ToUpper(verb[:1]) + verb[1:]
+	return &cobra.Command{
+		Use: verb + " ID", Short: title + " an activation key", Args: exactArgs("ID"),
+		Long:    title + "s an activation key. " + effect,
+		Example: "  vedette keys " + verb + " 3",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.updateKey(cmd, f, args[0], title+" Activation Key failed.", func(current qps.AgentActKey) (qps.AgentActKeyChange, error) {
+				change := qps.AgentActKeyChange{Type: new(cmp.Or(current.Type, keyType(current))), IsDisabled: &disabled}
+				if current.CountPurchased > 0 {
+					change.CountPurchased = &current.CountPurchased
+				}
+				if !current.ExpireDate.IsZero() {
+					change.ExpireDate = &current.ExpireDate
+				}
+				return change, nil
+			})
+		},
+	}
+}
+
+func newKeysDelete(a *app, f *clientFlags) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "delete ID", Short: "Delete an activation key", Args: exactArgs("ID"),
+		Long: `Deletes an activation key with --yes; without it, only says what would happen. The
+agents the key has made go on. It cannot be brought back: to stop new agents for a
+while, disable it.`,
+		Example: "  vedette keys delete 3\n  vedette keys delete 3 --yes",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseID("activation key ID", args[0])
+			if err != nil {
+				return err
+			}
+			client, _, err := a.client(f, 0)
+			if err != nil {
+				return err
+			}
+			const indicator = "Delete Activation Key failed."
+			key, err := client.GetActivationKey(cmd.Context(), id)
+			if err != nil {
+				return outcomeOf(automation.Failure(indicator, err))
+			}
+			if !yes {
+				fmt.Fprintf(a.stdout, "Activation key %s would be deleted. Its %d agents would go on, and no host could join with %s.\n"+
+					"Nothing was changed; repeat the command with --yes to delete it.\n", nameOfKey(key), key.CountUsed, printable(key.ActivationKey))
+				return nil
+			}
+			if err := client.DeleteActivationKey(cmd.Context(), id); err != nil {
+				return outcomeOf(automation.Failure(indicator, err))
+			}
+			fmt.Fprintf(a.stdout, "Activation key %s is deleted. Its %d agents go on.\n", nameOfKey(key), key.CountUsed)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "delete it")
+	return cmd
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/fleet"
+)
+
+// TestPlatformScripts runs testdata/platform/*.txt: the command line against a
+// whole platform with SQLite. Every script has one of its own, which the
+// environment names, with one agent of asset id 1.
+func TestPlatformScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/platform",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setupPlatformScript,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until},
+	})
+}
+
+func setupPlatformScript(env *testscript.Env) error {
+	ctx, stop := context.WithCancel(context.Background())
+	p, err := openPlatform(ctx, platformConfig{Data: filepath.Join(env.WorkDir, "data"), Listen: "127.0.0.1:0"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		stop()
+		return err
+	}
+	key := sha256.Sum256([]byte("the one agent"))
+	_, err = p.store.EnrolAgent(ctx, fleet.Enrolment{
+		ActivationKey: p.admin.activationKey, PublicKey: ed25519.NewKeyFromSeed(key[:]).Public().(ed25519.PublicKey),
+		AgentID: "0f7c1c52-0000-4000-8000-000000000001", AgentVersion: "2.0.0", Host: agentwire.Host{Name: "edge-cache-01"}, At: time.Now(),
+	})
+	if err != nil {
+		stop()
+		return errors.Join(err, p.close())
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(ctx) }()
+	env.Defer(func() {
+		stop()
+		if err := errors.Join(<-ended, p.close()); err != nil {
+			env.T().Log(err)
+			env.T().FailNow()
+		}
+	})
+	for name, value := range map[string]string{
+		"VEDETTE_URL": p.admin.url, "VEDETTE_USERNAME": p.admin.username, "VEDETTE_PASSWORD": p.admin.password, "VEDETTE_CA_FILE": p.admin.caFile,
+		"HOME": filepath.Join(env.WorkDir, "home"), "XDG_CONFIG_HOME": filepath.Join(env.WorkDir, "config"),
+	} {
+		env.Setenv(name, value)
+	}
+	return nil
+}
+
+// until repeats a command until its standard output matches, for what the
+// platform does on its own: until '^1,Edge,' vedette profiles list -o csv
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until pattern command [argument…]")
+	}
+	pattern := regexp.MustCompile("(?m)" + args[0])
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	deadline := time.After(20 * time.Second)
+	for {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		output := ts.ReadFile("stdout")
+		if pattern.MatchString(output) {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
+			ts.Fatalf("the output never matched %q, at last it was:\n%s", args[0], output)
+		}
+	}
+}
