@@ -137,6 +137,13 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 		func(ctx context.Context) {
 			sweep(ctx, log, "updates of activation keys did not reach all agents", p.store.ResumeKeyPushes)
 		},
+		func(ctx context.Context) {
+			var after int64
+			sweep(ctx, log, "software that no host has was not swept", func(ctx context.Context) (err error) {
+				after, _, err = p.store.SweepSoftware(ctx, after)
+				return err
+			})
+		},
 	}
 	return nil
 }
