@@ -87,8 +87,8 @@ type Requests interface {
 	// ScanRequest returns one request, or fault.NotFound.
 	ScanRequest(ctx context.Context, id int64) (Request, error)
 	// ExpireScanRequests moves requests that were created before cutoff and are
-	// still queued to expired, and ones that were delivered or are running and
-	// were created before abandoned to failed. It returns how many moved.
+	// still queued to expired, and ones that were delivered, are running or were
+	// uploaded, and were created before abandoned, to failed. It returns how many moved.
 	ExpireScanRequests(ctx context.Context, cutoff, abandoned, at time.Time) (int64, error)
 }
 

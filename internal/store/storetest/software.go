@@ -11,11 +11,11 @@ import (
 
 func testSoftware(t *testing.T, create func(tb testing.TB) Database) {
 	for name, run := range map[string]func(t *testing.T, b *bundle){
-		"what no host has is swept from the dictionary":       testSweep,
-		"a sweep while hosts change their packages":           testSweepRace,
-		"a large baseline is learnt before it is committed":   testLearnAhead,
-		"packages that no host has do not slow a search down": testUnreferenced,
-		"hosts of many packages each are few hosts":           testManyPackagesEach,
+		"what no host has is swept from the dictionary":     testSweep,
+		"a sweep while hosts change their packages":         testSweepRace,
+		"a large baseline is learnt before it is committed": testLearnAhead,
+		"packages that no host has are not found":           testUnreferenced,
+		"hosts of many packages each are few hosts":         testManyPackagesEach,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -141,7 +141,7 @@ func testLearnAhead(t *testing.T, b *bundle) {
 
 func testUnreferenced(t *testing.T, b *bundle) {
 	host, bare := enrol(t, b.Store, 1).HostID, enrol(t, b.Store, 2).HostID
-	old := snapshot("web", append(debs(6000, "gone-lib-%d"), deb("rare-lib", "1"))...)
+	old := snapshot("web", append(debs(600, "gone-lib-%d"), deb("rare-lib", "1"))...)
 	send(t, b.Store, pack(host, nil, old), Start)
 	send(t, b.Store, pack(host, old, snapshot("web", deb("rare-lib", "1"))), Start)
 	for _, c := range []struct {
@@ -160,10 +160,10 @@ func testUnreferenced(t *testing.T, b *bundle) {
 // testManyPackagesEach has more matching packages than maxPackages, and more
 // pairs of host and package than maxCandidates, on two hosts.
 func testManyPackagesEach(t *testing.T, b *bundle) {
-	for n, software := range [][]agentwire.Software{debs(4000, "lib-%d"), debs(4000, "lib-0%d"), nil} {
+	for n, software := range [][]agentwire.Software{debs(2600, "lib-%d"), debs(2600, "lib-0%d"), nil} {
 		send(t, b.Store, pack(enrol(t, b.Store, n).HostID, nil, snapshot("web", software...)), Start)
 	}
-	for value, want := range map[string]int64{"lib-": 2, "lib-3": 1, "lib-0": 2, "lib-00 1": 1} {
+	for value, want := range map[string]int64{"lib-": 2, "lib-2": 1, "lib-0": 2, "lib-00 1": 1} {
 		if n := must(b.CountHosts(t.Context(), conditions(t, "installedSoftware", qps.OpContains, value)))(t); n != want {
 			t.Errorf("%s: counted %d, want %d", value, n, want)
 		}
