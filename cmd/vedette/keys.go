@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -87,24 +86,11 @@ func newKeysShow(a *app, f *clientFlags) *cobra.Command {
 // writeKeys writes keys as the API has them for programs, and as a table for
 // people; upright is the table of a single key, a line per fact.
 func (a *app) writeKeys(f *clientFlags, keys []*qps.AgentActKey, upright bool) error {
-	records := make([]qps.Record, len(keys))
-	for i, k := range keys {
-		records[i] = k
-	}
-	response := qps.NewResult(qps.SchemaAgentActKey, records...)
-	switch f.format() {
-	case formatJSON:
-		return writeJSON(a.stdout, json.RawMessage(qps.AppendRawData(nil, response)))
-	case formatXML:
-		_, err := a.stdout.Write(qps.AppendResponse(nil, qps.XML, response, nil))
-		return err
-	case formatCSV:
-		return writeCSV(a.stdout, keyTable(keys))
-	}
+	table := keyTable(keys)
 	if upright {
-		return writeTable(a.stdout, transposed(keyTable(keys)))
+		return writeRecords(a, f, qps.SchemaAgentActKey, keys, table, transposed(table))
 	}
-	return writeTable(a.stdout, keyTable(keys))
+	return writeRecords(a, f, qps.SchemaAgentActKey, keys, table, table)
 }
 
 func keyTable(keys []*qps.AgentActKey) automation.Table {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/qps"
 )
 
 // outputFormat is the value of -o.
@@ -209,4 +210,24 @@ func writeRows(w io.Writer, format outputFormat, root, item string, t automation
 	default:
 		return writeTable(w, t)
 	}
+}
+
+// writeRecords writes records as the API has them for programs; table is for
+// spreadsheets, and shown for people.
+func writeRecords[T qps.Record](a *app, f *clientFlags, schema string, list []T, table, shown automation.Table) error {
+	records := make([]qps.Record, len(list))
+	for i, r := range list {
+		records[i] = r
+	}
+	response := qps.NewResult(schema, records...)
+	switch f.format() {
+	case formatJSON:
+		return writeJSON(a.stdout, json.RawMessage(qps.AppendRawData(nil, response)))
+	case formatXML:
+		_, err := a.stdout.Write(qps.AppendResponse(nil, qps.XML, response, nil))
+		return err
+	case formatCSV:
+		return writeCSV(a.stdout, table)
+	}
+	return writeTable(a.stdout, shown)
 }

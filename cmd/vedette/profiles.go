@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -110,26 +109,13 @@ func (a *app) showProfile(cmd *cobra.Command, f *clientFlags, id int64, indicato
 // writeProfiles writes profiles as the API has them for programs, and as a table
 // for people; upright is the table of a single profile, a line per fact.
 func (a *app) writeProfiles(f *clientFlags, profiles []*qps.AgentConfig, upright bool) error {
-	records := make([]qps.Record, len(profiles))
-	for i, p := range profiles {
-		records[i] = p
+	table := profileTable(profiles)
+	shown := table
+	if upright {
+		shown = transposed(table)
+		shown.Rows = append(shown.Rows, profileDetails(profiles[0])...)
 	}
-	response := qps.NewResult(qps.SchemaAgentConfig, records...)
-	switch f.format() {
-	case formatJSON:
-		return writeJSON(a.stdout, json.RawMessage(qps.AppendRawData(nil, response)))
-	case formatXML:
-		_, err := a.stdout.Write(qps.AppendResponse(nil, qps.XML, response, nil))
-		return err
-	case formatCSV:
-		return writeCSV(a.stdout, profileTable(profiles))
-	}
-	if !upright {
-		return writeTable(a.stdout, profileTable(profiles))
-	}
-	t := transposed(profileTable(profiles))
-	t.Rows = append(t.Rows, profileDetails(profiles[0])...)
-	return writeTable(a.stdout, t)
+	return writeRecords(a, f, qps.SchemaAgentConfig, profiles, table, shown)
 }
 
 func profileTable(profiles []*qps.AgentConfig) automation.Table {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -144,24 +143,11 @@ func findTags(ctx context.Context, client *qpsclient.Client, texts []string) ([]
 // writeTags writes tags as the API has them for programs, and as a table for
 // people; upright is the table of a single tag, a line per fact.
 func (a *app) writeTags(f *clientFlags, tags []*qps.Tag, upright bool) error {
-	records := make([]qps.Record, len(tags))
-	for i, t := range tags {
-		records[i] = t
-	}
-	response := qps.NewResult(qps.SchemaTag, records...)
-	switch f.format() {
-	case formatJSON:
-		return writeJSON(a.stdout, json.RawMessage(qps.AppendRawData(nil, response)))
-	case formatXML:
-		_, err := a.stdout.Write(qps.AppendResponse(nil, qps.XML, response, nil))
-		return err
-	case formatCSV:
-		return writeCSV(a.stdout, tagTable(tags))
-	}
+	table := tagTable(tags)
 	if upright {
-		return writeTable(a.stdout, transposed(tagTable(tags)))
+		return writeRecords(a, f, qps.SchemaTag, tags, table, transposed(table))
 	}
-	return writeTable(a.stdout, tagTable(tags))
+	return writeRecords(a, f, qps.SchemaTag, tags, table, table)
 }
 
 func tagTable(tags []*qps.Tag) automation.Table {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"vedette.dev/vedette/qps"
@@ -15,42 +14,14 @@ const keyPath = "/qps/rest/1.0/"
 // ActivationKeys returns the activation keys that meet all criteria, all keys
 // without any, in ascending order of id. There are at most a few hundred.
 func (c *Client) ActivationKeys(ctx context.Context, criteria ...qps.Criterion) ([]*qps.AgentActKey, error) {
-	var keys []*qps.AgentActKey
-	for pages := 1; ; pages++ {
-		page, more, err := c.keyPage(ctx, criteria, keys)
-		if err != nil {
-			return nil, fmt.Errorf("search activation keys: %w", err)
-		}
-		keys = append(keys, page...)
-		if !more {
-			return keys, nil
-		}
-		if len(page) == 0 || pages == c.limits.pages {
-			return nil, fmt.Errorf("search activation keys: %w", c.badAnswer("the pages of the search do not end"))
-		}
-	}
-}
-
-// keyPage returns the keys that follow those seen, in order of id.
-func (c *Client) keyPage(ctx context.Context, criteria []qps.Criterion, seen []*qps.AgentActKey) (page []*qps.AgentActKey, more bool, err error) {
-	req := &qps.Request{Criteria: slices.Clone(criteria)}
-	req.Preferences.LimitResults = qps.MaxLimitResults
-	var last int64
-	if len(seen) > 0 {
-		last = seen[len(seen)-1].ID
-		req.Criteria = append(req.Criteria, qps.Criterion{Field: "id", Operator: qps.OpGreater, Value: strconv.FormatInt(last, 10)})
-	}
-	resp, err := c.envelope(ctx, post(keyPath+"search/ca/agentactkey", req))
+	keys, err := searchAll(ctx, c, smallSearch[*qps.AgentActKey]{
+		path: keyPath + "search/ca/agentactkey", criteria: criteria,
+		id: func(k *qps.AgentActKey) int64 { return k.ID },
+	})
 	if err != nil {
-		return nil, false, err
+		return nil, fmt.Errorf("search activation keys: %w", err)
 	}
-	for _, r := range resp.Records {
-		if k, ok := r.(*qps.AgentActKey); ok && k.ID > last {
-			page = append(page, k)
-		}
-	}
-	slices.SortFunc(page, func(a, b *qps.AgentActKey) int { return int(a.ID - b.ID) })
-	return page, resp.HasMore != nil && *resp.HasMore, nil
+	return keys, nil
 }
 
 // GetActivationKey returns one activation key by its id.

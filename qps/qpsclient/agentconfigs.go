@@ -1,10 +1,8 @@
 package qpsclient
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"vedette.dev/vedette/qps"
@@ -16,68 +14,35 @@ func profilePath(operation string) string { return "/qps/rest/1.0/" + operation 
 // AgentConfigs returns the configuration profiles that meet all criteria, all of
 // them without any, in ascending order of id. There are at most a few hundred.
 func (c *Client) AgentConfigs(ctx context.Context, criteria ...qps.Criterion) ([]*qps.AgentConfig, error) {
-	var profiles []*qps.AgentConfig
-	for pages := 1; ; pages++ {
-		page, more, err := c.profilePage(ctx, "", criteria, profiles)
-		if err != nil {
-			return nil, fmt.Errorf("search configuration profiles: %w", err)
-		}
-		profiles = append(profiles, page...)
-		if !more {
-			return profiles, nil
-		}
-		if len(page) == 0 || pages == c.limits.pages {
-			return nil, fmt.Errorf("search configuration profiles: %w", c.badAnswer("the pages of the search do not end"))
-		}
+	profiles, err := c.searchProfiles(ctx, "", criteria)
+	if err != nil {
+		return nil, fmt.Errorf("search configuration profiles: %w", err)
 	}
+	return profiles, nil
 }
 
 // AgentConfigPriorities returns the priority of each configuration profile by
 // its id. Vedette gives it only when it is asked for, because a create refuses
 // it; of a platform that does not give it at all the map is empty.
 func (c *Client) AgentConfigPriorities(ctx context.Context) (map[int64]int64, error) {
+	profiles, err := c.searchProfiles(ctx, "fields=id,priority", nil)
+	if err != nil {
+		return nil, fmt.Errorf("read priorities of configuration profiles: %w", err)
+	}
 	priorities := make(map[int64]int64)
-	var seen []*qps.AgentConfig
-	for pages := 1; ; pages++ {
-		page, more, err := c.profilePage(ctx, "fields=id,priority", nil, seen)
-		if err != nil {
-			return nil, fmt.Errorf("read priorities of configuration profiles: %w", err)
-		}
-		for _, p := range page {
-			if p.Priority != 0 {
-				priorities[p.ID] = p.Priority
-			}
-		}
-		if seen = append(seen, page...); !more {
-			return priorities, nil
-		}
-		if len(page) == 0 || pages == c.limits.pages {
-			return nil, fmt.Errorf("read priorities of configuration profiles: %w", c.badAnswer("the pages of the search do not end"))
+	for _, p := range profiles {
+		if p.Priority != 0 {
+			priorities[p.ID] = p.Priority
 		}
 	}
+	return priorities, nil
 }
 
-// profilePage returns the profiles that follow those seen, in order of id.
-func (c *Client) profilePage(ctx context.Context, query string, criteria []qps.Criterion, seen []*qps.AgentConfig) (page []*qps.AgentConfig, more bool, err error) {
-	req := &qps.Request{Criteria: slices.Clone(criteria)}
-	var last int64
-	if len(seen) > 0 {
-		last = seen[len(seen)-1].ID
-		req.Criteria = append(req.Criteria, qps.Criterion{Field: "id", Operator: qps.OpGreater, Value: strconv.FormatInt(last, 10)})
-	}
-	in := post(profilePath("search"), req)
-	in.query = query
-	resp, err := c.envelope(ctx, in)
-	if err != nil {
-		return nil, false, err
-	}
-	for _, r := range resp.Records {
-		if p, ok := r.(*qps.AgentConfig); ok && p.ID > last {
-			page = append(page, p)
-		}
-	}
-	slices.SortFunc(page, func(a, b *qps.AgentConfig) int { return cmp.Compare(a.ID, b.ID) })
-	return page, resp.HasMore != nil && *resp.HasMore, nil
+func (c *Client) searchProfiles(ctx context.Context, query string, criteria []qps.Criterion) ([]*qps.AgentConfig, error) {
+	return searchAll(ctx, c, smallSearch[*qps.AgentConfig]{
+		path: profilePath("search"), query: query, criteria: criteria,
+		id: func(p *qps.AgentConfig) int64 { return p.ID },
+	})
 }
 
 // GetAgentConfig returns one configuration profile by its id, without its

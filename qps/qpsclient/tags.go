@@ -1,7 +1,6 @@
 package qpsclient
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,42 +18,14 @@ const maxIDsPerCall = 500
 // Tags returns the tags that meet all criteria, all tags without any, in
 // ascending order of id. There are hundreds of them, rarely thousands.
 func (c *Client) Tags(ctx context.Context, criteria ...qps.Criterion) ([]*qps.Tag, error) {
-	var tags []*qps.Tag
-	for pages := 1; ; pages++ {
-		page, more, err := c.tagPage(ctx, criteria, tags)
-		if err != nil {
-			return nil, fmt.Errorf("search tags: %w", err)
-		}
-		tags = append(tags, page...)
-		if !more {
-			return tags, nil
-		}
-		if len(page) == 0 || pages == c.limits.pages {
-			return nil, fmt.Errorf("search tags: %w", c.badAnswer("the pages of the search do not end"))
-		}
-	}
-}
-
-// tagPage returns the tags that follow those seen, in order of id.
-func (c *Client) tagPage(ctx context.Context, criteria []qps.Criterion, seen []*qps.Tag) (page []*qps.Tag, more bool, err error) {
-	req := &qps.Request{Criteria: slices.Clone(criteria)}
-	req.Preferences.LimitResults = qps.MaxLimitResults
-	var last int64
-	if len(seen) > 0 {
-		last = seen[len(seen)-1].ID
-		req.Criteria = append(req.Criteria, qps.Criterion{Field: "id", Operator: qps.OpGreater, Value: strconv.FormatInt(last, 10)})
-	}
-	resp, err := c.envelope(ctx, post(c.assetPath("search/am/tag"), req))
+	tags, err := searchAll(ctx, c, smallSearch[*qps.Tag]{
+		path: c.assetPath("search/am/tag"), criteria: criteria,
+		id: func(t *qps.Tag) int64 { return t.ID },
+	})
 	if err != nil {
-		return nil, false, err
+		return nil, fmt.Errorf("search tags: %w", err)
 	}
-	for _, r := range resp.Records {
-		if t, ok := r.(*qps.Tag); ok && t.ID > last {
-			page = append(page, t)
-		}
-	}
-	slices.SortFunc(page, func(a, b *qps.Tag) int { return cmp.Compare(a.ID, b.ID) })
-	return page, resp.HasMore != nil && *resp.HasMore, nil
+	return tags, nil
 }
 
 // GetTag returns one tag by its id.
