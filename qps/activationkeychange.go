@@ -23,6 +23,16 @@ type AgentActKeyChange struct {
 	ApplyOnAgents *bool
 }
 
+// OnlyDisables reports whether the change says nothing but isDisabled.
+func (c AgentActKeyChange) OnlyDisables() bool {
+	return c.Title == nil && c.Type == nil && c.CountPurchased == nil && c.ExpireDate == nil && c.ApplyOnAgents == nil &&
+		c.Licenses.empty() && c.Tags.empty()
+}
+
+func (c CollectionChange[T]) empty() bool {
+	return c.Set == nil && len(c.Add) == 0 && len(c.Remove) == 0
+}
+
 // CollectionChange is a change of a collection. Set replaces all of it and is nil
 // for none; the API's list means the same.
 type CollectionChange[T any] struct {

@@ -7,6 +7,7 @@
 // sink, and there is an XML sink and a JSON sink, so the two forms cannot
 // differ in names, order or presence of an element. Characters that XML 1.0
 // does not allow, and invalid UTF-8, are written as U+FFFD in both forms.
+// Package qps/xsd holds the schemas of the XML form.
 //
 // Input has one reader per resource. Both forms are decoded into a bounded tree
 // of [Node] values in which the many spellings clients use for a collection

@@ -70,6 +70,7 @@ func TestTimesAreWrittenInUTCToTheSecond(t *testing.T) {
 		{}: "",
 		time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC):     "",
 		time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC):        "",
+		time.Date(0, 12, 31, 23, 59, 59, 0, time.UTC):    "",
 		time.Date(9999, 12, 31, 23, 0, 0, 0, zone):       "",
 		time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC):         "0001-01-01T00:00:01Z",
 		time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC): "9999-12-31T23:59:59Z",

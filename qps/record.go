@@ -3,8 +3,8 @@ package qps
 import "time"
 
 // Record is one object under the data element of a response: *HostAsset,
-// *Asset, *AgentAsset, *AgentActKey, *AgentConfig, *Tag, *PortalVersion, *QWebVersion or
-// *Unknown. Only this package implements it, because the two output forms must
+// *Asset, *AgentAsset, *AgentActKey, *AgentConfig, *Tag, *AllBinaryInfo, *PortalVersion,
+// *QWebVersion or *Unknown. Only this package implements it, because the two output forms must
 // stay alike.
 type Record interface {
 	// ElementName is the name of the object's element, such as HostAsset.
@@ -96,6 +96,8 @@ func readRecord(n *Node) (Record, error) {
 		return record(readAgentActKey(n))
 	case "Tag":
 		return record(readTag(n))
+	case "AllBinaryInfo":
+		return readAllBinaryInfo(n), nil
 	case portalVersionElement:
 		return readPortalVersion(n), nil
 	case qwebVersionElement:

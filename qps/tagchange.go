@@ -22,6 +22,12 @@ type TagChange struct {
 	Children         *TagChildren
 }
 
+// HasRule reports whether the change names a rule, other than that of static
+// tags.
+func (c TagChange) HasRule() bool {
+	return c.RuleType != nil && *c.RuleType != "" && *c.RuleType != "STATIC" || c.RuleText != nil && *c.RuleText != ""
+}
+
 // TagChildren changes the tags below a tag. A child with an ID is an existing
 // tag that moves here; one without is created, with the children of its own that
 // it brings.

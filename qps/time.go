@@ -20,7 +20,7 @@ func ParseTime(s string) (time.Time, error) {
 }
 
 // FormatTime returns t as the protocol writes it, 2031-04-01T06:12:44Z: UTC, to
-// the second. The zero time, and years that four digits cannot hold, give "".
+// the second. The zero time, and years before 1 and after 9999, give "".
 func FormatTime(t time.Time) string {
 	if !writable(t) {
 		return ""
@@ -32,11 +32,12 @@ func appendTime(dst []byte, t time.Time) []byte {
 	return t.UTC().AppendFormat(dst, time.RFC3339)
 }
 
-// writable reports whether t is a time that can go on the wire.
+// writable reports whether t is a time that can go on the wire. XML Schema has no
+// year 0 (XSD 1.0 part 2, section 3.2.7).
 func writable(t time.Time) bool {
 	if t.IsZero() {
 		return false
 	}
 	year := t.UTC().Year()
-	return year >= 0 && year <= 9999
+	return year >= 1 && year <= 9999
 }
