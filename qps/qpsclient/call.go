@@ -9,7 +9,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
+	"time"
 	"unicode"
 
 	"vedette.dev/vedette/qps"
@@ -18,7 +20,7 @@ import (
 // call is one request of the API.
 type call struct {
 	method string
-	path   string // below the base URL, with a leading slash
+	path   string // below the base URL, with a leading slash, escaped
 	query  string // as it goes on the wire
 	body   []byte // nil for none
 	media  string // of the body; empty means XML
@@ -26,6 +28,8 @@ type call struct {
 	write  bool // acts on the platform, so it is repeated only after a refusal
 	// maxBytes bounds a successful answer; zero means that of envelopes.
 	maxBytes int64
+	// timeout bounds an attempt; zero means that of envelopes.
+	timeout time.Duration
 }
 
 // mediaXML is what Qualys's own samples ask for.
@@ -60,7 +64,7 @@ func (c *Client) envelope(ctx context.Context, in call) (*qps.Response, error) {
 // attempt sends one request. decode reads the body of an answer with a status
 // of 2xx; its errors, and those of reading, become a *TransportError.
 func (c *Client) attempt(ctx context.Context, in call, decode func(h http.Header, body io.Reader) error) error {
-	bounded, cancel := context.WithTimeout(ctx, c.limits.attemptTimeout)
+	bounded, cancel := context.WithTimeout(ctx, cmp.Or(in.timeout, c.limits.attemptTimeout))
 	defer cancel()
 	req, err := c.request(bounded, in)
 	if err != nil {
@@ -86,8 +90,12 @@ func (c *Client) attempt(ctx context.Context, in call, decode func(h http.Header
 }
 
 func (c *Client) request(ctx context.Context, in call) (*http.Request, error) {
+	path, err := url.PathUnescape(in.path)
+	if err != nil {
+		return nil, fmt.Errorf("prepare request for %s: %w", in.path, err)
+	}
 	target := *c.base
-	target.Path += in.path
+	target.Path, target.RawPath = target.Path+path, target.EscapedPath()+in.path
 	target.RawQuery = in.query
 	var body io.Reader
 	if in.body != nil {

@@ -20,14 +20,17 @@ import (
 // unless told otherwise. The Cloud Agent API always has version 1.0.
 const DefaultAPIVersion = "2.0"
 
-// Config says where a platform is and who calls it. BaseURL, Username and
-// Password are required.
+// Config says where a platform is and who calls it. BaseURL is required, and
+// either Username and Password or Token.
 type Config struct {
 	// BaseURL is the address of the API, http or https. A trailing slash and a
 	// path in front of /qps are tolerated; credentials in it are refused.
 	BaseURL  string
 	Username string
 	Password string
+	// Token is sent as a Bearer token in place of name and password, to platforms
+	// that issue tokens, such as Vedette. It excludes Password.
+	Token string
 	// APIVersion is the version of the Asset Management API in request paths;
 	// empty means DefaultAPIVersion.
 	APIVersion string
@@ -55,12 +58,15 @@ type Config struct {
 	Rand  func() float64
 }
 
-// String describes the configuration without the password.
+// String describes the configuration without password and token.
 func (c Config) String() string {
+	if c.Token != "" {
+		return fmt.Sprintf("QPS client of %s with a token", c.BaseURL)
+	}
 	return fmt.Sprintf("QPS client of %s for %s", c.BaseURL, c.Username)
 }
 
-// GoString is String, so that no formatting verb prints the password.
+// GoString is String, so that no formatting verb prints a secret.
 func (c Config) GoString() string { return c.String() }
 
 var apiVersionPattern = regexp.MustCompile(`^\d+(\.\d+)?$`)
@@ -89,11 +95,9 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Username == "" || cfg.Password == "" {
-		return nil, errors.New("user name and password are required")
-	}
-	if strings.Contains(cfg.Username, ":") {
-		return nil, fmt.Errorf("user name %q: a colon is not allowed in HTTP Basic authentication", cfg.Username)
+	authorize, err := authorization(cfg)
+	if err != nil {
+		return nil, err
 	}
 	version := cfg.APIVersion
 	if version == "" {
@@ -110,7 +114,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c := &Client{
 		base: base, apiVersion: version, userAgent: cfg.UserAgent,
-		authorize: func(r *http.Request) { r.SetBasicAuth(cfg.Username, cfg.Password) },
+		authorize: authorize,
 		http:      &http.Client{Transport: transport, CheckRedirect: checkRedirect},
 		limits:    defaultLimits(),
 		tries:     cfg.Tries, onRetry: cfg.OnRetry,
@@ -118,6 +122,26 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.fillDefaults()
 	return c, nil
+}
+
+// bearerToken is what may be sent as one (RFC 6750, section 2.1).
+var bearerToken = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+
+// authorization returns what adds the credentials to a request.
+func authorization(cfg Config) (func(*http.Request), error) {
+	switch {
+	case cfg.Token != "" && cfg.Password != "":
+		return nil, errors.New("password and token exclude each other")
+	case cfg.Token != "" && !bearerToken.MatchString(cfg.Token):
+		return nil, errors.New("the token holds characters that no token has")
+	case cfg.Token != "":
+		return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+cfg.Token) }, nil
+	case cfg.Username == "" || cfg.Password == "":
+		return nil, errors.New("user name and password are required")
+	case strings.Contains(cfg.Username, ":"):
+		return nil, fmt.Errorf("user name %q: a colon is not allowed in HTTP Basic authentication", cfg.Username)
+	}
+	return func(r *http.Request) { r.SetBasicAuth(cfg.Username, cfg.Password) }, nil
 }
 
 func (c *Client) fillDefaults() {

@@ -29,12 +29,13 @@
 //
 // # Credentials
 //
-// They are sent with every request to the configured scheme, host and port and
-// nowhere else: a redirect that leaves them, or that answers a POST, is an
-// error. Nothing is logged, and errors hold no credentials.
+// Name and password, or a token, are sent with every request to the configured
+// scheme, host and port and nowhere else: a redirect that leaves them, or that
+// answers a POST, is an error. Nothing is logged, and errors hold no credentials.
 //
 // # Limits
 //
 // An answer is read up to [qps.MaxResponseBytes] and within the time limit of
-// an attempt, [AttemptTimeout]. A Client is safe for concurrent use.
+// an attempt, [AttemptTimeout]; downloads of agent packages have limits of their
+// own, [MaxBinaryBytes] and [DownloadTimeout]. A Client is safe for concurrent use.
 package qpsclient

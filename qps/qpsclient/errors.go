@@ -59,6 +59,7 @@ const (
 	KindTimeout  TransportKind = "timeout"  // no complete answer in time
 	KindRedirect TransportKind = "redirect" // a redirect that is not followed
 	KindAnswer   TransportKind = "answer"   // an answer that is not one of this API
+	KindDamaged  TransportKind = "damaged"  // a file that is not the one announced
 )
 
 // TransportError says that a call got no usable answer. Whether the platform
@@ -82,6 +83,8 @@ func (e *TransportError) Error() string {
 		return fmt.Sprintf("redirect by %s not followed: %v", e.Host, e.Err)
 	case KindAnswer:
 		return fmt.Sprintf("answer of %s is not one of the QPS API: %v", e.Host, e.Err)
+	case KindDamaged:
+		return fmt.Sprintf("file from %s is damaged: %v", e.Host, e.Err)
 	default:
 		return fmt.Sprintf("connection to %s failed: %v", e.Host, e.Err)
 	}
@@ -103,6 +106,8 @@ func (e *TransportError) NextStep() string {
 		return "If the address it redirects to is the right one, use it as the platform URL."
 	case KindAnswer:
 		return "Check that the platform URL is that of the API server and not of the user interface or a proxy."
+	case KindDamaged:
+		return "Try again; if it stays so, something between this machine and the platform changes the file, or the platform announces a wrong hash."
 	default:
 		return "Check host and port of the platform URL and that the platform is running."
 	}

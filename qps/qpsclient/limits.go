@@ -23,6 +23,13 @@ const (
 	// AttemptTimeout bounds one attempt, the reading of the answer included. A
 	// page of a thousand large hosts takes Qualys more than a minute.
 	AttemptTimeout = 3 * time.Minute
+
+	// DownloadTimeout bounds one attempt to download an agent package: 40 MB at
+	// 11 kB/s.
+	DownloadTimeout = time.Hour
+
+	// MaxBinaryBytes bounds an agent package (1 GiB); they have tens of megabytes.
+	MaxBinaryBytes = 1 << 30
 )
 
 const (
@@ -42,6 +49,10 @@ const (
 	// 400 bytes, with room for long reasons.
 	stateBytes = 4 << 20
 
+	// accessBytes bounds a list of users, roles or audit rows: 2,000 users with a
+	// scope of 100 tags, or 1,000 rows of the audit log with texts of full length.
+	accessBytes = 32 << 20
+
 	// excerptBytes bounds how much of an answer that is no envelope an error
 	// repeats.
 	excerptBytes = 200
@@ -49,11 +60,17 @@ const (
 
 // limits are the bounds of one client; only tests change them.
 type limits struct {
-	responseBytes  int64
-	attemptTimeout time.Duration
-	pages          int
+	responseBytes   int64
+	attemptTimeout  time.Duration
+	pages           int
+	downloadBytes   int64
+	downloadTimeout time.Duration
+	downloadStall   time.Duration // without a single byte
 }
 
 func defaultLimits() limits {
-	return limits{responseBytes: qps.MaxResponseBytes, attemptTimeout: AttemptTimeout, pages: MaxPages}
+	return limits{
+		responseBytes: qps.MaxResponseBytes, attemptTimeout: AttemptTimeout, pages: MaxPages,
+		downloadBytes: MaxBinaryBytes, downloadTimeout: DownloadTimeout, downloadStall: AttemptTimeout,
+	}
 }

@@ -23,6 +23,7 @@ type Retry struct {
 const (
 	headerToWait      = "X-RateLimit-ToWait-Sec"
 	headerConcurrency = "X-Concurrency-Limit-Limit"
+	headerRunning     = "X-Concurrency-Limit-Running"
 	headerRetryAfter  = "Retry-After"
 )
 
@@ -42,8 +43,19 @@ func (c *Client) told(h http.Header) time.Duration {
 }
 
 // limited reports whether the headers say that a limit on calls is the reason.
+// A platform with limits sends their headers with every answer: they are no
+// reason when there is nothing to wait for and fewer calls run than may.
 func limited(h http.Header) bool {
-	return h.Get(headerToWait) != "" || h.Get(headerConcurrency) != "" || h.Get(headerRetryAfter) != ""
+	if h.Get(headerRetryAfter) != "" {
+		return true
+	}
+	wait, noWait := strconv.Atoi(strings.TrimSpace(h.Get(headerToWait)))
+	running, noRunning := strconv.Atoi(strings.TrimSpace(h.Get(headerRunning)))
+	most, noMost := strconv.Atoi(strings.TrimSpace(h.Get(headerConcurrency)))
+	if noWait == nil && wait <= 0 && noRunning == nil && noMost == nil && running < most {
+		return false
+	}
+	return h.Get(headerToWait) != "" || h.Get(headerConcurrency) != ""
 }
 
 // retryable reports whether a failed attempt may be repeated.

@@ -1,6 +1,7 @@
 package qpsclient
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -126,7 +127,7 @@ func (c *Client) Scan(ctx context.Context, id int64) (Scan, error) {
 
 // state reads a JSON answer of the automation API.
 func (c *Client) state(ctx context.Context, in call, out any) error {
-	in.maxBytes = stateBytes
+	in.maxBytes = cmp.Or(in.maxBytes, stateBytes)
 	return c.retry(ctx, in.write, func() error {
 		return c.attempt(ctx, in, func(h http.Header, body io.Reader) error {
 			if mediaType(h) != mediaJSON {
