@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// verifiedFor is how long a verified password need not be hashed again. The
-	// cache key covers the stored hash, so a changed password ends it at once.
+	// verifiedFor is how long a verified password need not be hashed again. What is
+	// remembered covers the stored hash, so a changed password ends it at once.
 	verifiedFor = time.Minute
-	// maxVerified bounds the cache; a full one is emptied.
+	// maxVerified bounds what is remembered; when it is full, all is forgotten.
 	maxVerified = 4096
 	// hashingAtOnce bounds the memory and cores that sign-ins may use together.
 	hashingAtOnce = 2
@@ -24,30 +24,54 @@ const (
 	// worth. More are told to come back: strangers with wrong passwords must not
 	// hold what people with right ones need.
 	maxWaiting = 32
+	// recordWithin bounds the time it takes to write down how a sign-in ended, which
+	// a client that hangs up does not prevent.
+	recordWithin = 10 * time.Second
 )
 
-// Authenticator verifies names and passwords. Hashing runs a few at a time;
-// verified pairs are remembered briefly, by a keyed digest only. It is safe for
-// concurrent use.
+// Credentials is the storage Authenticator needs.
+type Credentials interface {
+	Users
+	SignIns
+	Tokens
+	Journal
+}
+
+// Authenticator verifies passwords and tokens. Users are read at every request,
+// so that who is disabled is refused at once. Hashing runs a few at a time;
+// verified passwords are remembered briefly, by a keyed digest only, for the
+// network they came from. Sign-ins that fail again and again lock their name for
+// their network. It is safe for concurrent use.
 type Authenticator struct {
-	users   Users
+	storage Credentials
+	issuer  *Issuer
 	now     func() time.Time
 	hashing chan struct{}
 	waiting chan struct{} // what hashes, and what waits for it
-	key     [32]byte      // of the cache's digests; lives and dies with the process
+	key     [32]byte      // of the digests; lives and dies with the process
 	decoy   string        // hashed against for unknown names, so that they take as long
 
 	mu       sync.Mutex
-	verified map[[sha256.Size]byte]time.Time // digest -> end of validity
+	verified map[digest]verification // by who was verified
 }
 
-// NewAuthenticator returns an Authenticator over the given users.
-func NewAuthenticator(users Users, now func() time.Time) (*Authenticator, error) {
+// digest is a keyed digest of texts.
+type digest [sha256.Size]byte
+
+// verification is a credential that was found right.
+type verification struct {
+	of    digest
+	until time.Time
+}
+
+// NewAuthenticator returns an Authenticator of users and tokens in storage, and
+// of the session tokens of issuer.
+func NewAuthenticator(storage Credentials, issuer *Issuer, now func() time.Time) (*Authenticator, error) {
 	a := &Authenticator{
-		users: users, now: now,
+		storage: storage, issuer: issuer, now: now,
 		hashing:  make(chan struct{}, hashingAtOnce),
 		waiting:  make(chan struct{}, hashingAtOnce+maxWaiting),
-		verified: make(map[[sha256.Size]byte]time.Time),
+		verified: make(map[digest]verification),
 	}
 	rand.Read(a.key[:])
 	var err error
@@ -57,63 +81,146 @@ func NewAuthenticator(users Users, now func() time.Time) (*Authenticator, error)
 	return a, nil
 }
 
-// Authenticate returns the user whom the credentials belong to. Unknown names,
-// wrong passwords and disabled users are one and the same
-// fault.Unauthenticated; a request that cannot be hashed before ctx ends, or
-// that finds too many waiting, is fault.Busy.
-func (a *Authenticator) Authenticate(ctx context.Context, username, password string) (User, error) {
+// attempt is a password that is tried.
+type attempt struct {
+	username, password string
+	address            string // as the audit log has it
+	network            string // as failures are counted
+	caller             digest // of username and network
+}
+
+// Authenticate returns the principal whom the password belongs to. Unknown names,
+// wrong passwords, disabled users and names that are locked for the network of
+// the address are one and the same fault.Unauthenticated; a request that cannot
+// be hashed before ctx ends, or that finds too many waiting, is fault.Busy.
+//
+// A password that is hashed leaves a row in the audit log, and so does a lock
+// that begins. What is remembered, and what a lock refuses, leaves none.
+func (a *Authenticator) Authenticate(ctx context.Context, username, password, address string) (Principal, error) {
 	if len(password) > MaxPasswordBytes {
-		return User{}, refused()
+		return Principal{}, refused()
 	}
-	user, err := a.users.UserByName(ctx, username)
-	known := err == nil && !user.Disabled
-	switch {
-	case err != nil && !fault.Is(err, fault.NotFound):
-		return User{}, fmt.Errorf("look up user: %w", err)
-	case !known:
+	network := networkOf(address)
+	try := attempt{username, password, address, network, a.digest("password", username, network)}
+	if right, ok := a.recall(try.caller); ok {
+		user, known, err := a.find(ctx, username)
+		if err != nil {
+			return Principal{}, err
+		}
+		if known && right == a.digest(password, user.PasswordHash) {
+			return NewPrincipal(user), nil
+		}
+	}
+	// Before anything depends on the name: a lock takes as long to see for a name
+	// that exists as for one that does not.
+	if err := a.refuseLocked(ctx, try); err != nil {
+		return Principal{}, err
+	}
+	release, err := a.turn(ctx)
+	if err != nil {
+		return Principal{}, err
+	}
+	defer release()
+	// Those before this one may have failed: of a hundred sent at once, no more are
+	// hashed than of a hundred sent one after the other.
+	if err := a.refuseLocked(ctx, try); err != nil {
+		return Principal{}, err
+	}
+	return a.verify(ctx, try)
+}
+
+// find returns the user of a name, and whether they may sign in at all.
+func (a *Authenticator) find(ctx context.Context, username string) (User, bool, error) {
+	user, err := a.storage.UserByName(ctx, username)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return User{}, false, fmt.Errorf("look up user: %w", err)
+	}
+	return user, err == nil && !user.Disabled, nil
+}
+
+// verify hashes the password and records what came of it.
+func (a *Authenticator) verify(ctx context.Context, try attempt) (Principal, error) {
+	user, known, err := a.find(ctx, try.username)
+	if err != nil {
+		return Principal{}, err
+	}
+	if !known {
 		user.PasswordHash = a.decoy
 	}
-	digest := a.digest(username, password, user.PasswordHash)
-	if known && a.recently(digest) {
-		return user, nil
-	}
-	match, err := a.hash(ctx, user.PasswordHash, password)
+	match, err := verifyPassword(user.PasswordHash, try.password)
 	if err != nil {
-		return User{}, err
+		return Principal{}, fmt.Errorf("verify password: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+	defer cancel()
 	if !known || !match {
-		return User{}, refused()
+		return Principal{}, a.fail(ctx, try)
 	}
-	a.remember(digest)
-	return user, nil
+	if err := a.storage.ForgetFailures(ctx, try.username, try.network); err != nil {
+		return Principal{}, err
+	}
+	if err := a.record(ctx, try.username, try.address, Done, "password"); err != nil {
+		return Principal{}, err
+	}
+	a.remember(try.caller, a.digest(try.password, user.PasswordHash))
+	return NewPrincipal(user), nil
 }
+
+// fail counts and records a failure, and returns what to say of it.
+func (a *Authenticator) fail(ctx context.Context, try attempt) error {
+	now := a.now()
+	until, err := a.storage.CountFailure(ctx, try.username, try.network, now, ForgetFailuresAfter, lockFor)
+	if err != nil {
+		return err
+	}
+	if err := a.record(ctx, try.username, try.address, Refused, "wrong username or password"); err != nil {
+		return err
+	}
+	if !until.After(now) {
+		return refused()
+	}
+	wait := until.Sub(now)
+	if err := a.record(ctx, try.username, try.address, Refused, fmt.Sprintf("too many failures in a row: locked for %s", wait)); err != nil {
+		return err
+	}
+	return locked(wait)
+}
+
+func (a *Authenticator) record(ctx context.Context, username, address string, outcome Outcome, detail string) error {
+	err := a.storage.Append(ctx, Entry{
+		Time: a.now().UTC(), Actor: username, Address: address, Action: signInAction, Outcome: outcome, Detail: detail,
+	})
+	if err != nil {
+		return fmt.Errorf("record sign-in: %w", err)
+	}
+	return nil
+}
+
+// signInAction is what the audit log calls a password or token that is verified.
+const signInAction = "sign in"
 
 func refused() error {
 	return fault.New(fault.Unauthenticated, "Authentication failed", "Verify both, user and password credentials.")
 }
 
-func (a *Authenticator) hash(ctx context.Context, phc, password string) (bool, error) {
+// turn waits for a place among those who hash.
+func (a *Authenticator) turn(ctx context.Context) (release func(), err error) {
 	busy := fault.New(fault.Busy, "Too many sign-ins at once.", "Repeat the request in a few seconds.")
 	select {
 	case a.waiting <- struct{}{}:
-		defer func() { <-a.waiting }()
 	default:
-		return false, busy
+		return nil, busy
 	}
 	select {
 	case a.hashing <- struct{}{}:
-		defer func() { <-a.hashing }()
+		return func() { <-a.hashing; <-a.waiting }, nil
 	case <-ctx.Done():
-		return false, busy
+		<-a.waiting
+		return nil, busy
 	}
-	match, err := verifyPassword(phc, password)
-	if err != nil {
-		return false, fmt.Errorf("verify password: %w", err)
-	}
-	return match, nil
 }
 
-func (a *Authenticator) digest(parts ...string) (sum [sha256.Size]byte) {
+func (a *Authenticator) digest(parts ...string) (sum digest) {
 	mac := hmac.New(sha256.New, a.key[:])
 	for _, part := range parts {
 		fmt.Fprintf(mac, "%d:%s", len(part), part)
@@ -122,18 +229,25 @@ func (a *Authenticator) digest(parts ...string) (sum [sha256.Size]byte) {
 	return sum
 }
 
-func (a *Authenticator) recently(digest [sha256.Size]byte) bool {
+// recall returns the credential that was found right of a caller not long ago.
+func (a *Authenticator) recall(caller digest) (digest, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	until, ok := a.verified[digest]
-	return ok && a.now().Before(until)
+	v, ok := a.verified[caller]
+	return v.of, ok && a.now().Before(v.until)
 }
 
-func (a *Authenticator) remember(digest [sha256.Size]byte) {
+func (a *Authenticator) remember(caller, of digest) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.verified) >= maxVerified {
 		clear(a.verified)
 	}
-	a.verified[digest] = a.now().Add(verifiedFor)
+	a.verified[caller] = verification{of: of, until: a.now().Add(verifiedFor)}
+}
+
+func (a *Authenticator) forget(caller digest) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.verified, caller)
 }

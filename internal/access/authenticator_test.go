@@ -2,56 +2,34 @@ package access
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"vedette.dev/vedette/internal/fault"
 )
 
-type userTable map[string]User
-
-func (t userTable) UserByName(_ context.Context, name string) (User, error) {
-	if user, ok := t[name]; ok {
-		return user, nil
-	}
-	return User{}, fault.Newf(fault.NotFound, "no user %q", name)
-}
-
-func hashed(t *testing.T, password string) string {
-	t.Helper()
-	phc, err := HashPassword(password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return phc
-}
-
-func newAuthenticator(t *testing.T, users Users, now func() time.Time) *Authenticator {
-	t.Helper()
-	a, err := NewAuthenticator(users, now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
+const home, away = "203.0.113.8", "198.51.100.7"
 
 func TestCredentialsAreVerified(t *testing.T) {
 	t.Parallel()
-	users := userTable{
-		"ada":   {ID: 1, Username: "ada", PasswordHash: hashed(t, "correct horse")},
-		"gone":  {ID: 2, Username: "gone", PasswordHash: hashed(t, "correct horse"), Disabled: true},
-		"torn":  {ID: 3, Username: "torn", PasswordHash: "$argon2id$v=19$m=19456"},
-		"dear":  {ID: 4, Username: "dear", PasswordHash: "$argon2id$v=19$m=99999999,t=2,p=1$c2FsdA$aGFzaA"},
-		"plain": {ID: 5, Username: "plain", PasswordHash: "correct horse"},
-	}
-	a := newAuthenticator(t, users, time.Now)
+	right := hashed(t, "correct horse")
+	b := setup(
+		t,
+		User{Username: "ada", PasswordHash: right},
+		User{Username: "gone", PasswordHash: right, Disabled: true},
+		User{Username: "torn", PasswordHash: "$argon2id$v=19$m=19456"},
+		User{Username: "dear", PasswordHash: "$argon2id$v=19$m=99999999,t=2,p=1$c2FsdA$aGFzaA"},
+		User{Username: "plain", PasswordHash: "correct horse"},
+	)
 	for _, test := range []struct {
 		name, username, password string
 		want                     fault.Code
 	}{
 		{"right password", "ada", "correct horse", ""},
-		{"right password again, from the cache", "ada", "correct horse", ""},
+		{"right password again, from memory", "ada", "correct horse", ""},
 		{"wrong password", "ada", "battery staple", fault.Unauthenticated},
 		{"empty password", "ada", "", fault.Unauthenticated},
 		{"name in another case", "Ada", "correct horse", fault.Unauthenticated},
@@ -63,81 +41,141 @@ func TestCredentialsAreVerified(t *testing.T) {
 		{"password stored in clear", "plain", "correct horse", fault.Internal},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			user, err := a.Authenticate(t.Context(), test.username, test.password)
-			if fault.CodeOf(err) != test.want {
-				t.Fatalf("got error %v, want code %q", err, test.want)
-			}
-			if err == nil && user.Username != test.username {
-				t.Errorf("got user %q", user.Username)
+			principal, err := b.Authenticate(t.Context(), test.username, test.password, home)
+			wantCode(t, err, test.want)
+			if err == nil && (principal.User.Username != test.username || principal.ByToken) {
+				t.Errorf("got principal %+v", principal)
 			}
 		})
 	}
 }
 
-func TestAChangedPasswordEndsTheOldOneAtOnce(t *testing.T) {
+func TestEveryPasswordThatIsHashedLeavesARow(t *testing.T) {
 	t.Parallel()
-	users := userTable{"ada": {Username: "ada", PasswordHash: hashed(t, "old")}}
-	a := newAuthenticator(t, users, time.Now)
-	if _, err := a.Authenticate(t.Context(), "ada", "old"); err != nil {
+	b := setup(t, User{Username: "ada", PasswordHash: hashed(t, "x")})
+	for _, step := range []struct {
+		username, password, address string
+		want                        []string
+	}{
+		{"ada", "x", home, []string{"ada done password"}},
+		{"ada", "x", home, nil},
+		{"ada", "x", away, []string{"ada done password"}},
+		{"ada", "y", home, []string{"ada refused wrong username or password"}},
+		{"ada", "x", home, nil},
+		{"bob", "x", home, []string{"bob refused wrong username or password"}},
+		{"ada", strings.Repeat("x", MaxPasswordBytes+1), home, nil},
+	} {
+		_, _ = b.Authenticate(t.Context(), step.username, step.password, step.address) // what comes of it is recorded
+		if diff := cmp.Diff(step.want, b.recorded()); diff != "" {
+			t.Errorf("%+v: %s", step, diff)
+		}
+	}
+	*b.clock = b.clock.Add(verifiedFor)
+	if _, err := b.Authenticate(t.Context(), "ada", "x", home); err != nil {
 		t.Fatal(err)
 	}
-	users["ada"] = User{Username: "ada", PasswordHash: hashed(t, "new")}
-	if _, err := a.Authenticate(t.Context(), "ada", "old"); !fault.Is(err, fault.Unauthenticated) {
-		t.Errorf("old password after the change: got %v", err)
+	want := Entry{Time: *b.clock, Actor: "ada", Address: home, Action: "sign in", Outcome: Done, Detail: "password"}
+	if diff := cmp.Diff([]Entry{want}, b.entries); diff != "" {
+		t.Error(diff)
 	}
-	if _, err := a.Authenticate(t.Context(), "ada", "new"); err != nil {
-		t.Errorf("new password: %v", err)
+}
+
+func TestNobodyIsLetInWithoutARow(t *testing.T) {
+	t.Parallel()
+	b := setup(t, User{Username: "ada", PasswordHash: hashed(t, "x")})
+	b.journal = errors.New("disk full")
+	for range 2 { // nor is the first attempt remembered
+		_, err := b.Authenticate(t.Context(), "ada", "x", home)
+		wantCode(t, err, fault.Internal)
 	}
+	token, err := b.issuer.Issue(NewPrincipal(b.users["ada"]), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.AuthenticateToken(t.Context(), token, home)
+	wantCode(t, err, fault.Internal)
+}
+
+func TestAFailureCountsAlthoughTheClientHangsUp(t *testing.T) {
+	t.Parallel()
+	b := setup(t, User{Username: "ada", PasswordHash: hashed(t, "x")})
+	ctx, hangUp := context.WithCancel(t.Context())
+	b.onRead = hangUp
+	_, err := b.Authenticate(ctx, "ada", "y", home)
+	wantCode(t, err, fault.Unauthenticated)
+	if n := b.failures["ada "+home]; n != 1 || len(b.entries) != 1 {
+		t.Errorf("%d failures were counted and %d recorded, want 1 each", n, len(b.entries))
+	}
+}
+
+func TestAChangedPasswordEndsTheOldOneAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, User{Username: "ada", PasswordHash: hashed(t, "old")})
+	_, err := b.Authenticate(t.Context(), "ada", "old", home)
+	wantCode(t, err, "")
+	b.change("ada", func(u *User) { u.PasswordHash = hashed(t, "new") })
+	_, err = b.Authenticate(t.Context(), "ada", "old", home)
+	wantCode(t, err, fault.Unauthenticated)
+	_, err = b.Authenticate(t.Context(), "ada", "new", home)
+	wantCode(t, err, "")
+}
+
+func TestADisabledUserIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, User{Username: "ada", PasswordHash: hashed(t, "x")})
+	_, err := b.Authenticate(t.Context(), "ada", "x", home)
+	wantCode(t, err, "")
+	b.change("ada", func(u *User) { u.Disabled = true })
+	_, err = b.Authenticate(t.Context(), "ada", "x", home)
+	wantCode(t, err, fault.Unauthenticated)
 }
 
 func TestSignInsThatCannotBeHashedInTimeAreToldToComeBack(t *testing.T) {
 	t.Parallel()
-	a := newAuthenticator(t, userTable{"ada": {Username: "ada", PasswordHash: hashed(t, "x")}}, time.Now)
+	b := setup(t, User{Username: "ada", PasswordHash: hashed(t, "x")})
 	for range hashingAtOnce {
-		a.hashing <- struct{}{}
+		b.hashing <- struct{}{}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := a.Authenticate(ctx, "ada", "x"); !fault.Is(err, fault.Busy) {
-		t.Errorf("got %v, want busy", err)
+	b.onLook = cancel
+	_, err := b.Authenticate(ctx, "ada", "x", home)
+	wantCode(t, err, fault.Busy)
+	if len(b.waiting) != 0 {
+		t.Error("its place in the queue is still taken")
 	}
 }
 
 func TestSignInsBeyondTheQueueAreRefusedAtOnceAndKnownOnesAreNot(t *testing.T) {
 	t.Parallel()
-	a := newAuthenticator(t, userTable{"ada": {Username: "ada", PasswordHash: hashed(t, "x")}}, time.Now)
-	if _, err := a.Authenticate(t.Context(), "ada", "x"); err != nil {
-		t.Fatal(err)
+	b := setup(t, User{Username: "ada", PasswordHash: hashed(t, "x")})
+	_, err := b.Authenticate(t.Context(), "ada", "x", home)
+	wantCode(t, err, "")
+	for range cap(b.waiting) {
+		b.waiting <- struct{}{}
 	}
-	for range cap(a.waiting) {
-		a.waiting <- struct{}{}
-	}
-	if _, err := a.Authenticate(t.Context(), "ada", "wrong"); !fault.Is(err, fault.Busy) {
-		t.Errorf("a stranger: got %v, want busy", err)
-	}
-	if _, err := a.Authenticate(t.Context(), "ada", "x"); err != nil {
-		t.Errorf("somebody who was verified just now: %v", err)
-	}
+	_, err = b.Authenticate(t.Context(), "ada", "wrong", home)
+	wantCode(t, err, fault.Busy)
+	_, err = b.Authenticate(t.Context(), "ada", "x", home)
+	wantCode(t, err, "")
 }
 
-func TestVerifiedPairsAreForgottenInTimeAndInNumber(t *testing.T) {
+func TestWhatIsRememberedIsForgottenInTimeAndInNumber(t *testing.T) {
 	t.Parallel()
-	now := time.Unix(1_700_000_000, 0)
-	a := newAuthenticator(t, userTable{}, func() time.Time { return now })
-	digest := a.digest("ada", "x", "hash")
-	a.remember(digest)
-	if !a.recently(digest) {
+	b := setup(t)
+	caller, of := b.digest("ada"), b.digest("x")
+	b.remember(caller, of)
+	if got, ok := b.recall(caller); !ok || got != of {
 		t.Fatal("not remembered")
 	}
 	for i := range maxVerified {
-		a.remember(a.digest("other", string(rune(i))))
+		b.remember(b.digest("other", string(rune(i))), of)
 	}
-	if len(a.verified) > maxVerified {
-		t.Errorf("cache holds %d entries, %d allowed", len(a.verified), maxVerified)
+	if len(b.verified) > maxVerified {
+		t.Errorf("%d are remembered, %d allowed", len(b.verified), maxVerified)
 	}
-	a.remember(digest)
-	now = now.Add(verifiedFor)
-	if a.recently(digest) {
+	b.remember(caller, of)
+	*b.clock = b.clock.Add(verifiedFor)
+	if _, ok := b.recall(caller); ok {
 		t.Error("still remembered after its time")
 	}
 }
