@@ -44,9 +44,10 @@ type Removal struct {
 	At    time.Time
 }
 
-// Selection says which agents an action is for: one host asset, or those that
-// meet all conditions.
+// Selection says which agents in scope an action is for: one host asset, or
+// those that meet all conditions.
 type Selection struct {
+	Scope      Scope
 	HostID     int64 // 0 for conditions
 	Conditions []Condition
 }
@@ -150,7 +151,7 @@ func (a *Actions) remove(ctx context.Context, hostIDs []int64, r Removal) ([]int
 // selected returns the hosts of a selection that have an agent.
 func (a *Actions) selected(ctx context.Context, s Selection) ([]qps.HostAsset, error) {
 	q := Query{
-		Conditions: s.conditions(), Limit: actionPage,
+		Scope: s.Scope, Conditions: s.conditions(), Limit: actionPage,
 		Include: func(element string) bool { return element == "agentInfo" || element == "tags" },
 	}
 	if len(q.Conditions) == 0 {

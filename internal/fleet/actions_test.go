@@ -40,9 +40,9 @@ func (m *many) SearchHosts(_ context.Context, q Query) (Page, error) {
 	return page, nil
 }
 
-func (m *many) CountHosts(context.Context, []Condition) (int64, error) { return m.size, nil }
+func (m *many) CountHosts(context.Context, Scope, []Condition) (int64, error) { return m.size, nil }
 
-func (m *many) Host(context.Context, int64) (qps.HostAsset, error) { return qps.HostAsset{}, nil }
+func (m *many) Host(context.Context, Scope, int64) (qps.HostAsset, error) { return qps.HostAsset{}, nil }
 
 func (m *many) ChangeModules(_ context.Context, ids []int64, change func(int64, []Module) ([]Module, error)) ([]int64, error) {
 	var found []int64
@@ -78,7 +78,7 @@ func everyAgent(t *testing.T) Selection {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Selection{Conditions: conditions}
+	return Selection{Scope: WholeFleet(), Conditions: conditions}
 }
 
 func TestManyAgentsAreRemovedAFewAtATime(t *testing.T) {
@@ -111,7 +111,7 @@ func TestARemovalThatFailsSaysHowFarItCame(t *testing.T) {
 func TestActionsAreBoundedAndNeedASelection(t *testing.T) {
 	t.Parallel()
 	tag := everyAgent(t)
-	but := Selection{Conditions: []Condition{{Field: FieldName, Operator: qps.OpNotEquals, Texts: []string{"x"}}}}
+	but := Selection{Scope: WholeFleet(), Conditions: []Condition{{Field: FieldName, Operator: qps.OpNotEquals, Texts: []string{"x"}}}}
 	for _, tt := range []struct {
 		name string
 		size int64
@@ -121,8 +121,8 @@ func TestActionsAreBoundedAndNeedASelection(t *testing.T) {
 		{"uninstall of nothing named", 3, func(a *Actions) error { _, err := a.Uninstall(t.Context(), Selection{}, "ada"); return err }, fault.Invalid},
 		{"uninstall of all but one", 3, func(a *Actions) error { _, err := a.Uninstall(t.Context(), but, "ada"); return err }, fault.Invalid},
 		{"uninstall of too many", 20_000, func(a *Actions) error { _, err := a.Uninstall(t.Context(), tag, "ada"); return err }, fault.TooLarge},
-		{"uninstall of a host without an agent", 3, func(a *Actions) error { _, err := a.Uninstall(t.Context(), Selection{HostID: 3}, "ada"); return err }, fault.NotFound},
-		{"uninstall of no host", 3, func(a *Actions) error { _, err := a.Uninstall(t.Context(), Selection{HostID: 9}, "ada"); return err }, fault.NotFound},
+		{"uninstall of a host without an agent", 3, func(a *Actions) error { _, err := a.Uninstall(t.Context(), Selection{Scope: WholeFleet(), HostID: 3}, "ada"); return err }, fault.NotFound},
+		{"uninstall of no host", 3, func(a *Actions) error { _, err := a.Uninstall(t.Context(), Selection{Scope: WholeFleet(), HostID: 9}, "ada"); return err }, fault.NotFound},
 		{"activation of nothing named", 3, func(a *Actions) error {
 			_, err := a.Activate(t.Context(), Selection{}, []Module{ModuleVM})
 			return err
@@ -133,7 +133,7 @@ func TestActionsAreBoundedAndNeedASelection(t *testing.T) {
 			return err
 		}, fault.Invalid},
 		{"deactivation on no host", 3, func(a *Actions) error {
-			_, err := a.Deactivate(t.Context(), Selection{HostID: 9}, []Module{ModuleVM})
+			_, err := a.Deactivate(t.Context(), Selection{Scope: WholeFleet(), HostID: 9}, []Module{ModuleVM})
 			return err
 		}, fault.NotFound},
 		{"purge of agents that are busy", 3, func(a *Actions) error {
@@ -158,10 +158,10 @@ func TestAHostThatVanishesMeanwhileIsNotAnsweredFor(t *testing.T) {
 	if err != nil || len(hosts) != 2 || hosts[0].ID != 1 || hosts[1].ID != 4 {
 		t.Errorf("got %v, %v; want hosts 1 and 4", idsOf(hosts), err)
 	}
-	if _, err := m.actions().Activate(t.Context(), Selection{HostID: 2}, []Module{ModuleVM}); !fault.Is(err, fault.NotFound) {
+	if _, err := m.actions().Activate(t.Context(), Selection{Scope: WholeFleet(), HostID: 2}, []Module{ModuleVM}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("one that vanished: %v", err)
 	}
-	if _, err := m.actions().Uninstall(t.Context(), Selection{HostID: 2}, "ada"); !fault.Is(err, fault.NotFound) {
+	if _, err := m.actions().Uninstall(t.Context(), Selection{Scope: WholeFleet(), HostID: 2}, "ada"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("one that vanished before it was uninstalled: %v", err)
 	}
 }

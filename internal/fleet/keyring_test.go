@@ -48,7 +48,7 @@ func TestKeySearchMeansWhatItSays(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tc.field, " ", tc.op, " ", tc.value), func(t *testing.T) {
 			t.Parallel()
-			keys, err := ring.Search(t.Context(), []qps.Criterion{{Field: tc.field, Operator: tc.op, Value: tc.value}})
+			keys, err := ring.Search(t.Context(), WholeFleet(), []qps.Criterion{{Field: tc.field, Operator: tc.op, Value: tc.value}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,10 +67,10 @@ func TestAgentsAreNotMovedWithoutASelectionOrAKey(t *testing.T) {
 	t.Parallel()
 	ring := &Keyring{Keys: fixedKeys{}, Now: time.Now} // a call of MoveAgents would panic
 	some := []Condition{{Field: FieldID, Operator: qps.OpEquals, Ints: []int64{1}}}
-	if _, err := ring.MoveAgents(t.Context(), "5d2f-b001", nil); !fault.Is(err, fault.Invalid) {
+	if _, err := ring.MoveAgents(t.Context(), WholeFleet(), "5d2f-b001", nil); !fault.Is(err, fault.Invalid) {
 		t.Errorf("without a condition: %v", err)
 	}
-	if _, err := ring.MoveAgents(t.Context(), "", some); !fault.Is(err, fault.Invalid) {
+	if _, err := ring.MoveAgents(t.Context(), WholeFleet(), "", some); !fault.Is(err, fault.Invalid) {
 		t.Errorf("without a key: %v", err)
 	}
 }

@@ -33,12 +33,16 @@ type ProfileStore interface {
 
 // Profiles are the configuration profiles and their rules. Agents are told of
 // changes afterwards, see Rollout. It is safe for concurrent use.
+//
+// Every profile may be read; a caller whose scope is limited changes only those
+// that are for agents in scope alone.
 type Profiles struct {
 	Store ProfileStore
 	Now   func() time.Time
 	NewID func() string // makes UUIDs
 	// Changed is called after every change, so that its rollout begins at once.
 	Changed func()
+	Hosts   Hosts
 }
 
 // The criteria fields that only profiles have.
@@ -125,16 +129,28 @@ func NoProfile(id int64) error {
 	return fault.New(fault.NotFound, fmt.Sprintf("Configuration profile %d does not exist.", id), "Search for the ids of the profiles there are.")
 }
 
-// Agents returns how many agents have each profile.
-func (s *Profiles) Agents(ctx context.Context) (map[int64]int64, error) {
-	return s.Store.ProfileAgents(ctx)
+// Agents returns how many agents in scope have each of the profiles; profiles
+// without agents may be missing.
+func (s *Profiles) Agents(ctx context.Context, scope Scope, profiles []Profile) (map[int64]int64, error) {
+	if scope.All {
+		return s.Store.ProfileAgents(ctx)
+	}
+	counts := make(map[int64]int64, len(profiles))
+	for _, p := range profiles {
+		n, err := s.Hosts.CountHosts(ctx, scope, []Condition{{Field: FieldAgentConfigurationID, Operator: qps.OpEquals, Ints: []int64{p.ID}}})
+		if err != nil {
+			return nil, err
+		}
+		counts[p.ID] = n
+	}
+	return counts, nil
 }
 
 // Create makes a profile of a user, whose first and last name by is. It goes
 // last; its name, whether it is the default and its tags must be given. Without
 // performance parameters its agents use the Low values, as they do for each
 // parameter that is left out.
-func (s *Profiles) Create(ctx context.Context, change ProfileChange, by string) (Profile, error) {
+func (s *Profiles) Create(ctx context.Context, scope Scope, change ProfileChange, by string) (Profile, error) {
 	switch {
 	case change.Name == nil:
 		return Profile{}, missing("name")
@@ -153,6 +169,9 @@ func (s *Profiles) Create(ctx context.Context, change ProfileChange, by string) 
 	if err := change.apply(&p); err != nil {
 		return Profile{}, err
 	}
+	if err := scope.allowProfile(p); err != nil {
+		return Profile{}, err
+	}
 	created, err := s.Store.CreateProfile(ctx, p)
 	if err != nil {
 		return Profile{}, fmt.Errorf("create configuration profile %q: %w", p.Name, err)
@@ -163,11 +182,20 @@ func (s *Profiles) Create(ctx context.Context, change ProfileChange, by string) 
 
 // Update changes a profile. The name must be given even if it stays (Qualys
 // Cloud Agent API, update configuration profile).
-func (s *Profiles) Update(ctx context.Context, id int64, change ProfileChange) (Profile, error) {
+func (s *Profiles) Update(ctx context.Context, scope Scope, id int64, change ProfileChange) (Profile, error) {
 	if change.Name == nil {
 		return Profile{}, missing("name")
 	}
-	updated, err := s.Store.UpdateProfile(ctx, id, change.apply)
+	updated, err := s.Store.UpdateProfile(ctx, id, func(p *Profile) error {
+		before := *p
+		if err := scope.allowProfile(before); err != nil {
+			return err
+		}
+		if err := change.apply(p); err != nil {
+			return err
+		}
+		return scope.allowProfileChange(before, *p)
+	})
 	if err != nil {
 		return Profile{}, fmt.Errorf("update configuration profile %d: %w", id, err)
 	}
@@ -176,7 +204,14 @@ func (s *Profiles) Update(ctx context.Context, id int64, change ProfileChange) (
 }
 
 // Delete removes a profile; its agents get the next one that matches.
-func (s *Profiles) Delete(ctx context.Context, id int64) error {
+func (s *Profiles) Delete(ctx context.Context, scope Scope, id int64) error {
+	p, err := s.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := scope.allowProfile(p); err != nil {
+		return err
+	}
 	if err := s.Store.DeleteProfile(ctx, id); err != nil {
 		return fmt.Errorf("delete configuration profile %d: %w", id, err)
 	}

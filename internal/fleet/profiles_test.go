@@ -48,7 +48,7 @@ func TestCreateMakesAProfileOfWhatIsGiven(t *testing.T) {
 	t.Parallel()
 	s, shelf := newProfiles(Profile{})
 	tags := ProfileTagRule{Include: ProfileTags{Tags: []TagRef{{Name: "Edge"}}, All: true}}
-	got, err := s.Create(t.Context(), ProfileChange{Name: new(" Edge "), Default: new(false), Tags: &tags, Performance: performance.Settings{"CPU_LIMIT": "15", "FUTURE": ""}}, "Ada O'Neil ")
+	got, err := s.Create(t.Context(), WholeFleet(), ProfileChange{Name: new(" Edge "), Default: new(false), Tags: &tags, Performance: performance.Settings{"CPU_LIMIT": "15", "FUTURE": ""}}, "Ada O'Neil ")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestWrongValuesAreRefusedByName(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s, shelf := newProfiles(Profile{})
-			_, err := s.Create(t.Context(), complete(tc.change), "Ada")
+			_, err := s.Create(t.Context(), WholeFleet(), complete(tc.change), "Ada")
 			refused, ok := errors.AsType[*fault.Error](err)
 			if !ok || refused.Code != fault.Invalid {
 				t.Fatalf("got %v, want an invalid fault", err)
@@ -154,7 +154,7 @@ func TestAnUpdateReplacesWhatIsGivenAndKeepsTheRest(t *testing.T) {
 			s, _ := newProfiles(before)
 			want := before
 			tc.want(&want)
-			got, err := s.Update(t.Context(), 7, tc.change)
+			got, err := s.Update(t.Context(), WholeFleet(), 7, tc.change)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,7 +184,7 @@ func TestWhatCannotBecomeOfAProfile(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s, shelf := newProfiles(system)
-			_, err := s.Update(t.Context(), 1, tc.change)
+			_, err := s.Update(t.Context(), WholeFleet(), 1, tc.change)
 			if refused, ok := errors.AsType[*fault.Error](err); !ok || refused.Code != tc.code || !strings.Contains(refused.Message, tc.says) {
 				t.Fatalf("got %v, want %s with %q", err, tc.code, tc.says)
 			}
@@ -196,7 +196,7 @@ func TestWhatCannotBecomeOfAProfile(t *testing.T) {
 	t.Run("the same values of a system profile beside a new tag rule", func(t *testing.T) {
 		t.Parallel()
 		s, _ := newProfiles(system)
-		_, err := s.Update(t.Context(), 1, ProfileChange{Name: new("Normal"), Performance: performance.Settings{"CPU_LIMIT": "20"}, SuspendScanning: new(true), Tags: &ProfileTagRule{}})
+		_, err := s.Update(t.Context(), WholeFleet(), 1, ProfileChange{Name: new("Normal"), Performance: performance.Settings{"CPU_LIMIT": "20"}, SuspendScanning: new(true), Tags: &ProfileTagRule{}})
 		if err != nil {
 			t.Error(err)
 		}

@@ -13,8 +13,9 @@ import (
 // check in as rarely as once a day.
 const MinPurgeSilence = 48 * time.Hour
 
-// PurgeRule selects agents that have been silent. Empty texts select all.
+// PurgeRule selects agents in scope that have been silent. Empty texts select all.
 type PurgeRule struct {
+	Scope         Scope
 	Silence       time.Duration // since the last check-in; at least MinPurgeSilence
 	ActivationKey string        // UUID of the key they came with
 	Version       string        // of the agent
@@ -49,7 +50,7 @@ func (a *Actions) Purge(ctx context.Context, r PurgeRule, dryRun bool) ([]qps.Ho
 	if err != nil {
 		return nil, err
 	}
-	hosts, err := a.selected(ctx, Selection{Conditions: conditions})
+	hosts, err := a.selected(ctx, Selection{Scope: r.Scope, Conditions: conditions})
 	if err != nil || dryRun {
 		return hosts, err
 	}

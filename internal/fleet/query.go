@@ -8,7 +8,8 @@ import (
 
 // Query selects a page of host assets in ascending order of id.
 type Query struct {
-	Conditions []Condition // all must hold; none selects every host asset
+	Scope      Scope
+	Conditions []Condition // all must hold; none selects every host asset in scope
 	FromID     int64       // first id that may be returned, inclusive; 0 from the start
 	Offset     int64       // matching hosts to pass over, from FromID on
 	Limit      int         // page size, at least 1
@@ -27,7 +28,8 @@ type Page struct {
 // consistent view of the data.
 type Hosts interface {
 	SearchHosts(ctx context.Context, q Query) (Page, error)
-	CountHosts(ctx context.Context, conditions []Condition) (int64, error)
-	// Host returns one host asset, or fault.NotFound.
-	Host(ctx context.Context, id int64) (qps.HostAsset, error)
+	CountHosts(ctx context.Context, scope Scope, conditions []Condition) (int64, error)
+	// Host returns one host asset, or fault.NotFound, also for what is not in
+	// scope.
+	Host(ctx context.Context, scope Scope, id int64) (qps.HostAsset, error)
 }

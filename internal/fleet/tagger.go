@@ -41,9 +41,13 @@ type Tagger struct {
 	Assignments TagAssignments
 }
 
-// AssignOne changes the tags of one host, or returns fault.NotFound.
-func (t *Tagger) AssignOne(ctx context.Context, hostID int64, a qps.TagAssignment) error {
-	ids, err := t.Assignments.AssignTags(ctx, []int64{hostID}, a)
+// AssignOne changes the tags of one host in scope, or returns fault.NotFound.
+func (t *Tagger) AssignOne(ctx context.Context, scope Scope, hostID int64, a qps.TagAssignment) error {
+	hosts, err := t.matching(ctx, scope, []Condition{{Field: FieldID, Operator: qps.OpEquals, Ints: []int64{hostID}}})
+	if err != nil {
+		return err
+	}
+	ids, err := t.Assignments.AssignTags(ctx, hosts, a)
 	if err != nil {
 		return fmt.Errorf("change tags of host %d: %w", hostID, err)
 	}
@@ -53,16 +57,16 @@ func (t *Tagger) AssignOne(ctx context.Context, hostID int64, a qps.TagAssignmen
 	return nil
 }
 
-// AssignMatching changes the tags of all hosts that meet the conditions, of
-// which there must be one, none of them NOT EQUALS, and returns their ids. Each
+// AssignMatching changes the tags of all hosts in scope that meet the
+// conditions, of which there must be one, none of them NOT EQUALS, and returns their ids. Each
 // host changes as a whole and learns its profile with it, but hosts change some
 // hundreds at a time, so that nobody waits long for the database: when it is
 // interrupted, some are changed, and repeating it changes the others.
-func (t *Tagger) AssignMatching(ctx context.Context, conditions []Condition, a qps.TagAssignment) ([]int64, error) {
+func (t *Tagger) AssignMatching(ctx context.Context, scope Scope, conditions []Condition, a qps.TagAssignment) ([]int64, error) {
 	if err := CheckBulk(conditions); err != nil {
 		return nil, err
 	}
-	hosts, err := t.matching(ctx, conditions)
+	hosts, err := t.matching(ctx, scope, conditions)
 	if err != nil {
 		return nil, err
 	}
@@ -82,8 +86,8 @@ func (t *Tagger) AssignMatching(ctx context.Context, conditions []Condition, a q
 	return changed, nil
 }
 
-func (t *Tagger) matching(ctx context.Context, conditions []Condition) ([]int64, error) {
-	query := Query{Conditions: conditions, Limit: hostIDPage, Include: func(string) bool { return false }}
+func (t *Tagger) matching(ctx context.Context, scope Scope, conditions []Condition) ([]int64, error) {
+	query := Query{Scope: scope, Conditions: conditions, Limit: hostIDPage, Include: func(string) bool { return false }}
 	var ids []int64
 	for {
 		page, err := t.Assignments.SearchHosts(ctx, query)

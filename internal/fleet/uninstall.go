@@ -31,9 +31,10 @@ type Uninstall struct {
 
 // UninstallFilter selects orders; zero values select everything.
 type UninstallFilter struct {
-	State  UninstallState
-	Before int64 // only ids below
-	Limit  int   // at least 1
+	RequestedBy string // username
+	State       UninstallState
+	Before      int64 // only ids below
+	Limit       int   // at least 1
 }
 
 // Uninstalls is where orders are found.

@@ -8,6 +8,7 @@ import (
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
+	"vedette.dev/vedette/qps"
 )
 
 const (
@@ -22,6 +23,18 @@ const (
 	targetPage = 1000
 )
 
+// Order is what somebody wants to be scanned how.
+type Order struct {
+	Scope       fleet.Scope // of who asks
+	Type        agentwire.ScanType
+	OverrideCPU bool
+	By          string // username
+}
+
+func (o Order) launch(hostIDs []int64, at time.Time) Launch {
+	return Launch{HostIDs: hostIDs, Type: o.Type, OverrideCPU: o.OverrideCPU, RequestedBy: o.By, At: at}
+}
+
 // Launcher launches on-demand scans. It is safe for concurrent use.
 type Launcher struct {
 	Requests Requests
@@ -29,47 +42,50 @@ type Launcher struct {
 	Now      func() time.Time
 }
 
-// LaunchOne launches a scan on one host asset.
-func (l *Launcher) LaunchOne(ctx context.Context, hostID int64, scan agentwire.ScanType, override bool, by string) (Request, error) {
-	if err := runnable(scan); err != nil {
+// LaunchOne launches a scan on one host asset in scope.
+func (l *Launcher) LaunchOne(ctx context.Context, hostID int64, o Order) (Request, error) {
+	if err := runnable(o.Type); err != nil {
 		return Request{}, err
 	}
-	created, err := l.Requests.CreateScanRequests(ctx, Launch{
-		HostIDs: []int64{hostID}, Type: scan, OverrideCPU: override, RequestedBy: by, At: l.Now(),
-	})
+	ids, err := l.matching(ctx, o.Scope, []fleet.Condition{{Field: fleet.FieldID, Operator: qps.OpEquals, Ints: []int64{hostID}}})
 	if err != nil {
-		return Request{}, fmt.Errorf("launch %s on host asset %d: %w", scan, hostID, err)
+		return Request{}, err
+	}
+	if len(ids) == 0 {
+		return Request{}, fault.Newf(fault.NotFound, "There is no host asset %d with an agent.", hostID)
+	}
+	created, err := l.Requests.CreateScanRequests(ctx, o.launch(ids, l.Now()))
+	if err != nil {
+		return Request{}, fmt.Errorf("launch %s on host asset %d: %w", o.Type, hostID, err)
 	}
 	return created[0], nil
 }
 
-// LaunchMatching launches a scan on every host asset that meets all conditions
-// and has an agent. Without a condition it is refused: nothing scans a whole
+// LaunchMatching launches a scan on every host asset in scope that meets all
+// conditions and has an agent. Without a condition it is refused: nothing scans a whole
 // fleet by accident. The fleet may be scanned on purpose, by the system tag.
-func (l *Launcher) LaunchMatching(ctx context.Context, conditions []fleet.Condition, scan agentwire.ScanType, override bool, by string) ([]Request, error) {
-	if err := runnable(scan); err != nil {
+func (l *Launcher) LaunchMatching(ctx context.Context, conditions []fleet.Condition, o Order) ([]Request, error) {
+	if err := runnable(o.Type); err != nil {
 		return nil, err
 	}
 	if len(conditions) == 0 {
 		return nil, fault.New(fault.Invalid, "Criteria: at least one criterion is required for a bulk launch.",
 			"Specify a criterion on id, name or tagName; tagName EQUALS Cloud Agent selects every agent.")
 	}
-	ids, err := l.matching(ctx, conditions)
+	ids, err := l.matching(ctx, o.Scope, conditions)
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	created, err := l.Requests.CreateScanRequests(ctx, Launch{
-		HostIDs: ids, Type: scan, OverrideCPU: override, RequestedBy: by, At: l.Now(),
-	})
+	created, err := l.Requests.CreateScanRequests(ctx, o.launch(ids, l.Now()))
 	if err != nil {
-		return nil, fmt.Errorf("launch %s on %d host assets: %w", scan, len(ids), err)
+		return nil, fmt.Errorf("launch %s on %d host assets: %w", o.Type, len(ids), err)
 	}
 	return created, nil
 }
 
-func (l *Launcher) matching(ctx context.Context, conditions []fleet.Condition) ([]int64, error) {
+func (l *Launcher) matching(ctx context.Context, scope fleet.Scope, conditions []fleet.Condition) ([]int64, error) {
 	query := fleet.Query{
-		Conditions: conditions, Limit: targetPage,
+		Scope: scope, Conditions: conditions, Limit: targetPage,
 		Include: func(element string) bool { return element == "agentInfo" },
 	}
 	var ids []int64

@@ -37,12 +37,23 @@ func (r *requests) ExpireScanRequests(_ context.Context, cutoff, abandoned, _ ti
 	return 3, nil
 }
 
+// everywhere orders a scan of somebody who may see the whole fleet.
+func everywhere(scan agentwire.ScanType, override bool) Order {
+	return Order{Scope: fleet.WholeFleet(), Type: scan, OverrideCPU: override, By: "ada"}
+}
+
 // hosts is a Targets over a number of assets; every third has no agent.
 type hosts int
 
 func (h hosts) SearchHosts(_ context.Context, q fleet.Query) (fleet.Page, error) {
 	var page fleet.Page
+	if !q.Scope.All {
+		return page, nil
+	}
 	for id := max(q.FromID, 1); id <= int64(h); id++ {
+		if q.Conditions[0].Field == fleet.FieldID && q.Conditions[0].Ints[0] != id {
+			continue
+		}
 		if len(page.Hosts) == q.Limit {
 			page.More = true
 			break
@@ -74,7 +85,7 @@ func byTag(t *testing.T) []fleet.Condition {
 func TestALaunchStoresARequest(t *testing.T) {
 	t.Parallel()
 	store := &requests{}
-	request, err := launcher(store, nil).LaunchOne(t.Context(), 7, agentwire.InventoryScan, true, "ada")
+	request, err := launcher(store, hosts(7)).LaunchOne(t.Context(), 7, everywhere(agentwire.InventoryScan, true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,8 +113,8 @@ func TestScanTypesWithoutAnEngineAreRefusedByName(t *testing.T) {
 			t.Parallel()
 			store := &requests{}
 			l := launcher(store, hosts(3))
-			_, one := l.LaunchOne(t.Context(), 7, scan, false, "ada")
-			_, bulk := l.LaunchMatching(t.Context(), byTag(t), scan, false, "ada")
+			_, one := l.LaunchOne(t.Context(), 7, everywhere(scan, false))
+			_, bulk := l.LaunchMatching(t.Context(), byTag(t), everywhere(scan, false))
 			for _, err := range []error{one, bulk} {
 				if !fault.Is(err, want) || !strings.Contains(err.Error(), string(scan)) {
 					t.Errorf("got %v, want %s that names the type", err, want)
@@ -119,7 +130,7 @@ func TestScanTypesWithoutAnEngineAreRefusedByName(t *testing.T) {
 func TestABulkLaunchReachesEveryMatchingAgentInOneTransaction(t *testing.T) {
 	t.Parallel()
 	store := &requests{}
-	created, err := launcher(store, hosts(2500)).LaunchMatching(t.Context(), byTag(t), agentwire.InventoryScan, false, "ada")
+	created, err := launcher(store, hosts(2500)).LaunchMatching(t.Context(), byTag(t), everywhere(agentwire.InventoryScan, false))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +154,7 @@ func TestABulkLaunchIsBounded(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			store := &requests{}
-			_, err := launcher(store, test.fleet).LaunchMatching(t.Context(), test.conditions(t), agentwire.InventoryScan, false, "ada")
+			_, err := launcher(store, test.fleet).LaunchMatching(t.Context(), test.conditions(t), everywhere(agentwire.InventoryScan, false))
 			if !fault.Is(err, test.want) || len(store.launches) != 0 {
 				t.Errorf("got %v after %d launches, want %s", err, len(store.launches), test.want)
 			}
@@ -154,16 +165,37 @@ func TestABulkLaunchIsBounded(t *testing.T) {
 func TestABulkLaunchThatMatchesNothingLaunchesNothing(t *testing.T) {
 	t.Parallel()
 	store := &requests{}
-	created, err := launcher(store, hosts(0)).LaunchMatching(t.Context(), byTag(t), agentwire.InventoryScan, false, "ada")
+	created, err := launcher(store, hosts(0)).LaunchMatching(t.Context(), byTag(t), everywhere(agentwire.InventoryScan, false))
 	if err != nil || len(created) != 0 || len(store.launches) != 0 {
 		t.Errorf("got %v, %v after %d launches", created, err, len(store.launches))
+	}
+}
+
+func TestAHostThatIsOutOfScopeOrHasNoAgentIsNotFound(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		host  int64
+		scope fleet.Scope
+	}{
+		"out of scope":  {7, fleet.Scope{TagIDs: []int64{1}}},
+		"without agent": {6, fleet.WholeFleet()},
+		"unknown":       {8, fleet.WholeFleet()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := &requests{}
+			_, err := launcher(store, hosts(7)).LaunchOne(t.Context(), test.host, Order{Scope: test.scope, Type: agentwire.InventoryScan, By: "ada"})
+			if !fault.Is(err, fault.NotFound) || len(store.launches) != 0 {
+				t.Errorf("got %v after %d launches", err, len(store.launches))
+			}
+		})
 	}
 }
 
 func TestTheStoresRefusalKeepsItsCode(t *testing.T) {
 	t.Parallel()
 	store := &requests{refuse: fault.Newf(fault.NotFound, "no host asset 7")}
-	_, err := launcher(store, nil).LaunchOne(t.Context(), 7, agentwire.InventoryScan, false, "ada")
+	_, err := launcher(store, hosts(7)).LaunchOne(t.Context(), 7, everywhere(agentwire.InventoryScan, false))
 	if !fault.Is(err, fault.NotFound) {
 		t.Errorf("got %v", err)
 	}

@@ -49,8 +49,9 @@ type Request struct {
 	Ended       time.Time // when the state became final
 }
 
-// Filter selects requests, newest first.
+// Filter selects requests of hosts in scope, newest first.
 type Filter struct {
+	Scope  fleet.Scope
 	HostID int64              // 0 for every host
 	Type   agentwire.ScanType // empty for every type
 	State  State              // empty for every state
@@ -84,8 +85,8 @@ type Requests interface {
 	ReportScanRequest(ctx context.Context, hostID, id int64, report agentwire.ScanReport, at time.Time) error
 	// ScanRequests lists requests, newest first.
 	ScanRequests(ctx context.Context, f Filter) ([]Request, error)
-	// ScanRequest returns one request, or fault.NotFound.
-	ScanRequest(ctx context.Context, id int64) (Request, error)
+	// ScanRequest returns one request of a host in scope, or fault.NotFound.
+	ScanRequest(ctx context.Context, scope fleet.Scope, id int64) (Request, error)
 	// ExpireScanRequests moves requests that were created before cutoff and are
 	// still queued to expired, and ones that were delivered, are running or were
 	// uploaded, and were created before abandoned, to failed. It returns how many moved.
