@@ -194,6 +194,18 @@ func (t *Tx) compileTag(ctx context.Context, c fleet.Condition) (predicate, erro
 	return negated(p, c), nil
 }
 
+// compileScope holds for the hosts of a scope that does not have all.
+func (t *Tx) compileScope(scope fleet.Scope) predicate {
+	query, tags := inScope(t.dialect, scope, "h.id")
+	return predicate{query: query, args: []any{tags}, index: t.listIndex("host_tags", "tag_id", "host_id", scope.TagIDs)}
+}
+
+// inScope returns the condition that a host, of which the column has the id, is
+// in a scope that does not have all, and its parameter.
+func inScope(d Dialect, scope fleet.Scope, column string) (condition string, tags any) {
+	return "EXISTS (SELECT 1 FROM host_tags AS scope WHERE scope.host_id = " + column + " AND " + d.InIDs("scope.tag_id") + ")", d.IDsParam(scope.TagIDs)
+}
+
 // tags returns the tags a condition, or the equality it denies, is about, and
 // whether a system tag is among them.
 func (t *Tx) tags(ctx context.Context, c fleet.Condition) (ids []int64, system bool, err error) {

@@ -20,6 +20,9 @@
 // A tag is on a host by hand or by the rule of the tag, never both: the rules are
 // evaluated in the transaction that changes the host, and for all hosts, a few at
 // a time, after a rule changed (tags.evaluated_to).
+// user_details, a view, is a user with roles, permissions and the reach of their
+// scope in one row. audit is written and pruned, and never changed: triggers see
+// to that.
 // agents, agent_modules and snapshots hold what is specific to agents. changes is
 // read by every replica in commit order. Times are Unix microseconds in UTC; what
 // a host asset shows is cut to the second when it is written, so that searches

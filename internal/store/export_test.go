@@ -14,7 +14,7 @@ const OverdueQuery = overdueQuery
 // looks at these only, and whether texts are compared on each of them.
 func (s *Store) Candidates(ctx context.Context, conditions []fleet.Condition) (ids []int64, narrow, texts bool, err error) {
 	err = s.view(ctx, func(tx *Tx) error {
-		p, err := tx.plan(ctx, conditions, 0)
+		p, err := tx.plan(ctx, fleet.WholeFleet(), conditions, 0)
 		if err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // MoveAgents gives agents another activation key; see fleet.KeyStore.
-func (s *Store) MoveAgents(ctx context.Context, key string, conditions []fleet.Condition, limit int, at time.Time) (int64, error) {
+func (s *Store) MoveAgents(ctx context.Context, scope fleet.Scope, key string, conditions []fleet.Condition, limit int, at time.Time) (int64, error) {
 	var met int64
 	err := s.InTx(ctx, func(tx *Tx) error {
 		// Whoever changes how many agents a key has holds this lock, so that the
@@ -27,7 +27,7 @@ func (s *Store) MoveAgents(ctx context.Context, key string, conditions []fleet.C
 		if err != nil {
 			return fmt.Errorf("read activation key: %w", err)
 		}
-		agents, sources, err := tx.movable(ctx, conditions, limit, target.ID)
+		agents, sources, err := tx.movable(ctx, scope, conditions, limit, target.ID)
 		if err != nil {
 			return err
 		}
@@ -42,8 +42,8 @@ func (s *Store) MoveAgents(ctx context.Context, key string, conditions []fleet.C
 
 // movable returns the agents that meet the conditions, and how many of them each
 // other key gives away; 0 stands for no key.
-func (t *Tx) movable(ctx context.Context, conditions []fleet.Condition, limit int, target int64) (agents []int64, sources map[int64]int, err error) {
-	hosts, err := t.searchIDs(ctx, fleet.Query{Conditions: conditions, Limit: limit})
+func (t *Tx) movable(ctx context.Context, scope fleet.Scope, conditions []fleet.Condition, limit int, target int64) (agents []int64, sources map[int64]int, err error) {
+	hosts, err := t.searchIDs(ctx, fleet.Query{Scope: scope, Conditions: conditions, Limit: limit})
 	if err != nil {
 		return nil, nil, fmt.Errorf("find agents: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/ondemand"
 )
 
@@ -179,6 +180,9 @@ func (s *Store) ScanRequests(ctx context.Context, f ondemand.Filter) ([]ondemand
 	if f.Before != 0 {
 		add("r.id < ?", f.Before)
 	}
+	if !f.Scope.All {
+		add(inScope(s.dialect, f.Scope, "r.host_id"))
+	}
 	query := requestQuery
 	if len(where) > 0 {
 		query += " WHERE " + strings.Join(where, " AND ")
@@ -194,9 +198,14 @@ func (s *Store) ScanRequests(ctx context.Context, f ondemand.Filter) ([]ondemand
 	return requests, nil
 }
 
-// ScanRequest returns one request, or fault.NotFound.
-func (s *Store) ScanRequest(ctx context.Context, id int64) (ondemand.Request, error) {
-	r, err := scanRequest(s.queryRow(ctx, requestQuery+" WHERE r.id = ?", id).Scan)
+// ScanRequest returns one request of a host in scope, or fault.NotFound.
+func (s *Store) ScanRequest(ctx context.Context, scope fleet.Scope, id int64) (ondemand.Request, error) {
+	query, args := requestQuery+" WHERE r.id = ?", []any{id}
+	if !scope.All {
+		condition, tags := inScope(s.dialect, scope, "r.host_id")
+		query, args = query+" AND "+condition, append(args, tags)
+	}
+	r, err := scanRequest(s.queryRow(ctx, query, args...).Scan)
 	if err != nil {
 		return ondemand.Request{}, fmt.Errorf("read scan request %d: %w", id, found(err, "scan request %d", id))
 	}

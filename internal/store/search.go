@@ -55,11 +55,11 @@ func (s *Store) SearchHosts(ctx context.Context, q fleet.Query) (fleet.Page, err
 
 // CountHosts returns how many hosts match. It has the time limit of
 // SearchHosts.
-func (s *Store) CountHosts(ctx context.Context, conditions []fleet.Condition) (int64, error) {
+func (s *Store) CountHosts(ctx context.Context, scope fleet.Scope, conditions []fleet.Condition) (int64, error) {
 	var n int64
 	err := s.bounded(ctx, func(ctx context.Context) error {
 		return s.view(ctx, func(tx *Tx) (err error) {
-			n, err = tx.countHosts(ctx, conditions)
+			n, err = tx.countHosts(ctx, scope, conditions)
 			return err
 		})
 	})
@@ -69,11 +69,14 @@ func (s *Store) CountHosts(ctx context.Context, conditions []fleet.Condition) (i
 	return n, nil
 }
 
-// Host returns one host asset, or fault.NotFound.
-func (s *Store) Host(ctx context.Context, id int64) (qps.HostAsset, error) {
+// Host returns one host asset in scope, or fault.NotFound.
+func (s *Store) Host(ctx context.Context, scope fleet.Scope, id int64) (qps.HostAsset, error) {
 	var hosts []qps.HostAsset
-	err := s.view(ctx, func(tx *Tx) (err error) {
-		hosts, err = tx.readHosts(ctx, []int64{id}, nil, s.now())
+	err := s.view(ctx, func(tx *Tx) error {
+		ids, err := tx.searchIDs(ctx, fleet.Query{Scope: scope, Conditions: []fleet.Condition{{Field: fleet.FieldID, Operator: qps.OpEquals, Ints: []int64{id}}}, Limit: 1})
+		if err == nil {
+			hosts, err = tx.readHosts(ctx, ids, nil, s.now())
+		}
 		return err
 	})
 	switch {
@@ -114,7 +117,7 @@ func (s *Store) bounded(ctx context.Context, fn func(ctx context.Context) error)
 
 // searchIDs returns the ids of the page and, if there is one, of the next host.
 func (t *Tx) searchIDs(ctx context.Context, q fleet.Query) ([]int64, error) {
-	p, err := t.plan(ctx, q.Conditions, q.FromID)
+	p, err := t.plan(ctx, q.Scope, q.Conditions, q.FromID)
 	if err != nil || p.empty {
 		return nil, err
 	}
@@ -126,8 +129,8 @@ func (t *Tx) searchIDs(ctx context.Context, q fleet.Query) ([]int64, error) {
 	return t.ids(ctx, query+" ORDER BY h.id LIMIT ? OFFSET ?", append(args, q.Limit+1, max(q.Offset, 0))...)
 }
 
-func (t *Tx) countHosts(ctx context.Context, conditions []fleet.Condition) (int64, error) {
-	p, err := t.plan(ctx, conditions, 0)
+func (t *Tx) countHosts(ctx context.Context, scope fleet.Scope, conditions []fleet.Condition) (int64, error) {
+	p, err := t.plan(ctx, scope, conditions, 0)
 	if err != nil || p.empty {
 		return 0, err
 	}
@@ -148,9 +151,15 @@ type plan struct {
 	predicates []predicate
 }
 
-func (t *Tx) plan(ctx context.Context, conditions []fleet.Condition, from int64) (*plan, error) {
+func (t *Tx) plan(ctx context.Context, scope fleet.Scope, conditions []fleet.Condition, from int64) (*plan, error) {
 	p := &plan{from: from}
-	compiled := make([]predicate, 0, len(conditions))
+	compiled := make([]predicate, 0, len(conditions)+1)
+	if !scope.All {
+		if len(scope.TagIDs) == 0 {
+			return &plan{empty: true}, nil
+		}
+		compiled = append(compiled, t.compileScope(scope))
+	}
 	for _, c := range conditions {
 		pred, err := t.compile(ctx, c)
 		if err != nil {

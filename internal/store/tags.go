@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"vedette.dev/vedette/internal/fault"
@@ -185,6 +186,9 @@ func (t *Tx) checkTagsUnused(ctx context.Context, f *fleet.Forest, ids []int64) 
 	if err := f.CheckDelete(ids); err != nil {
 		return err
 	}
+	if err := t.checkTagsScopeNobody(ctx, ids); err != nil {
+		return err
+	}
 	return t.each(ctx, `SELECT t.id, t.name, p.id, p.name FROM profile_tags AS x JOIN tags AS t ON t.id = x.tag_id
 		JOIN profiles AS p ON p.id = x.profile_id WHERE NOT p.deleted AND `+t.dialect.InIDs("x.tag_id")+" ORDER BY t.id, p.id LIMIT 1",
 		[]any{t.dialect.IDsParam(ids)}, func(rows *sql.Rows) error {
@@ -197,4 +201,32 @@ func (t *Tx) checkTagsUnused(ctx context.Context, f *fleet.Forest, ids []int64) 
 				fmt.Sprintf("Tag %d, '%s', selects the agents of the configuration profile %d, '%s'.", tagID, tag, profileID, profile),
 				"Take the tag out of the profile first.")
 		})
+}
+
+// checkTagsScopeNobody refuses to delete tags that are the scope of users. The
+// rows are locked, so that none becomes one before the transaction ends.
+func (t *Tx) checkTagsScopeNobody(ctx context.Context, ids []int64) error {
+	if _, err := t.ids(ctx, "SELECT id FROM tags WHERE "+t.dialect.InIDs("id")+" ORDER BY id"+t.dialect.ForUpdate(), t.dialect.IDsParam(ids)); err != nil {
+		return fmt.Errorf("lock %d tags: %w", len(ids), err)
+	}
+	var tagID int64
+	var tag string
+	var users []string
+	err := t.each(ctx, `SELECT t.id, t.name, u.username FROM user_scope AS x JOIN tags AS t ON t.id = x.tag_id JOIN users AS u ON u.id = x.user_id
+		WHERE x.tag_id = (SELECT min(tag_id) FROM user_scope WHERE `+t.dialect.InIDs("tag_id")+")", []any{t.dialect.IDsParam(ids)},
+		func(rows *sql.Rows) error {
+			var user string
+			err := rows.Scan(&tagID, &tag, &user)
+			users = append(users, user)
+			return err
+		})
+	if err != nil {
+		return fmt.Errorf("look for scopes: %w", err)
+	}
+	if len(users) == 0 {
+		return nil
+	}
+	slices.Sort(users)
+	return fault.New(fault.Conflict, fmt.Sprintf("Tag %d, '%s', is in the scope of %s.", tagID, tag, nameSome(users)),
+		"Take the tag out of the scope of these users first.")
 }

@@ -59,6 +59,9 @@ func (s *Store) Uninstalls(ctx context.Context, f fleet.UninstallFilter) ([]flee
 	case fleet.UninstallConfirmed:
 		query += " AND confirmed IS NOT NULL"
 	}
+	if f.RequestedBy != "" {
+		query, args = query+" AND requested_by = ?", append(args, storable(f.RequestedBy))
+	}
 	if f.Before != 0 {
 		query, args = query+" AND id < ?", append(args, f.Before)
 	}

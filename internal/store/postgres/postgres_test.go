@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pressly/goose/v3"
+
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/store"
 	"vedette.dev/vedette/internal/store/postgres"
@@ -127,6 +129,20 @@ func deadlocks(tb testing.TB, dsn string) int {
 			return n
 		}
 	}
+}
+
+func TestUsersKeepWhatTheyMayDoWhenRolesCome(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.Database(t)
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.FillBeforeRoles(t, goose.DialectPostgres, db)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	storetest.CheckUpgradeToRoles(t, open(t, dsn, time.Now))
 }
 
 func TestATransactionThatIsLeftOpenIsEnded(t *testing.T) {

@@ -51,3 +51,5 @@ func BenchmarkTags(b *testing.B) {
 
 // BenchmarkWriteWait stores first inventories beside another writer.
 func BenchmarkWriteWait(b *testing.B) { storetest.BenchmarkWriteWait(b, newStore(b)) }
+
+func BenchmarkUsers(b *testing.B) { storetest.BenchmarkUsers(b, create) }

@@ -72,7 +72,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	}
 	// Nor is anything there by halves: each host has its agent, its tag and its
 	// unit of the key, and its name can be found.
-	hosts, err := s.SearchHosts(t.Context(), fleet.Query{Limit: 10_000})
+	hosts, err := s.SearchHosts(t.Context(), fleet.Query{Scope: fleet.WholeFleet(), Limit: 10_000})
 	if err != nil {
 		t.Fatal(err)
 	}

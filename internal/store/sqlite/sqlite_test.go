@@ -1,10 +1,13 @@
 package sqlite_test
 
 import (
+	"database/sql"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/pressly/goose/v3"
 
 	"vedette.dev/vedette/internal/store"
 	"vedette.dev/vedette/internal/store/sqlite"
@@ -56,6 +59,20 @@ func TestDatabaseIsReadableForItsOwnerOnly(t *testing.T) {
 			t.Errorf("%s has mode %s, want 0600", file.Name(), info.Mode())
 		}
 	}
+}
+
+func TestUsersKeepWhatTheyMayDoWhenRolesCome(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "vedette.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.FillBeforeRoles(t, goose.DialectSQLite3, db)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	storetest.CheckUpgradeToRoles(t, open(t, path, time.Now))
 }
 
 func TestOpenNamesTheFileItCannotOpen(t *testing.T) {

@@ -30,7 +30,7 @@ func testModules(t *testing.T, create func(tb testing.TB) Database) {
 
 func modulesOf(t *testing.T, b *bundle, host int64) []string {
 	t.Helper()
-	return must(b.Host(t.Context(), host))(t).AgentInfo.ActivatedModules
+	return must(b.Host(t.Context(), fleet.WholeFleet(), host))(t).AgentInfo.ActivatedModules
 }
 
 func testChangedModules(t *testing.T, b *bundle) {
@@ -160,17 +160,17 @@ func testRemovedHost(t *testing.T, b *bundle) {
 	if removed := uninstall(t, b, one.HostID, 4711); !slices.Equal(removed, []int64{one.HostID}) {
 		t.Errorf("removed %v, want host %d", removed, one.HostID)
 	}
-	_, err := b.Host(ctx, one.HostID)
+	_, err := b.Host(ctx, fleet.WholeFleet(), one.HostID)
 	wantCode(t, err, fault.NotFound)
 	_, err = b.AgentState(ctx, one.AgentID)
 	wantCode(t, err, fault.NotFound)
-	if n := must(b.CountHosts(ctx, conditions(t, "name", "CONTAINS", "edge-cache")))(t); n != 1 {
+	if n := must(b.CountHosts(ctx, fleet.WholeFleet(), conditions(t, "name", "CONTAINS", "edge-cache")))(t); n != 1 {
 		t.Errorf("%d hosts are found by name, want the other one", n)
 	}
 	if n := rowsOf(t, b, one.HostID); n != 0 {
 		t.Errorf("%d rows of the host are left", n)
 	}
-	if rowsOf(t, b, two.HostID) == 0 || len(must(b.Host(ctx, two.HostID))(t).Software) == 0 {
+	if rowsOf(t, b, two.HostID) == 0 || len(must(b.Host(ctx, fleet.WholeFleet(), two.HostID))(t).Software) == 0 {
 		t.Error("the other host lost its inventory")
 	}
 	if used := unitsUsed(t, b); used != 1 {

@@ -35,7 +35,7 @@ func BenchmarkSearch(b *testing.B, s *store.Store) {
 		{"no match of frequent criteria", []qps.Criterion{agents, {Field: "os", Operator: qps.OpContains, Value: "Debian"}, {Field: "os", Operator: qps.OpContains, Value: "Windows"}}, false},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			query := fleet.Query{Conditions: must(fleet.ParseConditions(c.criteria))(b), Limit: 100}
+			query := fleet.Query{Scope: fleet.WholeFleet(), Conditions: must(fleet.ParseConditions(c.criteria))(b), Limit: 100}
 			query.Include = func(element string) bool { return !slices.Contains([]string{"software", "openPort"}, element) }
 			for b.Loop() {
 				if page := must(s.SearchHosts(b.Context(), query))(b); (len(page.Hosts) > 0) != c.found {
@@ -45,7 +45,7 @@ func BenchmarkSearch(b *testing.B, s *store.Store) {
 		})
 	}
 	b.Run("page with all lists", func(b *testing.B) {
-		query := fleet.Query{Conditions: must(fleet.ParseConditions([]qps.Criterion{agents}))(b), Limit: 100}
+		query := fleet.Query{Scope: fleet.WholeFleet(), Conditions: must(fleet.ParseConditions([]qps.Criterion{agents}))(b), Limit: 100}
 		for b.Loop() {
 			must(s.SearchHosts(b.Context(), query))(b)
 		}
@@ -53,7 +53,7 @@ func BenchmarkSearch(b *testing.B, s *store.Store) {
 	b.Run("count of a tag", func(b *testing.B) {
 		query := must(fleet.ParseConditions([]qps.Criterion{agents}))(b)
 		for b.Loop() {
-			must(s.CountHosts(b.Context(), query))(b)
+			must(s.CountHosts(b.Context(), fleet.WholeFleet(), query))(b)
 		}
 	})
 }

@@ -46,8 +46,8 @@ func BenchmarkTags(b *testing.B, s *store.Store) {
 		w := &stopwatch{Store: s}
 		tagger := &fleet.Tagger{Assignments: w}
 		for b.Loop() {
-			must(tagger.AssignMatching(ctx, first, qps.TagAssignment{Add: []int64{tag}}))(b)
-			must(tagger.AssignMatching(ctx, first, qps.TagAssignment{Remove: []int64{tag}}))(b)
+			must(tagger.AssignMatching(ctx, fleet.WholeFleet(), first, qps.TagAssignment{Add: []int64{tag}}))(b)
+			must(tagger.AssignMatching(ctx, fleet.WholeFleet(), first, qps.TagAssignment{Remove: []int64{tag}}))(b)
 		}
 		w.report(b)
 	})

@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/qps"
@@ -57,35 +56,6 @@ func testBootstrap(t *testing.T, create func(tb testing.TB) Database) {
 		_, err := b.Profile(t.Context(), 99)
 		wantCode(t, err, fault.NotFound)
 	})
-}
-
-func testUsers(t *testing.T, create func(tb testing.TB) Database) {
-	b := setup(t, create)
-	ctx := t.Context()
-	user := access.User{Username: "ádmin", FirstName: "Ada", LastName: "O'Neil", Role: access.RoleManager, PasswordHash: "$argon2id$1", Created: Start}
-	stored := must(b.CreateUser(ctx, user))(t)
-	user.ID = stored.ID
-	if diff := cmp.Diff(user, must(b.UserByName(ctx, "ádmin"))(t)); diff != "" {
-		t.Error(diff)
-	}
-	_, err := b.CreateUser(ctx, user)
-	wantCode(t, err, fault.Conflict)
-	for _, name := range []string{"Ádmin", "admin", "", "ádmin\x00", "\xff"} {
-		_, err := b.UserByName(ctx, name)
-		wantCode(t, err, fault.NotFound)
-		wantCode(t, b.SetPassword(ctx, name, "x"), fault.NotFound)
-	}
-	for _, name := range []string{"", "nul\x00", "\xff"} {
-		_, err := b.CreateUser(ctx, access.User{Username: name})
-		wantCode(t, err, fault.Invalid)
-	}
-	if err := b.SetPassword(ctx, "ádmin", "$argon2id$2"); err != nil {
-		t.Fatal(err)
-	}
-	b.reopen(t)
-	if got := must(b.UserByName(ctx, "ádmin"))(t).PasswordHash; got != "$argon2id$2" {
-		t.Errorf("got hash %q after a change", got)
-	}
 }
 
 func testKeys(t *testing.T, create func(tb testing.TB) Database) {

@@ -114,7 +114,7 @@ func testRefusedKeys(t *testing.T, b *bundle) {
 			t.Errorf("key %q: got %q, want %q", key, got, message)
 		}
 	}
-	if n := must(b.CountHosts(t.Context(), nil))(t); n != 1 {
+	if n := must(b.CountHosts(t.Context(), fleet.WholeFleet(), nil))(t); n != 1 {
 		t.Errorf("refused hosts left something behind: %d hosts, want 1", n)
 	}
 }
@@ -141,7 +141,7 @@ func testLastUnit(t *testing.T, b *bundle) {
 		wantCode(t, err, fault.Forbidden)
 	}
 	used := must(b.ActivationKeys(t.Context()))(t)[1].CountUsed
-	count := must(b.CountHosts(t.Context(), nil))(t)
+	count := must(b.CountHosts(t.Context(), fleet.WholeFleet(), nil))(t)
 	if enrolled != units || used != units || count != units {
 		t.Errorf("%d enrolled, %d units used, %d hosts; want %d each", enrolled, used, count, units)
 	}

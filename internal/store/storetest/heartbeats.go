@@ -119,7 +119,7 @@ func save(tb testing.TB, s *store.Store, batch ...fleet.Heartbeat) {
 
 func agentInfo(tb testing.TB, s *store.Store, hostID int64) qps.AgentInfo {
 	tb.Helper()
-	h := must(s.Host(tb.Context(), hostID))(tb)
+	h := must(s.Host(tb.Context(), fleet.WholeFleet(), hostID))(tb)
 	if h.AgentInfo == nil {
 		tb.Fatalf("host %d has no agent", hostID)
 	}

@@ -21,7 +21,7 @@ func testHosts(t *testing.T, create func(tb testing.TB) Database) {
 		b := setup(t, create)
 		host := enrol(t, b.Store, 4).HostID
 		send(t, b.Store, pack(host, nil, fullSnapshot()), Start)
-		want := must(b.Host(t.Context(), host))(t)
+		want := must(b.Host(t.Context(), fleet.WholeFleet(), host))(t)
 		for _, element := range []string{"software", "tags", "openPort", "agentInfo", "volume"} {
 			q := idQuery(host)
 			q.Include = func(e string) bool { return e == element }
@@ -45,10 +45,10 @@ func testHosts(t *testing.T, create func(tb testing.TB) Database) {
 	t.Run("unknown hosts and impossible pages are refused", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t, create)
-		_, err := b.Host(t.Context(), 1)
+		_, err := b.Host(t.Context(), fleet.WholeFleet(), 1)
 		wantCode(t, err, fault.NotFound)
 		for _, limit := range []int{0, -1} {
-			_, err = b.SearchHosts(t.Context(), fleet.Query{Limit: limit})
+			_, err = b.SearchHosts(t.Context(), fleet.Query{Scope: fleet.WholeFleet(), Limit: limit})
 			wantCode(t, err, fault.Invalid)
 		}
 	})
@@ -72,7 +72,7 @@ func testPages(t *testing.T, b *bundle) {
 			}
 			for style, next := range styles {
 				var got []int64
-				q := fleet.Query{Conditions: conditions, Limit: size}
+				q := fleet.Query{Scope: fleet.WholeFleet(), Conditions: conditions, Limit: size}
 				for more := true; more && len(got) <= hosts; {
 					page := must(b.SearchHosts(ctx, q))(t)
 					for _, h := range page.Hosts {
@@ -90,7 +90,7 @@ func testPages(t *testing.T, b *bundle) {
 }
 
 func idQuery(id int64) fleet.Query {
-	return fleet.Query{Conditions: []fleet.Condition{{Field: fleet.FieldID, Operator: qps.OpEquals, Ints: []int64{id}}}, Limit: 1}
+	return fleet.Query{Scope: fleet.WholeFleet(), Conditions: []fleet.Condition{{Field: fleet.FieldID, Operator: qps.OpEquals, Ints: []int64{id}}}, Limit: 1}
 }
 
 func conditions(tb testing.TB, field string, op qps.Operator, value string) []fleet.Condition {

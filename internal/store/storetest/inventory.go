@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/store"
 	"vedette.dev/vedette/qps"
 )
@@ -77,7 +78,7 @@ func testFacts(t *testing.T, b *bundle) {
 		Accounts: []qps.Account{{Username: "ada"}, {Username: "root"}}, Processors: []qps.Processor{{Name: "CPU A", Speed: 2000}, {Name: "CPU B", Speed: 3000}},
 		Volumes: []qps.Volume{{Name: "/", Size: 1 << 40, Free: 1 << 39}, {Name: "/srv/ü", Size: 10}},
 	}
-	if diff := cmp.Diff(want, must(b.Host(t.Context(), host))(t)); diff != "" {
+	if diff := cmp.Diff(want, must(b.Host(t.Context(), fleet.WholeFleet(), host))(t)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -73,7 +73,7 @@ func testKeyChanges(t *testing.T, create func(tb testing.TB) Database) {
 		t.Parallel()
 		b := setup(t, create)
 		createKey(t, b.Store, fleet.ActivationKey{Key: "k", Type: fleet.KeyUnlimited, Modules: []fleet.Module{"AGENT_FIM", fleet.ModuleVM}})
-		host := must(b.Host(t.Context(), enrolWith(t, b.Store, 1, "k")))(t)
+		host := must(b.Host(t.Context(), fleet.WholeFleet(), enrolWith(t, b.Store, 1, "k")))(t)
 		if diff := cmp.Diff([]string{"AGENT_VM"}, host.AgentInfo.ActivatedModules); diff != "" {
 			t.Errorf("activated (-want +got):\n%s", diff)
 		}
@@ -149,7 +149,7 @@ func testAgentsOutliveTheirKey(t *testing.T, b *bundle) {
 	if err := b.DeleteActivationKey(t.Context(), keyOf(t, b.Store, "k").ID); err != nil {
 		t.Fatal(err)
 	}
-	if info := must(b.Host(t.Context(), host))(t).AgentInfo; info == nil || info.ActivationKey != (qps.ActivationKeyRef{}) {
+	if info := must(b.Host(t.Context(), fleet.WholeFleet(), host))(t).AgentInfo; info == nil || info.ActivationKey != (qps.ActivationKeyRef{}) {
 		t.Errorf("after its key was deleted, the agent is %+v", info)
 	}
 	must(b.AgentState(t.Context(), AgentID(1)))(t)
@@ -167,15 +167,15 @@ func testKeyMoves(t *testing.T, create func(tb testing.TB) Database) {
 		one, two, three := enrol(t, b.Store, 1).HostID, enrolWith(t, b.Store, 2, "other"), enrolWith(t, b.Store, 3, "two")
 		// Three is there already and needs no unit; four stays.
 		enrol(t, b.Store, 4)
-		_, err := b.MoveAgents(t.Context(), "two", idIn(one, two, three), 10, Start)
+		_, err := b.MoveAgents(t.Context(), fleet.WholeFleet(), "two", idIn(one, two, three), 10, Start)
 		wantCode(t, err, fault.Conflict)
 		wantUnits(t, b, map[string]int{ActivationKey: 2, "other": 1, "two": 1})
 		must(update(t, b.Store, "two", fleet.KeyChange{CountPurchased: new(int64(3))}))(t)
-		if n := must(b.MoveAgents(t.Context(), "two", idIn(one, two, three), 10, Start))(t); n != 3 {
+		if n := must(b.MoveAgents(t.Context(), fleet.WholeFleet(), "two", idIn(one, two, three), 10, Start))(t); n != 3 {
 			t.Errorf("%d agents met the conditions, want 3", n)
 		}
 		wantUnits(t, b, map[string]int{ActivationKey: 1, "other": 0, "two": 3})
-		if got := must(b.Host(t.Context(), one))(t).AgentInfo.ActivationKey; got != (qps.ActivationKeyRef{ActivationID: "two", Title: "Two"}) {
+		if got := must(b.Host(t.Context(), fleet.WholeFleet(), one))(t).AgentInfo.ActivationKey; got != (qps.ActivationKeyRef{ActivationID: "two", Title: "Two"}) {
 			t.Errorf("the agent shows key %+v", got)
 		}
 		if removed := must(b.RemoveAgents(t.Context(), fleet.Removal{HostIDs: []int64{one}, At: Start}))(t); len(removed) != 1 {
@@ -205,7 +205,7 @@ func wantUnits(t *testing.T, b *bundle, want map[string]int) {
 	used, agents := make(map[string]int), make(map[string]int)
 	for _, k := range must(b.ActivationKeys(t.Context()))(t) {
 		used[k.Key] = k.CountUsed
-		agents[k.Key] = int(must(b.CountHosts(t.Context(), conditions(t, "activationKey", qps.OpEquals, k.Key)))(t))
+		agents[k.Key] = int(must(b.CountHosts(t.Context(), fleet.WholeFleet(), conditions(t, "activationKey", qps.OpEquals, k.Key)))(t))
 	}
 	if diff := cmp.Diff(want, used); diff != "" {
 		t.Errorf("units (-want +got):\n%s", diff)
@@ -230,15 +230,15 @@ func testRefusedMoves(t *testing.T, b *bundle) {
 		"unknown":  {fault.NotFound, "there is no activation key"},
 		"nul\x00":  {fault.NotFound, "there is no activation key"},
 	} {
-		_, err := b.MoveAgents(t.Context(), key, idIn(first, second), 10, Start)
+		_, err := b.MoveAgents(t.Context(), fleet.WholeFleet(), key, idIn(first, second), 10, Start)
 		wantCode(t, err, want.code)
 		if got := messageOf(err); !strings.Contains(got, want.message) {
 			t.Errorf("key %q: got %q, want %q", key, got, want.message)
 		}
 	}
-	_, err := b.MoveAgents(t.Context(), "one", idIn(first, second), 1, Start)
+	_, err := b.MoveAgents(t.Context(), fleet.WholeFleet(), "one", idIn(first, second), 1, Start)
 	wantCode(t, err, fault.TooLarge)
-	if n := must(b.MoveAgents(t.Context(), "disabled", idIn(4711), 1, Start))(t); n != 0 {
+	if n := must(b.MoveAgents(t.Context(), fleet.WholeFleet(), "disabled", idIn(4711), 1, Start))(t); n != 0 {
 		t.Errorf("%d agents met a condition that no agent meets", n)
 	}
 	wantUnits(t, b, map[string]int{ActivationKey: 2, "disabled": 0, "expired": 0, "one": 0})
@@ -261,7 +261,9 @@ func testMoveRace(t *testing.T, b *bundle) {
 			e.ActivationKey = "few"
 			_, errs[i] = b.EnrolAgent(t.Context(), e)
 		})
-		wait.Go(func() { _, errs[each+i] = b.MoveAgents(t.Context(), "few", idIn(hosts[i]), 1, Start) })
+		wait.Go(func() {
+			_, errs[each+i] = b.MoveAgents(t.Context(), fleet.WholeFleet(), "few", idIn(hosts[i]), 1, Start)
+		})
 	}
 	wait.Wait()
 	taken := 0
@@ -299,7 +301,7 @@ func testKeyPushes(t *testing.T, create func(tb testing.TB) Database) {
 			enrol(t, b.Store, i)
 		}
 		must(update(t, b.Store, ActivationKey, fleet.KeyChange{OnAgents: true, Tags: fleet.KeyList[qps.TagSimple]{Add: []qps.TagSimple{{Name: "Pushed"}}}}))(t)
-		if n := must(b.CountHosts(t.Context(), conditions(t, "tagName", qps.OpEquals, "Pushed")))(t); n != agents {
+		if n := must(b.CountHosts(t.Context(), fleet.WholeFleet(), conditions(t, "tagName", qps.OpEquals, "Pushed")))(t); n != agents {
 			t.Errorf("%d agents have the tag, want %d", n, agents)
 		}
 	})
@@ -311,7 +313,7 @@ func testPush(t *testing.T, b *bundle) {
 		Key: "k", Type: fleet.KeyUnlimited, Tags: []qps.TagSimple{{ID: tags[0]}}, Modules: []fleet.Module{fleet.ModuleVM, fleet.ModulePC},
 	})
 	mine, foreign := enrolWith(t, b.Store, 1, "k"), enrol(t, b.Store, 2).HostID
-	before := must(b.Host(t.Context(), foreign))(t)
+	before := must(b.Host(t.Context(), fleet.WholeFleet(), foreign))(t)
 	tagHost(t, b.Store, mine, tags[1])
 	change := fleet.KeyChange{
 		Tags:    fleet.KeyList[qps.TagSimple]{Set: []qps.TagSimple{{Name: "New"}, {Name: fleet.SystemTag}}},
@@ -328,7 +330,7 @@ func testPush(t *testing.T, b *bundle) {
 	change.Tags.Set, change.Modules.Set = []qps.TagSimple{{Name: "Old"}}, []fleet.Module{fleet.ModuleVM}
 	must(update(t, b.Store, "k", change))(t)
 	wantAgent(t, b, mine, []string{fleet.SystemTag, "Old", "Own"}, []string{"AGENT_VM"})
-	if diff := cmp.Diff(before, must(b.Host(t.Context(), foreign))(t)); diff != "" {
+	if diff := cmp.Diff(before, must(b.Host(t.Context(), fleet.WholeFleet(), foreign))(t)); diff != "" {
 		t.Errorf("an agent of another key changed:\n%s", diff)
 	}
 }
@@ -346,7 +348,7 @@ func tagHost(tb testing.TB, s *store.Store, host, tag int64) {
 
 func wantAgent(t *testing.T, b *bundle, host int64, tags, modules []string) {
 	t.Helper()
-	got := must(b.Host(t.Context(), host))(t)
+	got := must(b.Host(t.Context(), fleet.WholeFleet(), host))(t)
 	var names []string
 	for _, tag := range got.Tags {
 		names = append(names, tag.Name)

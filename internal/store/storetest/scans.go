@@ -9,6 +9,7 @@ import (
 
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/ondemand"
 	"vedette.dev/vedette/internal/store"
 )
@@ -60,7 +61,7 @@ func testScanLife(t *testing.T, b *bundle) {
 		if err := b.ReportScanRequest(ctx, two.HostID, want.ID, agentwire.ScanReport{State: state, Reason: reason}, at); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, must(b.ScanRequest(ctx, want.ID))(t)); diff != "" {
+		if diff := cmp.Diff(want, must(b.ScanRequest(ctx, fleet.WholeFleet(), want.ID))(t)); diff != "" {
 			t.Errorf("after %s: %s", state, diff)
 		}
 	}
@@ -86,7 +87,7 @@ func testJoinedScan(t *testing.T, b *bundle) {
 	if both[1] != first || both[2] != first || both[0].HostID != two || vulnerability.ID == first.ID {
 		t.Errorf("got %+v, want the second and third to be %+v", both, first)
 	}
-	if all := must(b.ScanRequests(t.Context(), ondemand.Filter{Limit: 10}))(t); len(all) != 3 {
+	if all := must(b.ScanRequests(t.Context(), ondemand.Filter{Scope: fleet.WholeFleet(), Limit: 10}))(t); len(all) != 3 {
 		t.Errorf("%d requests stored, want 3", len(all))
 	}
 	if none := must(b.CreateScanRequests(t.Context(), ondemand.Launch{Type: agentwire.InventoryScan}))(t); len(none) != 0 {
@@ -109,7 +110,7 @@ func testScanRace(t *testing.T, b *bundle) {
 		})
 	}
 	wait.Wait()
-	if all := must(b.ScanRequests(t.Context(), ondemand.Filter{Limit: 100}))(t); len(all) != 2 {
+	if all := must(b.ScanRequests(t.Context(), ondemand.Filter{Scope: fleet.WholeFleet(), Limit: 100}))(t); len(all) != 2 {
 		t.Errorf("%d requests stored, want 2", len(all))
 	}
 	for _, sum := range ids {
@@ -154,7 +155,7 @@ func testLaunchWithoutAgent(t *testing.T, b *bundle) {
 	host := enrol(t, b.Store, 1).HostID
 	_, err := b.CreateScanRequests(t.Context(), ondemand.Launch{HostIDs: []int64{host, host + 7}, Type: agentwire.InventoryScan, At: Start})
 	wantCode(t, err, fault.NotFound)
-	if all := must(b.ScanRequests(t.Context(), ondemand.Filter{Limit: 10}))(t); len(all) != 0 {
+	if all := must(b.ScanRequests(t.Context(), ondemand.Filter{Scope: fleet.WholeFleet(), Limit: 10}))(t); len(all) != 0 {
 		t.Errorf("a failed launch stored %v", all)
 	}
 }
@@ -184,7 +185,7 @@ func testExpiredScans(t *testing.T, b *bundle) {
 			t.Errorf("%d moved, want %d", moved, step.moved)
 		}
 		for i, want := range step.states {
-			r := must(b.ScanRequest(ctx, requests[i].ID))(t)
+			r := must(b.ScanRequest(ctx, fleet.WholeFleet(), requests[i].ID))(t)
 			if r.State != want || r.State.Final() != r.Ended.Equal(at) || r.State.Final() != (r.Reason != "") {
 				t.Errorf("request %d is %+v, want %s", i, r, want)
 			}
@@ -217,7 +218,7 @@ func testManyExpiredScans(t *testing.T, b *bundle) {
 	if moved := must(b.ExpireScanRequests(ctx, later, later, later))(t); moved != 1100 {
 		t.Errorf("%d moved, want 1100", moved)
 	}
-	if left := must(b.ScanRequests(ctx, ondemand.Filter{State: ondemand.Queued, Limit: 1}))(t); len(left) != 0 {
+	if left := must(b.ScanRequests(ctx, ondemand.Filter{Scope: fleet.WholeFleet(), State: ondemand.Queued, Limit: 1}))(t); len(left) != 0 {
 		t.Errorf("%v is still queued", left)
 	}
 }
@@ -232,14 +233,14 @@ func testListedScans(t *testing.T, b *bundle) {
 		filter ondemand.Filter
 		want   []int64
 	}{
-		"all":         {ondemand.Filter{Limit: 10}, []int64{v[0].ID, a[1].ID, a[0].ID}},
-		"newest":      {ondemand.Filter{Limit: 1}, []int64{v[0].ID}},
-		"next page":   {ondemand.Filter{Before: v[0].ID, Limit: 10}, []int64{a[1].ID, a[0].ID}},
-		"of a host":   {ondemand.Filter{HostID: one, Limit: 10}, []int64{v[0].ID, a[0].ID}},
-		"of a type":   {ondemand.Filter{Type: agentwire.VulnerabilityScan, Limit: 10}, []int64{v[0].ID}},
-		"in a state":  {ondemand.Filter{State: ondemand.Delivered, Limit: 10}, []int64{a[1].ID}},
-		"of all that": {ondemand.Filter{HostID: two, Type: agentwire.InventoryScan, State: ondemand.Queued, Limit: 10}, nil},
-		"of nonsense": {ondemand.Filter{State: "\x00", Limit: 10}, nil},
+		"all":         {ondemand.Filter{Scope: fleet.WholeFleet(), Limit: 10}, []int64{v[0].ID, a[1].ID, a[0].ID}},
+		"newest":      {ondemand.Filter{Scope: fleet.WholeFleet(), Limit: 1}, []int64{v[0].ID}},
+		"next page":   {ondemand.Filter{Scope: fleet.WholeFleet(), Before: v[0].ID, Limit: 10}, []int64{a[1].ID, a[0].ID}},
+		"of a host":   {ondemand.Filter{Scope: fleet.WholeFleet(), HostID: one, Limit: 10}, []int64{v[0].ID, a[0].ID}},
+		"of a type":   {ondemand.Filter{Scope: fleet.WholeFleet(), Type: agentwire.VulnerabilityScan, Limit: 10}, []int64{v[0].ID}},
+		"in a state":  {ondemand.Filter{Scope: fleet.WholeFleet(), State: ondemand.Delivered, Limit: 10}, []int64{a[1].ID}},
+		"of all that": {ondemand.Filter{Scope: fleet.WholeFleet(), HostID: two, Type: agentwire.InventoryScan, State: ondemand.Queued, Limit: 10}, nil},
+		"of nonsense": {ondemand.Filter{Scope: fleet.WholeFleet(), State: "\x00", Limit: 10}, nil},
 	} {
 		var got []int64
 		for _, r := range must(b.ScanRequests(ctx, c.filter))(t) {
@@ -259,9 +260,9 @@ func testRefusedReports(t *testing.T, b *bundle) {
 	wantCode(t, b.ReportScanRequest(ctx, one, r.ID+1, agentwire.ScanReport{State: agentwire.ScanRunning}, Start), fault.NotFound)
 	wantCode(t, b.ReportScanRequest(ctx, one, r.ID, agentwire.ScanReport{State: "complete"}, Start), fault.Invalid)
 	wantCode(t, b.ReportScanRequest(ctx, one, r.ID, agentwire.ScanReport{State: agentwire.ScanFailed, Reason: "\x00"}, Start), fault.Invalid)
-	if got := must(b.ScanRequest(ctx, r.ID))(t); got != r {
+	if got := must(b.ScanRequest(ctx, fleet.WholeFleet(), r.ID))(t); got != r {
 		t.Errorf("got %+v, want it unchanged", got)
 	}
-	_, err := b.ScanRequest(ctx, r.ID+1)
+	_, err := b.ScanRequest(ctx, fleet.WholeFleet(), r.ID+1)
 	wantCode(t, err, fault.NotFound)
 }

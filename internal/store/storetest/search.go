@@ -41,7 +41,7 @@ func testSearch(t *testing.T, create func(tb testing.TB) Database) {
 		host := enrol(t, b.Store, 1).HostID
 		send(t, b.Store, pack(host, nil, snapshot("renamed-host")), Start)
 		for text, want := range map[string]int{"edge-cache": 0, "renamed": 1, "Renamed": 0, "host": 1} {
-			if n := must(b.CountHosts(t.Context(), conditions(t, "name", qps.OpContains, text)))(t); n != int64(want) {
+			if n := must(b.CountHosts(t.Context(), fleet.WholeFleet(), conditions(t, "name", qps.OpContains, text)))(t); n != int64(want) {
 				t.Errorf("%q is found %d times, want %d", text, n, want)
 			}
 		}
@@ -83,12 +83,12 @@ func testRandomCriteria(t *testing.T, b *bundle) {
 			fleetOf[i] = drawHost(r, int64(i*3+1), tags)
 		}
 		Fill(t, b.Store, fleetOf)
-		all := must(b.SearchHosts(t.Context(), fleet.Query{Limit: 100}))(t).Hosts
+		all := must(b.SearchHosts(t.Context(), fleet.Query{Scope: fleet.WholeFleet(), Limit: 100}))(t).Hosts
 		if len(all) != n {
 			r.Fatalf("%d hosts stored, want %d", len(all), n)
 		}
 		for range 20 {
-			compare(r, b.Store, all, rapid.SliceOfN(criteria(all), 1, 3).Draw(r, "criteria"))
+			compare(r, b.Store, all, drawScope(r, tags), rapid.SliceOfN(criteria(all), 1, 3).Draw(r, "criteria"))
 		}
 	})
 }
@@ -111,15 +111,15 @@ func testHostileTexts(t *testing.T, b *bundle) {
 		})
 	}
 	Fill(t, b.Store, hosts)
-	all := must(b.SearchHosts(t.Context(), fleet.Query{Limit: 1000}))(t).Hosts
+	all := must(b.SearchHosts(t.Context(), fleet.Query{Scope: fleet.WholeFleet(), Limit: 1000}))(t).Hosts
 	for _, field := range []string{"name", "os", "dnsHostName", "address", "netbiosName", "tagName", "installedSoftware", "agentConfigurationName"} {
 		for _, text := range texts {
 			for _, op := range []qps.Operator{qps.OpContains, qps.OpEquals} {
-				compare(t, b.Store, all, []qps.Criterion{{Field: field, Operator: op, Value: text}})
+				compare(t, b.Store, all, fleet.WholeFleet(), []qps.Criterion{{Field: field, Operator: op, Value: text}})
 			}
 		}
 	}
-	compare(t, b.Store, all, []qps.Criterion{{Field: "agentVersion", Operator: qps.OpLesser, Value: "2"}})
+	compare(t, b.Store, all, fleet.WholeFleet(), []qps.Criterion{{Field: "agentVersion", Operator: qps.OpLesser, Value: "2"}})
 }
 
 func drawHost(r *rapid.T, id int64, tags []int64) Synthetic {
@@ -232,19 +232,34 @@ type tester interface {
 	Fatalf(format string, args ...any)
 }
 
+// drawScope draws the whole fleet, no part of it, or that of some tags.
+func drawScope(r *rapid.T, tags []int64) fleet.Scope {
+	if rapid.Bool().Draw(r, "whole fleet") {
+		return fleet.WholeFleet()
+	}
+	ids := rapid.SliceOfNDistinct(rapid.SampledFrom(tags), 0, 3, rapid.ID).Draw(r, "scope")
+	slices.Sort(ids)
+	return fleet.Scope{TagIDs: ids}
+}
+
+// inScope is what store.SearchHosts is compared with.
+func inScope(h *qps.HostAsset, scope fleet.Scope) bool {
+	return scope.All || slices.ContainsFunc(h.Tags, func(t qps.TagSimple) bool { return slices.Contains(scope.TagIDs, t.ID) })
+}
+
 // compare asks the store and Match for the same.
-func compare(tb tester, s *store.Store, all []qps.HostAsset, list []qps.Criterion) {
+func compare(tb tester, s *store.Store, all []qps.HostAsset, scope fleet.Scope, list []qps.Criterion) {
 	conditions, err := fleet.ParseConditions(list)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	want := []int64{}
 	for i := range all {
-		if fleet.Match(&all[i], conditions) {
+		if inScope(&all[i], scope) && fleet.Match(&all[i], conditions) {
 			want = append(want, all[i].ID)
 		}
 	}
-	page, err := s.SearchHosts(tb.Context(), fleet.Query{Conditions: conditions, Limit: 1000, Include: func(string) bool { return false }})
+	page, err := s.SearchHosts(tb.Context(), fleet.Query{Scope: scope, Conditions: conditions, Limit: 1000, Include: func(string) bool { return false }})
 	if err != nil {
 		tb.Fatalf("search %+q: %v", list, err)
 	}
@@ -253,9 +268,9 @@ func compare(tb tester, s *store.Store, all []qps.HostAsset, list []qps.Criterio
 		got = append(got, h.ID)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		tb.Fatalf("criteria %+q: matching hosts and found ones differ: %s", list, diff)
+		tb.Fatalf("criteria %+q in scope %v: matching hosts and found ones differ: %s", list, scope, diff)
 	}
-	n, err := s.CountHosts(tb.Context(), conditions)
+	n, err := s.CountHosts(tb.Context(), scope, conditions)
 	if err != nil || n != int64(len(want)) {
 		tb.Fatalf("criteria %+q: counted %d, %v; want %d", list, n, err, len(want))
 	}
@@ -299,11 +314,11 @@ func testLargeFleet(t *testing.T, b *bundle) {
 			}
 		}
 		query := conditions(t, c.field, c.op, c.value)
-		if n := must(b.CountHosts(ctx, query))(t); n != int64(want) {
+		if n := must(b.CountHosts(ctx, fleet.WholeFleet(), query))(t); n != int64(want) {
 			t.Errorf("%s %s %s: counted %d, want %d", c.field, c.op, c.value, n, want)
 		}
 		var got []int64
-		page := must(b.SearchHosts(ctx, fleet.Query{Conditions: query, Limit: 50}))(t)
+		page := must(b.SearchHosts(ctx, fleet.Query{Scope: fleet.WholeFleet(), Conditions: query, Limit: 50}))(t)
 		for _, h := range page.Hosts {
 			got = append(got, h.ID)
 		}

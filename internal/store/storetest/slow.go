@@ -28,7 +28,7 @@ func testSlowSearches(t *testing.T, b *bundle) {
 				})
 				return true
 			}
-			if _, err := b.SearchHosts(t.Context(), fleet.Query{Limit: 10, Include: hold}); err != nil {
+			if _, err := b.SearchHosts(t.Context(), fleet.Query{Scope: fleet.WholeFleet(), Limit: 10, Include: hold}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/store"
 	"vedette.dev/vedette/qps"
 )
@@ -66,7 +67,7 @@ func testSweep(t *testing.T, b *bundle) {
 	if n := dictionary(t, b.Store); deleted != 2500 || n != 2501 || calls < 2 {
 		t.Errorf("%d deleted in %d calls and %d left, want 2500 in several and 2501", deleted, calls, n)
 	}
-	if h := must(b.Host(ctx, host))(t); len(h.Software) != 2501 {
+	if h := must(b.Host(ctx, fleet.WholeFleet(), host))(t); len(h.Software) != 2501 {
 		t.Errorf("the host has %d packages, want 2501", len(h.Software))
 	}
 	if _, deleted, err := b.SweepSoftware(ctx, 0); err != nil || deleted != 0 {
@@ -94,7 +95,7 @@ func testSweepRace(t *testing.T, b *bundle) {
 		for _, next := range []*agentwire.Snapshot{full, empty} {
 			send(t, b.Store, pack(host, held, next), Start)
 			held = next
-			if h := must(b.Host(t.Context(), host))(t); len(h.Software) != len(next.Software) {
+			if h := must(b.Host(t.Context(), fleet.WholeFleet(), host))(t); len(h.Software) != len(next.Software) {
 				t.Fatalf("the host has %d packages, want %d", len(h.Software), len(next.Software))
 			}
 		}
@@ -134,7 +135,7 @@ func testLearnAhead(t *testing.T, b *bundle) {
 	if n := dictionary(t, b.Store); n != 1200 {
 		t.Errorf("%d entries, want 1200", n)
 	}
-	if h := must(b.Host(ctx, host))(t); len(h.Software) != 1200 {
+	if h := must(b.Host(ctx, fleet.WholeFleet(), host))(t); len(h.Software) != 1200 {
 		t.Errorf("the host has %d packages, want 1200", len(h.Software))
 	}
 }
@@ -151,7 +152,7 @@ func testUnreferenced(t *testing.T, b *bundle) {
 	}{
 		{qps.OpContains, "lib", 1}, {qps.OpContains, "gone-lib", 0}, {qps.OpEquals, "rare-lib", 1}, {qps.OpNotEquals, "rare-lib", 1}, {qps.OpNotEquals, "gone-lib-7", 2},
 	} {
-		if n := must(b.CountHosts(t.Context(), conditions(t, "installedSoftware", c.op, c.value)))(t); n != c.want {
+		if n := must(b.CountHosts(t.Context(), fleet.WholeFleet(), conditions(t, "installedSoftware", c.op, c.value)))(t); n != c.want {
 			t.Errorf("%s %s: counted %d, want %d (hosts %d and %d)", c.op, c.value, n, c.want, host, bare)
 		}
 	}
@@ -164,7 +165,7 @@ func testManyPackagesEach(t *testing.T, b *bundle) {
 		send(t, b.Store, pack(enrol(t, b.Store, n).HostID, nil, snapshot("web", software...)), Start)
 	}
 	for value, want := range map[string]int64{"lib-": 2, "lib-2": 1, "lib-0": 2, "lib-00 1": 1} {
-		if n := must(b.CountHosts(t.Context(), conditions(t, "installedSoftware", qps.OpContains, value)))(t); n != want {
+		if n := must(b.CountHosts(t.Context(), fleet.WholeFleet(), conditions(t, "installedSoftware", qps.OpContains, value)))(t); n != want {
 			t.Errorf("%s: counted %d, want %d", value, n, want)
 		}
 	}

@@ -29,6 +29,12 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 	}{
 		{"bootstrap", testBootstrap},
 		{"users", testUsers},
+		{"managers", testManagers},
+		{"scopes", testScopes},
+		{"roles", testRoles},
+		{"api tokens", testTokens},
+		{"sign-ins", testSignIns},
+		{"audit log", testAudit},
 		{"keys", testKeys},
 		{"key changes", testKeyChanges},
 		{"key moves", testKeyMoves},
@@ -44,6 +50,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"removal", testRemoval},
 		{"hosts", testHosts},
 		{"search", testSearch},
+		{"scope", testScope},
 		{"tags", testTags},
 		{"profiles", testProfiles},
 	} {

@@ -62,7 +62,7 @@ func evaluate(t *testing.T, b *bundle) int {
 func tagsOf(t *testing.T, b *bundle, host int64) []int64 {
 	t.Helper()
 	ids := []int64{}
-	for _, tag := range must(b.Host(t.Context(), host))(t).Tags {
+	for _, tag := range must(b.Host(t.Context(), fleet.WholeFleet(), host))(t).Tags {
 		if tag.Name != fleet.SystemTag {
 			ids = append(ids, tag.ID)
 		}
@@ -210,7 +210,7 @@ func testAssignments(t *testing.T, b *bundle) {
 			t.Errorf("%s (-want +got):\n%s", step.name, diff)
 		}
 	}
-	got := must(b.Host(ctx, host))(t)
+	got := must(b.Host(ctx, fleet.WholeFleet(), host))(t)
 	if !got.Modified.Equal(b.clock()) || !slices.ContainsFunc(got.Tags, func(tag qps.TagSimple) bool { return tag.ID == system }) {
 		t.Errorf("host is %+v, want it modified and with its system tag", got)
 	}
@@ -225,12 +225,12 @@ func testBulkAssignment(t *testing.T, b *bundle) {
 	}
 	Fill(t, b.Store, hosts)
 	tagger := &fleet.Tagger{Assignments: b.Store}
-	changed := must(tagger.AssignMatching(t.Context(), conditions(t, "name", qps.OpEquals, "h0"), qps.TagAssignment{Add: tags[1:], Remove: tags[:1]}))(t)
+	changed := must(tagger.AssignMatching(t.Context(), fleet.WholeFleet(), conditions(t, "name", qps.OpEquals, "h0"), qps.TagAssignment{Add: tags[1:], Remove: tags[:1]}))(t)
 	if len(changed) != 300 {
 		t.Fatalf("%d hosts changed, want 300", len(changed))
 	}
 	for tag, want := range map[string]int64{"a": 300, "b": 300} {
-		if n := must(b.CountHosts(t.Context(), conditions(t, "tagName", qps.OpEquals, tag)))(t); n != want {
+		if n := must(b.CountHosts(t.Context(), fleet.WholeFleet(), conditions(t, "tagName", qps.OpEquals, tag)))(t); n != want {
 			t.Errorf("%d hosts have tag %s, want %d", n, tag, want)
 		}
 	}
@@ -297,7 +297,7 @@ func testRulesOfAllHosts(t *testing.T, b *bundle) {
 	Fill(t, b.Store, hosts)
 	count := func(tag string, want int64) {
 		t.Helper()
-		if n := must(b.CountHosts(t.Context(), conditions(t, "tagName", qps.OpEquals, tag)))(t); n != want {
+		if n := must(b.CountHosts(t.Context(), fleet.WholeFleet(), conditions(t, "tagName", qps.OpEquals, tag)))(t); n != want {
 			t.Errorf("%d hosts have tag %q, want %d", n, tag, want)
 		}
 	}
@@ -340,7 +340,7 @@ func testProfileByTag(t *testing.T, b *bundle) {
 	host := enrol(t, b.Store, 1).HostID
 	profile := func(want string) {
 		t.Helper()
-		if got := must(b.Host(ctx, host))(t).AgentInfo.AgentConfiguration.Name; got != want {
+		if got := must(b.Host(ctx, fleet.WholeFleet(), host))(t).AgentInfo.AgentConfiguration.Name; got != want {
 			t.Errorf("profile is %q, want %q", got, want)
 		}
 	}
@@ -363,7 +363,7 @@ func testProfileByTag(t *testing.T, b *bundle) {
 	}
 	evaluate(t, b)
 	profile("Low")
-	if got := must(b.Host(ctx, enrolNamed(t, b, 2, "edge-2")))(t).AgentInfo.AgentConfiguration.Name; got != "Low" {
+	if got := must(b.Host(ctx, fleet.WholeFleet(), enrolNamed(t, b, 2, "edge-2")))(t).AgentInfo.AgentConfiguration.Name; got != "Low" {
 		t.Errorf("profile of a new agent is %q, want Low", got)
 	}
 }

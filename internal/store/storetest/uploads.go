@@ -11,6 +11,7 @@ import (
 
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/inventory"
 	"vedette.dev/vedette/internal/ondemand"
 	"vedette.dev/vedette/internal/store"
@@ -153,7 +154,7 @@ func testCommitOnce(t *testing.T, b *bundle) {
 	if state := commit(t, b.Store, p, Start.Add(2*time.Hour)); state != agentwire.UploadCommitted {
 		t.Errorf("the second commit says %s", state)
 	}
-	h := must(b.Host(ctx, host))(t)
+	h := must(b.Host(ctx, fleet.WholeFleet(), host))(t)
 	if !h.Modified.Equal(Start.Add(time.Hour)) || len(h.Software) != 1 || h.Software[0].Version != "9" {
 		t.Errorf("got %s and %v", h.Modified, h.Software)
 	}
@@ -187,7 +188,7 @@ func testStale(t *testing.T, b *bundle) {
 	if err != nil || state != agentwire.UploadStale || digest != other.Digest() {
 		t.Errorf("got %s, %q, %v", state, digest, err)
 	}
-	if h := must(b.Host(ctx, host))(t); len(h.Software) != 0 || !h.Modified.Equal(Start) {
+	if h := must(b.Host(ctx, fleet.WholeFleet(), host))(t); len(h.Software) != 0 || !h.Modified.Equal(Start) {
 		t.Errorf("a stale commit changed the host: %+v", h)
 	}
 }
@@ -215,10 +216,10 @@ func testHeldResult(t *testing.T, b *bundle) {
 	if err != nil || u.State != agentwire.UploadCommitted || digest != held.Digest() || u.Offset != u.Start.Size {
 		t.Errorf("got %+v, %q, %v", u, digest, err)
 	}
-	if r := must(b.ScanRequest(ctx, request.ID))(t); r.State != ondemand.Complete || !r.Ended.Equal(Start.Add(time.Hour)) {
+	if r := must(b.ScanRequest(ctx, fleet.WholeFleet(), request.ID))(t); r.State != ondemand.Complete || !r.Ended.Equal(Start.Add(time.Hour)) {
 		t.Errorf("the request it answers is %+v", r)
 	}
-	if h := must(b.Host(ctx, host))(t); !h.Modified.Equal(Start) {
+	if h := must(b.Host(ctx, fleet.WholeFleet(), host))(t); !h.Modified.Equal(Start) {
 		t.Errorf("modified at %s though nothing changed", h.Modified)
 	}
 }
@@ -268,7 +269,7 @@ func testRefusedDeltas(t *testing.T, b *bundle) {
 	}
 	_, _, err := b.CommitUpload(ctx, host, p.upload.Digest, p.delta, Start)
 	wantCode(t, err, fault.Conflict)
-	if h := must(b.Host(ctx, host))(t); h.Name != "edge-cache-01" || len(h.Software) != 0 {
+	if h := must(b.Host(ctx, fleet.WholeFleet(), host))(t); h.Name != "edge-cache-01" || len(h.Software) != 0 {
 		t.Errorf("refused deltas changed the host: %+v", h)
 	}
 }
@@ -303,7 +304,7 @@ func testCommitRace(t *testing.T, b *bundle) {
 		if u, _, err := b.UploadContent(ctx, host, p.upload.Digest); err != nil || u.State != agentwire.UploadCommitted {
 			t.Errorf("the upload ends up %s, %v", u.State, err)
 		}
-		if h := must(b.Host(ctx, host))(t); len(h.Software) != 2 {
+		if h := must(b.Host(ctx, fleet.WholeFleet(), host))(t); len(h.Software) != 2 {
 			t.Errorf("got software %v", h.Software)
 		}
 	}
@@ -323,7 +324,7 @@ func testAnsweredScans(t *testing.T, b *bundle) {
 	must(b.DeliverScanRequests(ctx, host, Start.Add(time.Second), 10))(t)
 	send(t, b.Store, pack(host, nil, snapshot("web"), mine.ID, vulnerability.ID, foreign.ID, 999), Start.Add(time.Minute))
 	for id, want := range map[int64]ondemand.State{mine.ID: ondemand.Complete, vulnerability.ID: ondemand.Delivered, foreign.ID: ondemand.Queued} {
-		if r := must(b.ScanRequest(ctx, id))(t); r.State != want {
+		if r := must(b.ScanRequest(ctx, fleet.WholeFleet(), id))(t); r.State != want {
 			t.Errorf("request %d is %s, want %s", id, r.State, want)
 		}
 	}

@@ -1,0 +1,59 @@
+package storetest
+
+import (
+	"database/sql"
+	"os"
+	"testing"
+
+	"github.com/pressly/goose/v3"
+
+	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/store"
+)
+
+// lastWithoutRoles is the last version of the schema in which a user had one
+// role, as a word.
+const lastWithoutRoles = 5
+
+// FillBeforeRoles makes, in an empty database, the schema of the release before
+// users had roles, with a manager and somebody who is none. The folder migrations
+// of the engine is in the working directory.
+func FillBeforeRoles(t *testing.T, engine goose.Dialect, db *sql.DB) {
+	t.Helper()
+	provider, err := goose.NewProvider(engine, db, os.DirFS("migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.UpTo(t.Context(), lastWithoutRoles); err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.ExecContext(t.Context(), `INSERT INTO users (username, first_name, last_name, role, password_hash, disabled, created) VALUES
+		('MANAGER', 'Ada', 'Lovelace', 'MANAGER', '$argon2id$1', false, 1900000000000000),
+		('VISITOR', 'Ada', 'Lovelace', 'VISITOR', '$argon2id$1', false, 1900000000000000)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// CheckUpgradeToRoles checks what became of the users of FillBeforeRoles.
+func CheckUpgradeToRoles(t *testing.T, s *store.Store) {
+	t.Helper()
+	users := must(s.Users(t.Context()))(t)
+	if len(users) != 2 {
+		t.Fatalf("there are %d users, want 2", len(users))
+	}
+	for _, u := range users {
+		manages := u.Username == "MANAGER"
+		if u.Manager() != manages || len(u.Roles) > 1 || u.FirstName != "Ada" || u.PasswordHash != "$argon2id$1" || u.Created.IsZero() ||
+			!u.PasswordChanged.IsZero() || u.Scope.All || len(u.Scope.Reach) != 0 {
+			t.Errorf("user %s became %+v", u.Username, u)
+		}
+		if manages && u.Roles[0].ID != access.ManagerRoleID {
+			t.Errorf("the manager has role %+v", u.Roles[0])
+		}
+	}
+	made := must(s.CreateRole(t.Context(), access.Role{Name: "first of their own", Created: Start}))(t)
+	if made.ID <= access.ManagerRoleID {
+		t.Errorf("the next role has the id %d", made.ID)
+	}
+}
