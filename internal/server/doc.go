@@ -13,4 +13,5 @@
 // take to arrive and the time of the whole exchange; requests beyond the
 // concurrency of the route's Budget are refused with 503 and Retry-After before
 // anything is done, so agents cannot crowd out operators, nor these the agents.
+// Limits bound what each user may do beside that, where an operator wants it.
 package server

@@ -15,8 +15,10 @@ import (
 type exchange struct {
 	log          *slog.Logger
 	writeFailure func(http.ResponseWriter, *http.Request, Failure)
-	user         string // who asked, once authenticated
-	err          error  // what the request failed with
+	user         string    // who asked, once authenticated
+	err          error     // what the request failed with
+	audit        *auditing // nil outside of a Guard
+	inner        Inner     // what comes before the route's handler, nil for nothing
 }
 
 type exchangeKey struct{}
@@ -34,11 +36,23 @@ func exchangeOf(ctx context.Context) *exchange {
 // err for the log. Nothing may have been written before, and nothing may be
 // after.
 func Fail(w http.ResponseWriter, r *http.Request, err error) {
+	FailAs(w, r, Explain(err), err)
+}
+
+// FailAs answers a request like Fail, with another failure than Explain makes of
+// err.
+func FailAs(w http.ResponseWriter, r *http.Request, f Failure, err error) {
 	ex := exchangeOf(r.Context())
 	ex.err = err
-	f := Explain(err)
 	f.setHeader(w.Header())
 	ex.writeFailure(w, r, f)
+}
+
+// Drop ends a request without an answer and leaves err for the log. It does not
+// return: the connection, or the stream of HTTP/2, is cut.
+func Drop(r *http.Request, err error) {
+	exchangeOf(r.Context()).err = err
+	panic(http.ErrAbortHandler)
 }
 
 // Problem is the body of a failure of an API whose HTTP status carries the

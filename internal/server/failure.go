@@ -35,6 +35,9 @@ type Failure struct {
 	QPSCode    qps.ResponseCode // response code under the rules of QPS
 	Message    string
 	Resolution string // never empty
+	// RetryAfter is how long to wait before the next attempt, 0 where there is
+	// nothing to say.
+	RetryAfter time.Duration
 }
 
 // Explain maps an error to its Failure. Errors without a fault.Error or a
@@ -42,12 +45,15 @@ type Failure struct {
 //
 // QPS answers a failed request with HTTP 200 and an envelope. The exceptions are
 // credentials and permissions (401), limits and failures of the transport (404,
-// 405, 408, 413, 503) and failures of the platform itself (500).
+// 405, 408, 409, 413, 503) and failures of the platform itself (500).
 func Explain(err error) Failure {
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		err = largeBody(fault.New(fault.TooLarge,
 			"The request body is larger than "+strconv.FormatInt(tooLarge.Limit, 10)+" bytes.",
 			"Split the request into smaller ones."))
+	}
+	if le, ok := errors.AsType[*limitError](err); ok {
+		return le.failure()
 	}
 	if te, ok := errors.AsType[*transportError](err); ok {
 		f := describe(te.cause)
@@ -93,6 +99,7 @@ func describe(fe *fault.Error) Failure {
 		f.Status, f.QPSCode = http.StatusRequestEntityTooLarge, qps.CodeInvalidRequest
 	case fault.Busy:
 		f.Status, f.QPSStatus, f.QPSCode = http.StatusServiceUnavailable, http.StatusServiceUnavailable, qps.CodeOtherError
+		f.RetryAfter = RetryAfter
 	default:
 		f.Code = fault.Internal
 		f.Status, f.QPSStatus, f.QPSCode = http.StatusInternalServerError, http.StatusInternalServerError, qps.CodeOtherError
@@ -108,11 +115,11 @@ func describe(fe *fault.Error) Failure {
 // carries the challenge too: under QPS it is a 401, which must have one, and with
 // a 403 it says that other credentials might do (RFC 9110, section 11.6.1).
 func (f Failure) setHeader(h http.Header) {
-	switch f.Code {
-	case fault.Unauthenticated, fault.Forbidden:
+	if f.Code == fault.Unauthenticated || f.Code == fault.Forbidden {
 		h.Set("WWW-Authenticate", `Basic realm="`+Realm+`", charset="UTF-8"`)
-	case fault.Busy:
-		h.Set("Retry-After", strconv.Itoa(int(RetryAfter/time.Second)))
+	}
+	if f.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(seconds(f.RetryAfter)))
 	}
 }
 

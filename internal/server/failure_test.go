@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/qps"
@@ -76,68 +75,5 @@ func TestInternalFailuresSayNothing(t *testing.T) {
 		if f := server.Explain(err); strings.Contains(f.Message+f.Resolution, "hunter2") {
 			t.Errorf("failure %+v gives details away", f)
 		}
-	}
-}
-
-// users maps names to passwords and roles.
-type users map[string]access.User
-
-func (u users) Authenticate(_ context.Context, username, password string) (access.User, error) {
-	user, ok := u[username]
-	if !ok || user.PasswordHash != password {
-		return access.User{}, fault.New(fault.Unauthenticated, "Authentication failed", "Verify both, user and password credentials.")
-	}
-	return user, nil
-}
-
-func TestGuardLetsManagersThrough(t *testing.T) {
-	t.Parallel()
-	known := users{
-		"admin":   {Username: "admin", PasswordHash: "right", Role: access.RoleManager},
-		"visitor": {Username: "visitor", PasswordHash: "right", Role: "VISITOR"},
-	}
-	basic := func(user, password string) func(*http.Request) {
-		return func(r *http.Request) { r.SetBasicAuth(user, password) }
-	}
-	plain := func(user, password string) func(*http.Request) {
-		return func(r *http.Request) { r.Header.Set("user", user); r.Header.Set("password", password) }
-	}
-	for _, tc := range []struct {
-		name    string
-		headers bool // whether plain headers are accepted
-		set     func(*http.Request)
-		status  int
-	}{
-		{"basic", false, basic("admin", "right"), 200},
-		{"wrong password", false, basic("admin", "wrong"), 401},
-		{"unknown user", false, basic("nobody", "right"), 401},
-		{"role without permissions", false, basic("visitor", "right"), 403},
-		{"no credentials", true, func(*http.Request) {}, 401},
-		{"another scheme", true, func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }, 401},
-		{"plain headers", true, plain("admin", "right"), 200},
-		{"plain headers where they are not accepted", false, plain("admin", "right"), 401},
-		{"Authorization wins over plain headers", true, func(r *http.Request) { plain("admin", "right")(r); basic("admin", "wrong")(r) }, 401},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			mux := server.NewMux(quiet)
-			guard := server.Guard{Users: known, PlainHeaders: tc.headers}
-			mux.Add(server.Route{Path: "/", Handler: guard.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_, _ = w.Write([]byte(server.UserOf(r.Context()).Username))
-			}))})
-			r := httptest.NewRequest("GET", "/", nil)
-			tc.set(r)
-			w := httptest.NewRecorder()
-			mux.ServeHTTP(w, r)
-			if w.Code != tc.status {
-				t.Fatalf("status %d, want %d: %s", w.Code, tc.status, w.Body)
-			}
-			if challenge := w.Header().Get("WWW-Authenticate"); (w.Code != 200) != strings.HasPrefix(challenge, `Basic realm="`) {
-				t.Errorf("status %d with challenge %q", w.Code, challenge)
-			}
-			if w.Code == 200 && w.Body.String() != "admin" {
-				t.Errorf("handler saw user %q", w.Body)
-			}
-		})
 	}
 }

@@ -1,9 +1,7 @@
 package automationapi
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -42,6 +40,9 @@ func (a api) ListUninstalls(ctx context.Context, request ListUninstallsRequestOb
 	filter, err := uninstallFilter(request.Params)
 	if err != nil {
 		return nil, err
+	}
+	if !server.ScopeOf(ctx).All { // the assets are gone, and their tags with them
+		filter.RequestedBy = server.UserOf(ctx).Username
 	}
 	found, err := a.uninstalls.Uninstalls(ctx, filter)
 	if err != nil {
@@ -91,9 +92,7 @@ type purgeRule struct {
 // more agents than were meant.
 func (r *purgeRule) UnmarshalJSON(doc []byte) error {
 	type plain purgeRule
-	decoder := json.NewDecoder(bytes.NewReader(doc))
-	decoder.DisallowUnknownFields()
-	return decoder.Decode((*plain)(r))
+	return decodeStrictly(doc, (*plain)(r))
 }
 
 // PurgeAgents implements POST /automation/v1/agents/purge.
@@ -107,11 +106,17 @@ func (a api) PurgeAgents(ctx context.Context, request PurgeAgentsRequestObject) 
 		return nil, invalid("inactiveFor", fmt.Sprint(s), fmt.Sprintf("an integer from %d to %d, in seconds", minimum, maxInactiveFor))
 	}
 	hosts, err := a.purger.Purge(ctx, fleet.PurgeRule{
+		Scope:   server.ScopeOf(ctx),
 		Silence: time.Duration(*body.InactiveFor) * time.Second, ActivationKey: body.ActivationKey, Version: body.AgentVersion, Profile: body.Profile,
 	}, !body.Apply)
 	if err != nil {
 		return nil, err
 	}
+	outcome := fmt.Sprintf("%d agents", len(hosts))
+	if !body.Apply {
+		outcome += ", dry run"
+	}
+	server.Describe(ctx, fmt.Sprintf("inactive for %d s", *body.InactiveFor), outcome)
 	answer := PurgeAgents200JSONResponse{Applied: body.Apply, Agents: make([]PurgedAgent, len(hosts))}
 	for i := range hosts {
 		h := &hosts[i]

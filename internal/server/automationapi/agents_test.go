@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"vedette.dev/vedette/internal/access/accesstest"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/server"
@@ -55,7 +54,7 @@ func (a *agents) Purge(_ context.Context, r fleet.PurgeRule, dryRun bool) ([]qps
 
 func (a *agents) call(method, target, body string) *httptest.ResponseRecorder {
 	mux := server.NewMux(slog.New(slog.DiscardHandler))
-	mux.Add(automationapi.Routes(automationapi.Config{Scans: &scans{}, Uninstalls: a, Purger: a, Users: users{}})...)
+	mux.Add(automationapi.Routes(automationapi.Config{Scans: &scans{}, Uninstalls: a, Purger: a, Users: operators{}, Journal: &accesstest.Memory{}})...)
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.SetBasicAuth("admin", "right")
 	w := httptest.NewRecorder()
@@ -79,19 +78,7 @@ func TestUninstallsAndPurgesAreShown(t *testing.T) {
 			if w.Code != 200 {
 				t.Fatalf("status %d: %s", w.Code, w.Body)
 			}
-			golden := filepath.Join("testdata", tc.name+".json")
-			if *update {
-				if err := os.WriteFile(golden, w.Body.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), w.Body.String()); diff != "" {
-				t.Errorf("answer differs from %s (-want +got):\n%s", golden, diff)
-			}
+			matchGolden(t, tc.name, w.Body.Bytes())
 		})
 	}
 }
@@ -113,7 +100,7 @@ func TestParametersReachTheDomain(t *testing.T) {
 		if w := a.call("POST", purgePath, string(body)); w.Code != 200 {
 			t.Fatalf("status %d: %s", w.Code, w.Body)
 		}
-		want := fleet.PurgeRule{Silence: 48 * time.Hour, ActivationKey: "k", Version: "2.0.0", Profile: "Low"}
+		want := fleet.PurgeRule{Scope: fleet.WholeFleet(), Silence: 48 * time.Hour, ActivationKey: "k", Version: "2.0.0", Profile: "Low"}
 		if diff := cmp.Diff(want, a.rule); diff != "" || a.dryRun == apply {
 			t.Errorf("apply %t: dry run %t, rule (-want +got):\n%s", apply, a.dryRun, diff)
 		}

@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/ondemand"
 	"vedette.dev/vedette/internal/server"
 )
@@ -28,8 +30,8 @@ const (
 type Scans interface {
 	// ScanRequests lists requests, newest first.
 	ScanRequests(ctx context.Context, f ondemand.Filter) ([]ondemand.Request, error)
-	// ScanRequest returns one request, or fault.NotFound.
-	ScanRequest(ctx context.Context, id int64) (ondemand.Request, error)
+	// ScanRequest returns one request of a host in scope, or fault.NotFound.
+	ScanRequest(ctx context.Context, scope fleet.Scope, id int64) (ondemand.Request, error)
 }
 
 // Config is what the API needs. Budget may be left out.
@@ -37,14 +39,18 @@ type Config struct {
 	Scans      Scans
 	Uninstalls Uninstalls
 	Purger     Purger
+	Directory  *access.Directory
+	AuditLog   access.AuditLog
 	Users      server.Authenticator
+	Journal    access.Journal
 	Budget     *server.Budget // shared with other operators' APIs
+	Limits     *server.Limits // of each user, shared likewise; nil for none
 }
 
 // Routes returns the routes of the API.
 func Routes(c Config) []server.Route {
 	collected := &collector{}
-	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Purger}, nil, StrictHTTPServerOptions{
+	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Purger, c.Directory, c.AuditLog}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failBody,
 		ResponseErrorHandlerFunc: server.Fail,
 	})
@@ -52,7 +58,7 @@ func Routes(c Config) []server.Route {
 	collected.HandleFunc("GET /automation/v1/openapi.yaml", serveDescription)
 	for i := range collected.routes {
 		route := &collected.routes[i]
-		route.Handler = server.Guard{Users: c.Users, Budget: c.Budget}.Protect(route.Handler)
+		route.Handler = server.Guard{Users: c.Users, Journal: c.Journal, Budget: c.Budget, Limits: c.Limits}.Protect(operationOf(*route), route.Handler)
 	}
 	return collected.routes
 }
@@ -74,8 +80,8 @@ func serveDescription(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(description) // a client that is gone cannot be told
 }
 
-// failBinding answers a parameter that is not what openapi.yaml says. All
-// parameters whose format is checked there are integers.
+// failBinding answers a parameter that is not what openapi.yaml says. Parameters
+// whose format is checked there are integers and times.
 func failBinding(w http.ResponseWriter, r *http.Request, err error) {
 	bad, ok := errors.AsType[*InvalidParamFormatError](err)
 	if !ok {
@@ -89,7 +95,11 @@ func failBinding(w http.ResponseWriter, r *http.Request, err error) {
 	if value == "" {
 		value = strings.Join(r.URL.Query()[bad.ParamName], ",")
 	}
-	server.Fail(w, r, invalid(bad.ParamName, value, "one integer"))
+	expected := "one integer"
+	if bad.ParamName == "since" || bad.ParamName == "until" {
+		expected = "one time such as 2031-04-01T06:00:00Z"
+	}
+	server.Fail(w, r, invalid(bad.ParamName, value, expected))
 }
 
 func invalid(parameter, value, expected string) error {
@@ -102,6 +112,8 @@ type api struct {
 	scans      Scans
 	uninstalls Uninstalls
 	purger     Purger
+	directory  *access.Directory
+	auditLog   access.AuditLog
 }
 
 // ListScans implements GET /automation/v1/scans.
@@ -110,6 +122,7 @@ func (a api) ListScans(ctx context.Context, request ListScansRequestObject) (Lis
 	if err != nil {
 		return nil, err
 	}
+	filter.Scope = server.ScopeOf(ctx)
 	found, err := a.scans.ScanRequests(ctx, filter)
 	if err != nil {
 		return nil, err
@@ -123,7 +136,7 @@ func (a api) ListScans(ctx context.Context, request ListScansRequestObject) (Lis
 
 // GetScan implements GET /automation/v1/scans/{id}.
 func (a api) GetScan(ctx context.Context, request GetScanRequestObject) (GetScanResponseObject, error) {
-	found, err := a.scans.ScanRequest(ctx, request.Id)
+	found, err := a.scans.ScanRequest(ctx, server.ScopeOf(ctx), request.Id)
 	if err != nil {
 		return nil, err
 	}

@@ -4,27 +4,23 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/ondemand"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/internal/server/automationapi"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // scans is an in-memory list of requests, newest first.
 type scans struct {
@@ -44,22 +40,13 @@ func (s *scans) ScanRequests(_ context.Context, f ondemand.Filter) ([]ondemand.R
 	return found, s.failure
 }
 
-func (s *scans) ScanRequest(_ context.Context, id int64) (ondemand.Request, error) {
+func (s *scans) ScanRequest(_ context.Context, _ fleet.Scope, id int64) (ondemand.Request, error) {
 	for _, r := range s.all {
 		if r.ID == id {
 			return r, s.failure
 		}
 	}
 	return ondemand.Request{}, fault.New(fault.NotFound, fmt.Sprintf("Scan %d does not exist.", id), "List the scans there are.")
-}
-
-type users struct{}
-
-func (users) Authenticate(_ context.Context, username, password string) (access.User, error) {
-	if username != "admin" || password != "right" {
-		return access.User{}, fault.New(fault.Unauthenticated, "Authentication failed", "Verify both, user and password credentials.")
-	}
-	return access.User{Username: username, Role: access.RoleManager}, nil
 }
 
 func requests() []ondemand.Request {
@@ -81,7 +68,7 @@ func requests() []ondemand.Request {
 
 func serve(s *scans, target string, anonymous bool) *httptest.ResponseRecorder {
 	mux := server.NewMux(slog.New(slog.DiscardHandler))
-	mux.Add(automationapi.Routes(automationapi.Config{Scans: s, Users: users{}})...)
+	mux.Add(automationapi.Routes(automationapi.Config{Scans: s, Users: operators{}})...)
 	r := httptest.NewRequest("GET", target, nil)
 	if !anonymous {
 		r.SetBasicAuth("admin", "right")
@@ -105,19 +92,7 @@ func TestScansAreShown(t *testing.T) {
 			if w.Code != 200 || w.Header().Get("Content-Type") != "application/json" {
 				t.Fatalf("status %d, type %q: %s", w.Code, w.Header().Get("Content-Type"), w.Body)
 			}
-			golden := filepath.Join("testdata", tc.name+".json")
-			if *update {
-				if err := os.WriteFile(golden, w.Body.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), w.Body.String()); diff != "" {
-				t.Errorf("answer differs from %s (-want +got):\n%s", golden, diff)
-			}
+			matchGolden(t, tc.name, w.Body.Bytes())
 		})
 	}
 }
@@ -140,6 +115,7 @@ func TestParametersBecomeTheFilter(t *testing.T) {
 			if w := serve(s, "/automation/v1/scans"+tc.query, false); w.Code != 200 {
 				t.Fatalf("status %d: %s", w.Code, w.Body)
 			}
+			tc.want.Scope = fleet.WholeFleet() // admin's
 			if diff := cmp.Diff(tc.want, s.asked); diff != "" {
 				t.Errorf("filter (-want +got):\n%s", diff)
 			}

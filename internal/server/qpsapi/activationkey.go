@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/server"
@@ -16,12 +17,12 @@ import (
 
 // Keys manages activation keys; *fleet.Keyring implements it.
 type Keys interface {
-	Search(ctx context.Context, criteria []qps.Criterion) ([]fleet.ActivationKey, error)
-	Get(ctx context.Context, id int64) (fleet.ActivationKey, error)
-	Create(ctx context.Context, c fleet.KeyChange) (fleet.ActivationKey, error)
-	Update(ctx context.Context, id int64, c fleet.KeyChange) (fleet.ActivationKey, error)
-	Delete(ctx context.Context, id int64) error
-	MoveAgents(ctx context.Context, key string, conditions []fleet.Condition) (int64, error)
+	Search(ctx context.Context, scope fleet.Scope, criteria []qps.Criterion) ([]fleet.ActivationKey, error)
+	Get(ctx context.Context, scope fleet.Scope, id int64) (fleet.ActivationKey, error)
+	Create(ctx context.Context, scope fleet.Scope, c fleet.KeyChange) (fleet.ActivationKey, error)
+	Update(ctx context.Context, scope fleet.Scope, id int64, c fleet.KeyChange) (fleet.ActivationKey, error)
+	Delete(ctx context.Context, scope fleet.Scope, id int64) error
+	MoveAgents(ctx context.Context, scope fleet.Scope, key string, conditions []fleet.Condition) (int64, error)
 }
 
 // keyRoutes are the calls on activation keys (Qualys Cloud Agent API, activation
@@ -75,7 +76,7 @@ func (a *api) getKey(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	key, err := a.Keys.Get(r.Context(), id)
+	key, err := a.Keys.Get(r.Context(), server.ScopeOf(r.Context()), id)
 	if err != nil {
 		return reply{}, err
 	}
@@ -91,7 +92,7 @@ func (a *api) searchKeys(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	keys, err := a.Keys.Search(r.Context(), req.Criteria)
+	keys, err := a.Keys.Search(r.Context(), server.ScopeOf(r.Context()), req.Criteria)
 	if err != nil {
 		return reply{}, err
 	}
@@ -114,7 +115,7 @@ func (a *api) countKeys(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	keys, err := a.Keys.Search(r.Context(), req.Criteria)
+	keys, err := a.Keys.Search(r.Context(), server.ScopeOf(r.Context()), req.Criteria)
 	if err != nil {
 		return reply{}, err
 	}
@@ -130,7 +131,7 @@ func (a *api) createKey(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	key, err := a.Keys.Create(r.Context(), change)
+	key, err := a.Keys.Create(r.Context(), server.ScopeOf(r.Context()), change)
 	if err != nil {
 		return reply{}, err
 	}
@@ -158,11 +159,15 @@ func (a *api) updateKey(r *http.Request) (reply, error) {
 	if id == nil {
 		return reply{}, fault.New(fault.Invalid, "AgentActKey: the id is missing.", "Specify the id of the activation key in the path or in the body.")
 	}
+	if !server.PrincipalOf(r.Context()).May(access.EditActivationKey) && !said.OnlyDisables() {
+		return reply{}, fault.New(fault.Forbidden, "AgentActKey: to change more than isDisabled needs "+access.EditActivationKey.Label()+".",
+			"Ask a manager to check the permission settings of this account.")
+	}
 	change, err := domainKeyChange(said)
 	if err != nil {
 		return reply{}, err
 	}
-	key, err := a.Keys.Update(r.Context(), *id, change)
+	key, err := a.Keys.Update(r.Context(), server.ScopeOf(r.Context()), *id, change)
 	if err != nil {
 		return reply{}, err
 	}
@@ -179,7 +184,7 @@ func (a *api) deleteKey(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := a.Keys.Delete(r.Context(), id); err != nil {
+	if err := a.Keys.Delete(r.Context(), server.ScopeOf(r.Context()), id); err != nil {
 		return reply{}, err
 	}
 	return reply{qps.NewResult(qps.SchemaAgentActKey, &qps.AgentActKey{ID: id}), fields}, nil
@@ -257,11 +262,12 @@ func (a *api) changeKey(r *http.Request) (reply, error) {
 				"Fields expected: "+strings.Join(keyMoveFields, ", ")+".")
 		}
 	}
+	describe(r, element.criteria)
 	conditions, err := fleet.ParseConditions(element.criteria)
 	if err != nil {
 		return reply{}, err
 	}
-	count, err := a.Keys.MoveAgents(r.Context(), element.data.Trimmed("newActivationKey"), conditions)
+	count, err := a.Keys.MoveAgents(r.Context(), server.ScopeOf(r.Context()), element.data.Trimmed("newActivationKey"), conditions)
 	if err != nil {
 		return reply{}, err
 	}

@@ -105,7 +105,7 @@ func (s *keyStore) DeleteActivationKey(_ context.Context, id int64) error {
 	return err
 }
 
-func (s *keyStore) MoveAgents(_ context.Context, key string, conditions []fleet.Condition, _ int, _ time.Time) (int64, error) {
+func (s *keyStore) MoveAgents(_ context.Context, _ fleet.Scope, key string, conditions []fleet.Condition, _ int, _ time.Time) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moved = append(s.moved, keyMove{key, conditions})

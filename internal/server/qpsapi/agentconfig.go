@@ -20,10 +20,10 @@ import (
 type Profiles interface {
 	Matching(ctx context.Context, criteria []qps.Criterion) ([]fleet.Profile, error)
 	Get(ctx context.Context, id int64) (fleet.Profile, error)
-	Agents(ctx context.Context) (map[int64]int64, error)
-	Create(ctx context.Context, change fleet.ProfileChange, by string) (fleet.Profile, error)
-	Update(ctx context.Context, id int64, change fleet.ProfileChange) (fleet.Profile, error)
-	Delete(ctx context.Context, id int64) error
+	Agents(ctx context.Context, scope fleet.Scope, profiles []fleet.Profile) (map[int64]int64, error)
+	Create(ctx context.Context, scope fleet.Scope, change fleet.ProfileChange, by string) (fleet.Profile, error)
+	Update(ctx context.Context, scope fleet.Scope, id int64, change fleet.ProfileChange) (fleet.Profile, error)
+	Delete(ctx context.Context, scope fleet.Scope, id int64) error
 }
 
 func (a *api) countProfiles(r *http.Request) (reply, error) {
@@ -99,7 +99,7 @@ func (a *api) createProfile(r *http.Request) (reply, error) {
 		return reply{}, err
 	}
 	user := server.UserOf(r.Context())
-	profile, err := a.Profiles.Create(r.Context(), domainChange(change), fullName(user))
+	profile, err := a.Profiles.Create(r.Context(), server.ScopeOf(r.Context()), domainChange(change), fullName(user))
 	if err != nil {
 		return reply{}, err
 	}
@@ -134,7 +134,7 @@ func (a *api) updateProfile(r *http.Request) (reply, error) {
 	if change.ID != nil && *change.ID != id {
 		return reply{}, fault.New(fault.Invalid, fmt.Sprintf("AgentConfig: id '%d' is not the id '%d' of the path.", *change.ID, id), "Specify one of them.")
 	}
-	profile, err := a.Profiles.Update(r.Context(), id, domainChange(change))
+	profile, err := a.Profiles.Update(r.Context(), server.ScopeOf(r.Context()), id, domainChange(change))
 	if err != nil {
 		return reply{}, err
 	}
@@ -147,7 +147,7 @@ func (a *api) deleteProfile(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := a.Profiles.Delete(r.Context(), id); err != nil {
+	if err := a.Profiles.Delete(r.Context(), server.ScopeOf(r.Context()), id); err != nil {
 		return reply{}, err
 	}
 	onlyID, err := qps.ParseFields("id")

@@ -103,10 +103,10 @@ func (s *shelf) DeleteProfile(_ context.Context, id int64) error {
 // named is users whose admin has a first and a last name.
 type named struct{ users }
 
-func (n named) Authenticate(ctx context.Context, username, password string) (access.User, error) {
-	user, err := n.users.Authenticate(ctx, username, password)
-	user.FirstName, user.LastName = "My", "Name"
-	return user, err
+func (n named) Authenticate(ctx context.Context, username, password, address string) (access.Principal, error) {
+	principal, err := n.users.Authenticate(ctx, username, password, address)
+	principal.User.FirstName, principal.User.LastName = "My", "Name"
+	return principal, err
 }
 
 func profilePlatform() *platform {

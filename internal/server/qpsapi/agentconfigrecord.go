@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"vedette.dev/vedette/internal/fleet"
+	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/qps"
 )
 
@@ -21,7 +22,7 @@ func (a *api) profileRecords(ctx context.Context, profiles []fleet.Profile, sele
 	var agents map[int64]int64
 	if selected.agents && len(profiles) > 0 {
 		var err error
-		if agents, err = a.Profiles.Agents(ctx); err != nil {
+		if agents, err = a.Profiles.Agents(ctx, server.ScopeOf(ctx), profiles); err != nil {
 			return nil, err
 		}
 	}

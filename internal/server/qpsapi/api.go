@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/ondemand"
 	"vedette.dev/vedette/internal/server"
@@ -22,8 +22,8 @@ const requestTimeout = 90 * time.Second
 
 // Scans launches on-demand scans; *ondemand.Launcher implements it.
 type Scans interface {
-	LaunchOne(ctx context.Context, hostID int64, scan agentwire.ScanType, override bool, by string) (ondemand.Request, error)
-	LaunchMatching(ctx context.Context, conditions []fleet.Condition, scan agentwire.ScanType, override bool, by string) ([]ondemand.Request, error)
+	LaunchOne(ctx context.Context, hostID int64, o ondemand.Order) (ondemand.Request, error)
+	LaunchMatching(ctx context.Context, conditions []fleet.Condition, o ondemand.Order) ([]ondemand.Request, error)
 }
 
 // Versions are what the platform says of itself.
@@ -44,9 +44,12 @@ type Config struct {
 	Keys     Keys
 	Tags     fleet.Tags
 	Tagger   Tagger
+	Packages Packages
 	Users    server.Authenticator
+	Journal  access.Journal
 	Versions Versions
 	Budget   *server.Budget // shared with other operators' APIs
+	Limits   *server.Limits // of each user, shared likewise; nil for none
 	// BaseURL is the address clients use, such as "https://vedette.example.com",
 	// for schema locations. When empty it is taken from each request.
 	BaseURL string
@@ -78,7 +81,7 @@ func Routes(c Config) []server.Route {
 	a := &api{Config: c}
 	both := []string{http.MethodGet, http.MethodPost}
 	post := []string{http.MethodPost}
-	return append(slices.Concat(a.keyRoutes(), a.tagRoutes()), []server.Route{
+	return append(slices.Concat(a.keyRoutes(), a.tagRoutes(), a.schemaRoutes(), a.packageRoutes()), []server.Route{
 		a.route([]string{http.MethodGet}, "/qps/rest/portal/version", qps.SchemaPortalVersion, a.portalVersion),
 		a.route(both, "/qps/rest/{version}/count/am/hostasset", qps.SchemaHostAsset, versioned(assetVersions, a.countHosts)),
 		a.route(post, "/qps/rest/{version}/search/am/hostasset", qps.SchemaHostAsset, versioned(assetVersions, a.searchHosts)),
@@ -112,7 +115,10 @@ func Routes(c Config) []server.Route {
 func (a *api) route(methods []string, path, schema string, do call) server.Route {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer, err := do(r)
-		if err != nil {
+		if err == nil {
+			server.Describe(r.Context(), "", affected(answer.response))
+		}
+		if err = server.Settle(r.Context(), err); err != nil {
 			server.Fail(w, r, err)
 			return
 		}
@@ -120,11 +126,23 @@ func (a *api) route(methods []string, path, schema string, do call) server.Route
 	})
 	return server.Route{
 		Methods: methods, Path: path,
-		Handler:      server.Guard{Users: a.Users, PlainHeaders: true, Budget: a.Budget}.Protect(handler),
+		Handler:      a.guard().Protect(operationOf(path), handler),
 		WriteFailure: a.failureWriter(schema),
 		MaxBody:      qps.MaxRequestBytes,
 		Timeout:      requestTimeout,
 	}
+}
+
+func (a *api) guard() server.Guard {
+	return server.Guard{Users: a.Users, Journal: a.Journal, PlainHeaders: true, Budget: a.Budget, Limits: a.Limits}
+}
+
+// affected says for the audit log how many objects an answer is about.
+func affected(response *qps.Response) string {
+	if response == nil || response.Count == 1 {
+		return ""
+	}
+	return fmt.Sprintf("%d objects", response.Count)
 }
 
 // unknownRoute answers what no call is at, in the envelope.
@@ -139,17 +157,22 @@ func (a *api) unknownRoute(path string) server.Route {
 // versioned refuses API versions a call has not got.
 func versioned(versions []string, do call) call {
 	return func(r *http.Request) (reply, error) {
-		version := r.PathValue("version")
-		for _, v := range versions {
-			if version == v {
-				return do(r)
-			}
+		if err := checkVersion(r, versions); err != nil {
+			return reply{}, err
 		}
-		return reply{}, &qps.RequestError{
-			Code:       qps.CodeInvalidAPIVersion,
-			Message:    fmt.Sprintf("API version: this call does not exist in version '%s'.", server.Echo(version)),
-			Resolution: "Versions expected: " + strings.Join(versions, ", ") + ".",
-		}
+		return do(r)
+	}
+}
+
+func checkVersion(r *http.Request, versions []string) error {
+	version := r.PathValue("version")
+	if slices.Contains(versions, version) {
+		return nil
+	}
+	return &qps.RequestError{
+		Code:       qps.CodeInvalidAPIVersion,
+		Message:    fmt.Sprintf("API version: this call does not exist in version '%s'.", server.Echo(version)),
+		Resolution: "Versions expected: " + strings.Join(versions, ", ") + ".",
 	}
 }
 

@@ -47,8 +47,18 @@ func criteriaOf(r *http.Request, fields []string) (*qps.Request, []fleet.Conditi
 				"Criteria expected: "+strings.Join(fields, ", ")+".")
 		}
 	}
+	describe(r, req.Criteria)
 	conditions, err := fleet.ParseConditions(req.Criteria)
 	return req, conditions, err
+}
+
+// describe tells the audit log which objects a call selects.
+func describe(r *http.Request, criteria []qps.Criterion) {
+	clauses := make([]string, len(criteria))
+	for i, c := range criteria {
+		clauses[i] = fmt.Sprintf("%s %s %s", c.Field, c.Operator, c.Value)
+	}
+	server.Describe(r.Context(), strings.Join(clauses, " AND "), "")
 }
 
 func (a *api) countAssets(r *http.Request) (reply, error) {
@@ -56,7 +66,7 @@ func (a *api) countAssets(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	count, err := a.Hosts.CountHosts(r.Context(), conditions)
+	count, err := a.Hosts.CountHosts(r.Context(), server.ScopeOf(r.Context()), conditions)
 	if err != nil {
 		return reply{}, err
 	}
@@ -73,6 +83,7 @@ func (a *api) searchAssets(r *http.Request) (reply, error) {
 		return reply{}, err
 	}
 	page, err := a.Hosts.SearchHosts(r.Context(), fleet.Query{
+		Scope:      server.ScopeOf(r.Context()),
 		Conditions: conditions,
 		FromID:     req.Preferences.StartFromID,
 		Offset:     req.Preferences.StartFromOffset - 1,
@@ -100,6 +111,7 @@ func (a *api) getAsset(r *http.Request) (reply, error) {
 		return reply{}, err
 	}
 	page, err := a.Hosts.SearchHosts(r.Context(), fleet.Query{
+		Scope:      server.ScopeOf(r.Context()),
 		Conditions: []fleet.Condition{{Field: fleet.FieldID, Operator: qps.OpEquals, Ints: []int64{id}}}, Limit: 1, Include: assetElement,
 	})
 	if err != nil {
@@ -140,7 +152,7 @@ func target(r *http.Request, fields []string) (fleet.Selection, error) {
 		if id < 1 {
 			return fleet.Selection{}, fault.New(fault.NotFound, fmt.Sprintf("There is no asset %d with an agent.", id), "Search for the ids of the agents there are.")
 		}
-		return fleet.Selection{HostID: id}, nil
+		return fleet.Selection{Scope: server.ScopeOf(r.Context()), HostID: id}, nil
 	}
 	_, conditions, err := criteriaOf(r, fields)
 	if err != nil {
@@ -153,7 +165,7 @@ func target(r *http.Request, fields []string) (fleet.Selection, error) {
 		}
 		return fleet.Selection{}, fault.New(fault.Invalid, "Criteria: at least one criterion is required for a bulk action.", expected)
 	}
-	return fleet.Selection{Conditions: conditions}, nil
+	return fleet.Selection{Scope: server.ScopeOf(r.Context()), Conditions: conditions}, nil
 }
 
 func (a *api) activate(r *http.Request) (reply, error) { return changeModules(r, a.Actions.Activate) }

@@ -1,7 +1,8 @@
 // Package qpsapi serves the QPS API of the platform: portal version, host
 // assets, the activation of modules, uninstalling agents, on-demand scans,
-// configuration profiles, tags and their assignment, and the classic about.php
-// probe, in XML and JSON.
+// configuration profiles, tags and their assignment, agent packages, and the
+// classic about.php probe, in XML and JSON, and the schemas that the XML answers
+// name, which need no credentials.
 //
 // Routes is the entry point; it turns a Config into routes for server.Mux. The
 // package decodes requests, asks the domain and writes envelopes; which HTTP

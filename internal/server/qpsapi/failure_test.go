@@ -40,7 +40,7 @@ func TestBadInputIsAnsweredClearly(t *testing.T) {
 		{"no credentials", request{path: "/qps/rest/portal/version", user: "-"}, 401, qps.CodeAuthCredentialsNeeded, "Login and password are required Make sure to pass 'user' and 'password' as request headers."},
 		{"wrong password", request{path: "/qps/rest/portal/version", user: "admin", password: "wrong"}, 401, qps.CodeInvalidCredentials, "Authentication failed Verify both, user and password credentials."},
 		{"unknown user", request{method: "POST", path: searchPath, user: "nobody", password: "right"}, 401, qps.CodeInvalidCredentials, "Authentication failed"},
-		{"token instead of a password", request{path: "/qps/rest/portal/version", user: "-", header: map[string]string{"Authorization": "Bearer x"}}, 401, qps.CodeAuthCredentialsNeeded, "Login"},
+		{"token instead of a password", request{path: "/qps/rest/portal/version", user: "-", header: map[string]string{"Authorization": "Bearer x"}}, 401, qps.CodeInvalidCredentials, "Authentication failed"},
 		{"no permission", request{method: "POST", path: searchPath, user: "visitor", password: "right"}, 401, qps.CodeUnauthorized, "permission"},
 
 		{"cut off XML", request{method: "POST", path: searchPath, body: "<ServiceRequest><filters>"}, 200, qps.CodeInvalidXML, "XML"},
@@ -155,7 +155,7 @@ type held struct {
 	inside, leave chan struct{}
 }
 
-func (h held) CountHosts(context.Context, []fleet.Condition) (int64, error) {
+func (h held) CountHosts(context.Context, fleet.Scope, []fleet.Condition) (int64, error) {
 	h.inside <- struct{}{}
 	<-h.leave
 	return 1, nil

@@ -48,7 +48,7 @@ func (h *hosts) SearchHosts(_ context.Context, q fleet.Query) (fleet.Page, error
 	offset := q.Offset
 	for i := range h.all {
 		switch host := &h.all[i]; {
-		case host.ID < q.FromID || !fleet.Match(host, q.Conditions):
+		case host.ID < q.FromID || !inScope(host, q.Scope) || !fleet.Match(host, q.Conditions):
 		case offset > 0:
 			offset--
 		case len(page.Hosts) == q.Limit:
@@ -60,18 +60,26 @@ func (h *hosts) SearchHosts(_ context.Context, q fleet.Query) (fleet.Page, error
 	return page, h.failure
 }
 
-func (h *hosts) CountHosts(_ context.Context, conditions []fleet.Condition) (int64, error) {
+func inScope(host *qps.HostAsset, scope fleet.Scope) bool {
+	tags := make([]int64, len(host.Tags))
+	for i, tag := range host.Tags {
+		tags[i] = tag.ID
+	}
+	return scope.Holds(tags)
+}
+
+func (h *hosts) CountHosts(_ context.Context, scope fleet.Scope, conditions []fleet.Condition) (int64, error) {
 	var n int64
 	for i := range h.all {
-		if fleet.Match(&h.all[i], conditions) {
+		if inScope(&h.all[i], scope) && fleet.Match(&h.all[i], conditions) {
 			n++
 		}
 	}
 	return n, h.failure
 }
 
-func (h *hosts) Host(_ context.Context, id int64) (qps.HostAsset, error) {
-	i := slices.IndexFunc(h.all, func(host qps.HostAsset) bool { return host.ID == id })
+func (h *hosts) Host(_ context.Context, scope fleet.Scope, id int64) (qps.HostAsset, error) {
+	i := slices.IndexFunc(h.all, func(host qps.HostAsset) bool { return host.ID == id && inScope(&host, scope) })
 	if i < 0 {
 		return qps.HostAsset{}, fault.New(fault.NotFound, fmt.Sprintf("Host asset %d does not exist.", id), "Search for the ids of the host assets there are.")
 	}
@@ -101,23 +109,23 @@ func (s *scans) record(l launch) {
 	s.launched = append(s.launched, l)
 }
 
-func (s *scans) LaunchOne(ctx context.Context, id int64, scan agentwire.ScanType, override bool, by string) (ondemand.Request, error) {
-	if _, err := s.hosts.Host(ctx, id); err != nil {
+func (s *scans) LaunchOne(ctx context.Context, id int64, o ondemand.Order) (ondemand.Request, error) {
+	if _, err := s.hosts.Host(ctx, o.Scope, id); err != nil {
 		return ondemand.Request{}, err
 	}
-	if scan != agentwire.InventoryScan {
-		return ondemand.Request{}, fault.New(fault.Conflict, string(scan)+" cannot run.", "Launch Inventory_Scan instead.")
+	if o.Type != agentwire.InventoryScan {
+		return ondemand.Request{}, fault.New(fault.Conflict, string(o.Type)+" cannot run.", "Launch Inventory_Scan instead.")
 	}
-	s.record(launch{ID: id, Type: scan, Override: override, By: by})
+	s.record(launch{ID: id, Type: o.Type, Override: o.OverrideCPU, By: o.By})
 	return ondemand.Request{ID: 1, HostID: id}, nil
 }
 
-func (s *scans) LaunchMatching(ctx context.Context, conditions []fleet.Condition, scan agentwire.ScanType, override bool, by string) ([]ondemand.Request, error) {
-	page, err := s.hosts.SearchHosts(ctx, fleet.Query{Conditions: conditions, Limit: len(s.hosts.all)})
+func (s *scans) LaunchMatching(ctx context.Context, conditions []fleet.Condition, o ondemand.Order) ([]ondemand.Request, error) {
+	page, err := s.hosts.SearchHosts(ctx, fleet.Query{Scope: o.Scope, Conditions: conditions, Limit: len(s.hosts.all)})
 	if err != nil {
 		return nil, err
 	}
-	s.record(launch{Criteria: len(conditions), Type: scan, Override: override, By: by})
+	s.record(launch{Criteria: len(conditions), Type: o.Type, Override: o.OverrideCPU, By: o.By})
 	requests := make([]ondemand.Request, len(page.Hosts))
 	for i, host := range page.Hosts {
 		requests[i] = ondemand.Request{ID: int64(i + 1), HostID: host.ID}
@@ -129,27 +137,45 @@ func (s *scans) LaunchMatching(ctx context.Context, conditions []fleet.Condition
 // password of both is "right".
 type users struct{}
 
-func (users) Authenticate(_ context.Context, username, password string) (access.User, error) {
-	roles := map[string]access.Role{"admin": access.RoleManager, "visitor": "VISITOR"}
+func (users) Authenticate(_ context.Context, username, password, _ string) (access.Principal, error) {
+	roles := map[string]access.Role{"admin": {Manager: true}, "visitor": {}}
 	role, ok := roles[username]
 	if !ok || password != "right" {
-		return access.User{}, fault.New(fault.Unauthenticated, "Authentication failed", "Verify both, user and password credentials.")
+		return access.Principal{}, fault.New(fault.Unauthenticated, "Authentication failed", "Verify both, user and password credentials.")
 	}
-	return access.User{Username: username, Role: role}, nil
+	return access.NewPrincipal(access.User{Username: username, Roles: []access.Role{role}}), nil
+}
+
+func (users) AuthenticateToken(context.Context, string, string) (access.Principal, error) {
+	return access.Principal{}, fault.New(fault.Unauthenticated, "Authentication failed", "Verify both, user and password credentials.")
+}
+
+// journal is the audit log in memory.
+type journal struct {
+	mu      sync.Mutex
+	entries []access.Entry
+}
+
+func (j *journal) Append(_ context.Context, e access.Entry) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.entries = append(j.entries, e)
+	return nil
 }
 
 // platform is the API over fakes.
 type platform struct {
 	http.Handler
-	hosts *hosts
-	scans *scans
+	hosts   *hosts
+	scans   *scans
+	journal *journal
 }
 
 func newPlatform(options ...func(*qpsapi.Config)) *platform {
 	h := &hosts{all: fleetOfFive()}
-	p := &platform{hosts: h, scans: &scans{hosts: h}}
+	p := &platform{hosts: h, scans: &scans{hosts: h}, journal: &journal{}}
 	c := qpsapi.Config{
-		Hosts: p.hosts, Scans: p.scans, Users: users{}, Budget: server.NewBudget(8),
+		Hosts: p.hosts, Scans: p.scans, Users: users{}, Journal: p.journal, Budget: server.NewBudget(8),
 		Versions: qpsapi.Versions{
 			Application: "1.2.3 Vedette (2031-04-01T00:00:00Z)",
 			Modules:     []qps.ModuleVersion{{Module: "CA", Version: "1.2.3"}, {Module: "THREAT_PROTECT", Version: "1.2.3"}},

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"vedette.dev/vedette/internal/fleet"
+	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/qps"
 )
 
@@ -14,6 +15,7 @@ func decode(r *http.Request) (*qps.Request, []fleet.Condition, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	describe(r, req.Criteria)
 	conditions, err := fleet.ParseConditions(req.Criteria)
 	if err != nil {
 		return nil, nil, err
@@ -41,7 +43,7 @@ func (a *api) countHosts(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	count, err := a.Hosts.CountHosts(r.Context(), conditions)
+	count, err := a.Hosts.CountHosts(r.Context(), server.ScopeOf(r.Context()), conditions)
 	if err != nil {
 		return reply{}, err
 	}
@@ -58,6 +60,7 @@ func (a *api) searchHosts(r *http.Request) (reply, error) {
 		return reply{}, err
 	}
 	page, err := a.Hosts.SearchHosts(r.Context(), fleet.Query{
+		Scope:      server.ScopeOf(r.Context()),
 		Conditions: conditions,
 		FromID:     req.Preferences.StartFromID,
 		Offset:     req.Preferences.StartFromOffset - 1,
@@ -86,7 +89,7 @@ func (a *api) getHost(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	host, err := a.Hosts.Host(r.Context(), id)
+	host, err := a.Hosts.Host(r.Context(), server.ScopeOf(r.Context()), id)
 	if err != nil {
 		return reply{}, err
 	}

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
+	"vedette.dev/vedette/internal/ondemand"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/qps"
 )
@@ -19,7 +19,7 @@ var launchFields = []string{"id", "name", "tagName"}
 
 // scanOne launches a scan on the asset in the path. The body is not read.
 func (a *api) scanOne(r *http.Request) (reply, error) {
-	scan, override, err := launchParameters(r)
+	order, err := launchOrder(r)
 	if err != nil {
 		return reply{}, err
 	}
@@ -27,7 +27,7 @@ func (a *api) scanOne(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if _, err := a.Scans.LaunchOne(r.Context(), id, scan, override, server.UserOf(r.Context()).Username); err != nil {
+	if _, err := a.Scans.LaunchOne(r.Context(), id, order); err != nil {
 		return reply{}, err
 	}
 	return reply{response: qps.NewResult(qps.SchemaAgentAsset, &qps.AgentAsset{ID: id})}, nil
@@ -35,7 +35,7 @@ func (a *api) scanOne(r *http.Request) (reply, error) {
 
 // scanMatching launches a scan on every agent the criteria select.
 func (a *api) scanMatching(r *http.Request) (reply, error) {
-	scan, override, err := launchParameters(r)
+	order, err := launchOrder(r)
 	if err != nil {
 		return reply{}, err
 	}
@@ -43,7 +43,7 @@ func (a *api) scanMatching(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	launched, err := a.Scans.LaunchMatching(r.Context(), conditions, scan, override, server.UserOf(r.Context()).Username)
+	launched, err := a.Scans.LaunchMatching(r.Context(), conditions, order)
 	if err != nil {
 		return reply{}, err
 	}
@@ -54,13 +54,13 @@ func (a *api) scanMatching(r *http.Request) (reply, error) {
 	return reply{response: qps.NewResult(qps.SchemaAgentAsset, records...)}, nil
 }
 
-func launchParameters(r *http.Request) (agentwire.ScanType, bool, error) {
+func launchOrder(r *http.Request) (ondemand.Order, error) {
 	scan, err := scanType(r)
 	if err != nil {
-		return "", false, err
+		return ondemand.Order{}, err
 	}
 	override, err := overrideCPU(r)
-	return scan, override, err
+	return ondemand.Order{Scope: server.ScopeOf(r.Context()), Type: scan, OverrideCPU: override, By: server.UserOf(r.Context()).Username}, err
 }
 
 // launchConditions reads the criteria of a bulk launch. There must be one:
@@ -80,5 +80,6 @@ func launchConditions(r *http.Request) ([]fleet.Condition, error) {
 				fmt.Sprintf("Criteria: '%s' cannot select the agents of a bulk scan.", server.Echo(c.Field)), allowed)
 		}
 	}
+	describe(r, req.Criteria)
 	return fleet.ParseConditions(req.Criteria)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/server"
@@ -15,8 +16,8 @@ import (
 
 // Tagger changes the tags of assets; *fleet.Tagger implements it.
 type Tagger interface {
-	AssignOne(ctx context.Context, hostID int64, a qps.TagAssignment) error
-	AssignMatching(ctx context.Context, conditions []fleet.Condition, a qps.TagAssignment) ([]int64, error)
+	AssignOne(ctx context.Context, scope fleet.Scope, hostID int64, a qps.TagAssignment) error
+	AssignMatching(ctx context.Context, scope fleet.Scope, conditions []fleet.Condition, a qps.TagAssignment) ([]int64, error)
 }
 
 // tagSchema is what criteria on tags may ask for.
@@ -97,6 +98,7 @@ func tagRequest(r *http.Request) (*qps.Request, []fleet.Condition, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	describe(r, req.Criteria)
 	conditions, err := tagSchema.Parse(req.Criteria)
 	return req, conditions, err
 }
@@ -175,6 +177,9 @@ func (a *api) createTag(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if err := allowTagChange(r, nil, change); err != nil {
+		return reply{}, err
+	}
 	id, err := a.Tags.CreateTag(r.Context(), change)
 	if err != nil {
 		return reply{}, err
@@ -210,6 +215,9 @@ func (a *api) updateTags(r *http.Request) (reply, error) {
 			return reply{}, err
 		}
 	}
+	if err := allowTagChange(r, ids, change); err != nil {
+		return reply{}, err
+	}
 	if err := a.Tags.UpdateTags(r.Context(), ids, change); err != nil {
 		return reply{}, err
 	}
@@ -233,10 +241,23 @@ func (a *api) deleteTags(r *http.Request) (reply, error) {
 			return reply{}, err
 		}
 	}
+	if err := server.ScopeOf(r.Context()).AllowTags(ids); err != nil {
+		return reply{}, err
+	}
 	if err := a.Tags.DeleteTags(r.Context(), ids); err != nil {
 		return reply{}, err
 	}
 	return tagIDs(ids), nil
+}
+
+// allowTagChange refuses a rule without the permission for rules, and what
+// reaches beyond the caller's scope.
+func allowTagChange(r *http.Request, ids []int64, change qps.TagChange) error {
+	if change.HasRule() && !server.PrincipalOf(r.Context()).May(access.ModifyDynamicTagRules) {
+		return fault.New(fault.Forbidden, "ruleType: a tag with a rule needs "+access.ModifyDynamicTagRules.Label()+".",
+			"Create a static tag, or ask a manager to check the permission settings of this account.")
+	}
+	return server.ScopeOf(r.Context()).AllowTagChange(ids, change)
 }
 
 // selectedTags returns the tags of a bulk call.
@@ -315,11 +336,11 @@ func (a *api) assignTags(r *http.Request, object, schema string, fields []string
 
 func (a *api) assign(r *http.Request, conditions []fleet.Condition, assignment qps.TagAssignment) ([]int64, error) {
 	if r.PathValue("id") == "" {
-		return a.Tagger.AssignMatching(r.Context(), conditions, assignment)
+		return a.Tagger.AssignMatching(r.Context(), server.ScopeOf(r.Context()), conditions, assignment)
 	}
 	id, err := assetID(r)
 	if err != nil {
 		return nil, err
 	}
-	return []int64{id}, a.Tagger.AssignOne(r.Context(), id, assignment)
+	return []int64{id}, a.Tagger.AssignOne(r.Context(), server.ScopeOf(r.Context()), id, assignment)
 }

@@ -2,8 +2,8 @@ package qpsapi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
-	"math"
 	"net/http"
 	"strconv"
 
@@ -21,15 +21,11 @@ func (a *api) portalVersion(*http.Request) (reply, error) {
 	return reply{response: response}, nil
 }
 
-// noLimit is what the probe reports for a limit that is not enforced: the
-// largest integer that every client can hold.
-const noLimit = math.MaxInt32
-
 // aboutRoute is the classic probe of older clients: they check their
 // credentials with it and read two limits from its header, whatever the answer.
 func (a *api) aboutRoute(methods []string) server.Route {
 	route := a.route(methods, "/msp/about.php", qps.SchemaPortalVersion, nil)
-	route.Handler = server.Guard{Users: a.Users, PlainHeaders: true, Budget: a.Budget}.Protect(http.HandlerFunc(a.about))
+	route.Handler = a.guard().Protect(operationOf(route.Path), http.HandlerFunc(a.about))
 	failure := route.WriteFailure
 	route.WriteFailure = func(w http.ResponseWriter, r *http.Request, f server.Failure) {
 		a.setLimits(w.Header())
@@ -39,11 +35,9 @@ func (a *api) aboutRoute(methods []string) server.Route {
 }
 
 func (a *api) setLimits(h http.Header) {
-	concurrency := a.Budget.Size()
-	if concurrency == 0 {
-		concurrency = noLimit
-	}
-	h.Set("X-RateLimit-Limit", strconv.Itoa(noLimit))
+	calls := cmp.Or(a.Limits.Calls(), server.NoLimit)
+	concurrency := cmp.Or(a.Limits.Concurrency(), a.Budget.Size(), server.NoLimit)
+	h.Set("X-RateLimit-Limit", strconv.Itoa(calls))
 	h.Set("X-Concurrency-Limit-Limit", strconv.Itoa(concurrency))
 }
 

@@ -1,0 +1,62 @@
+package automationapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/server"
+)
+
+// operations says for every call what it does and what a caller needs beside API
+// access. Calls without permissions are for managers alone.
+var operations = map[string]server.Operation{
+	"GET /automation/v1/openapi.yaml":  {Name: "read description", Open: true},
+	"GET /automation/v1/scans":         {Name: "list scans", AnyOf: []access.Permission{access.CAAPIAccess, access.LaunchOnDemandScan}},
+	"GET /automation/v1/scans/{id}":    {Name: "get scan", AnyOf: []access.Permission{access.CAAPIAccess, access.LaunchOnDemandScan}},
+	"GET /automation/v1/uninstalls":    {Name: "list uninstalls", AnyOf: []access.Permission{access.UninstallAgent}},
+	"POST /automation/v1/agents/purge": {Name: "purge agents", AnyOf: []access.Permission{access.UninstallAgent}, Write: true},
+
+	"GET /automation/v1/users":               {Name: "list users"},
+	"POST /automation/v1/users":              {Name: "create user", Write: true},
+	"GET /automation/v1/users/{username}":    {Name: "get user"},
+	"PATCH /automation/v1/users/{username}":  {Name: "update user", Write: true},
+	"DELETE /automation/v1/users/{username}": {Name: "delete user", Write: true},
+	// What everybody does with their own, access.Directory refuses with others'.
+	"GET /automation/v1/users/me":                        {Name: "get own user", Open: true},
+	"PUT /automation/v1/users/{username}/password":       {Name: "set password", Open: true, Write: true},
+	"GET /automation/v1/users/{username}/tokens":         {Name: "list tokens", Open: true},
+	"POST /automation/v1/users/{username}/tokens":        {Name: "create token", Open: true, Write: true},
+	"DELETE /automation/v1/users/{username}/tokens/{id}": {Name: "revoke token", Open: true, Write: true},
+
+	"GET /automation/v1/roles":             {Name: "list roles"},
+	"POST /automation/v1/roles":            {Name: "create role", Write: true},
+	"GET /automation/v1/roles/{id}":        {Name: "get role"},
+	"PATCH /automation/v1/roles/{id}":      {Name: "update role", Write: true},
+	"DELETE /automation/v1/roles/{id}":     {Name: "delete role", Write: true},
+	"GET /automation/v1/roles/{id}/users":  {Name: "list users of role"},
+	"POST /automation/v1/roles/{id}/users": {Name: "assign role", Write: true},
+	"GET /automation/v1/permissions":       {Name: "list permissions", Open: true},
+	"GET /automation/v1/audit":             {Name: "search audit log"},
+}
+
+// operationOf returns what a route does. One that operations does not name is a
+// mistake of this package, found at the first start.
+func operationOf(route server.Route) server.Operation {
+	pattern := strings.Join(route.Methods, ",") + " " + route.Path
+	op, known := operations[pattern]
+	if !known {
+		panic(fmt.Sprintf("automationapi: no permissions are known for %s", pattern))
+	}
+	return op
+}
+
+// settle records writes in the audit log before they are answered.
+func settle(next StrictHandlerFunc, _ string) StrictHandlerFunc {
+	return func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error) {
+		response, err := next(ctx, w, r, request)
+		return response, server.Settle(ctx, err)
+	}
+}
