@@ -1,0 +1,232 @@
+package plan
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/qps"
+)
+
+// Described is what a platform has, as files say it.
+type Described struct {
+	Files []File
+	// Kept out are the objects that no file could name.
+	KeptOut []Kept
+}
+
+// File is the documents of one kind as YAML, of which Decode makes them again.
+type File struct {
+	Name    string `json:"name"` // such as tags.yaml
+	Kind    Kind   `json:"kind"`
+	Count   int    `json:"documents"`
+	Content []byte `json:"-"`
+}
+
+// Describe reads everything of a platform that a plan can keep: all but what the
+// platform made for itself. A plan with the files, made at once, is empty.
+func Describe(ctx context.Context, r Reader) (*Described, error) {
+	now, err := read(ctx, r, map[Kind]bool{KindTag: true, KindKey: true, KindProfile: true})
+	if err != nil {
+		return nil, err
+	}
+	d := &describer{maker: &maker{state: now}}
+	files := []File{{Name: "tags.yaml", Kind: KindTag}, {Name: "keys.yaml", Kind: KindKey}, {Name: "profiles.yaml", Kind: KindProfile}}
+	for i, mappings := range [][]*yaml.Node{d.describeTags(), d.describeKeys(), d.describeProfiles()} {
+		if files[i].Count = len(mappings); files[i].Count == 0 {
+			continue
+		}
+		if files[i].Content, err = encode(mappings); err != nil {
+			return nil, err
+		}
+		// What cannot be read again would only be found when it is needed.
+		if _, err := Decode(files[i].Name, files[i].Content); err != nil {
+			return nil, fmt.Errorf("the platform has what no file can say: %w", err)
+		}
+		d.out.Files = append(d.out.Files, files[i])
+	}
+	return &d.out, nil
+}
+
+func encode(mappings []*yaml.Node) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := yaml.NewEncoder(&b)
+	encoder.SetIndent(2)
+	for _, m := range mappings {
+		if err := encoder.Encode(m); err != nil {
+			return nil, fmt.Errorf("write YAML: %w", err)
+		}
+	}
+	if err := encoder.Close(); err != nil {
+		return nil, fmt.Errorf("write YAML: %w", err)
+	}
+	if b.Len() > MaxFileBytes {
+		return nil, fault.New(fault.TooLarge, fmt.Sprintf("The description has %d bytes, a file may have %d.", b.Len(), MaxFileBytes),
+			"Describe what is to be kept as files by hand.")
+	}
+	return b.Bytes(), nil
+}
+
+// describer describes what a maker has read.
+type describer struct {
+	*maker
+	out Described
+}
+
+func (d *describer) keepOut(kind Kind, name string, id int64, reason string) {
+	d.out.KeptOut = append(d.out.KeptOut, Kept{kind, name, id, reason})
+}
+
+// mapping writes a document key by key.
+type mapping struct{ node *yaml.Node }
+
+func newMapping(kind Kind) mapping {
+	m := mapping{&yaml.Node{Kind: yaml.MappingNode}}
+	m.add("kind", string(kind))
+	return m
+}
+
+func (m mapping) add(key string, value any) {
+	var v yaml.Node
+	// Texts, numbers, booleans and lists of texts can always be encoded.
+	_ = v.Encode(value)
+	if list, ok := value.([]string); ok {
+		v.Style = yaml.FlowStyle
+		for _, text := range list {
+			if strings.ContainsAny(text, "\n\r") {
+				v.Style = 0
+			}
+		}
+	}
+	m.node.Content = append(m.node.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, &v)
+}
+
+// addText writes a text that is not empty.
+func (m mapping) addText(key, text string) {
+	if text != "" {
+		m.add(key, text)
+	}
+}
+
+func (d *describer) describeTags() []*yaml.Node {
+	nodes := slices.Clone(d.state.tags.nodes)
+	slices.SortStableFunc(nodes, byDepth)
+	var list []*yaml.Node
+	for _, n := range nodes {
+		switch {
+		case belongsToPlatform(n):
+			continue
+		case !nameable(n.name):
+			d.keepOut(KindTag, n.text(), n.id, "no file could name it")
+			continue
+		}
+		t := n.current
+		m := newMapping(KindTag)
+		m.add("name", n.name)
+		if n.parent != nil {
+			m.add("parent", d.state.tags.shortest(n.parent))
+		}
+		m.addText("color", t.Color)
+		if ruleTypeOf(t) != ruleStatic {
+			m.add("ruleType", t.RuleType)
+			m.addText("rule", trimRule(t.RuleText))
+		}
+		if t.CriticalityScore != 0 {
+			m.add("criticality", t.CriticalityScore)
+		}
+		m.addText("description", strings.TrimSpace(t.Description))
+		m.addText("provider", t.Provider)
+		list = append(list, m.node)
+	}
+	return list
+}
+
+// nameable reports whether a document can name an object so.
+func nameable(name string) bool {
+	var read *string
+	err := nameInto(&read)(value{node: &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}})
+	return err == nil && *read == name
+}
+
+func (d *describer) describeKeys() []*yaml.Node {
+	titles := map[string]int{}
+	for _, k := range d.state.keys {
+		titles[strings.TrimSpace(k.Title)]++
+	}
+	var list []*yaml.Node
+	for _, k := range d.state.keys {
+		title := strings.TrimSpace(k.Title)
+		if titles[title] > 1 || !nameable(title) {
+			d.keepOut(KindKey, k.Title, k.ID, "it has no title of its own")
+			continue
+		}
+		m := newMapping(KindKey)
+		m.add("title", title)
+		m.add("maxAgents", maximum(k.CountPurchased))
+		m.add("expires", expiry(k.ExpireDate))
+		m.add("disabled", k.IsDisabled)
+		m.add("modules", sorted(k.Licenses))
+		m.add("tags", sorted(d.texts(d.nodesOf(k.Tags))))
+		list = append(list, m.node)
+	}
+	return list
+}
+
+// describeProfiles describes them in the order of their priority.
+func (d *describer) describeProfiles() []*yaml.Node {
+	profiles := slices.Clone(d.state.profiles)
+	slices.SortStableFunc(profiles, func(a, b *qps.AgentConfig) int { return int(d.state.priorities[a.ID] - d.state.priorities[b.ID]) })
+	var list []*yaml.Node
+	for _, current := range profiles {
+		p := &plannedProfile{current: current}
+		switch {
+		case p.belongsToPlatform():
+			continue
+		case d.sharesName(p) || !nameable(current.Name):
+			d.keepOut(KindProfile, current.Name, current.ID, "it has no name of its own")
+			continue
+		}
+		list = append(list, d.describeProfile(current))
+	}
+	return list
+}
+
+func (d *describer) describeProfile(p *qps.AgentConfig) *yaml.Node {
+	m := newMapping(KindProfile)
+	m.add("name", p.Name)
+	m.addText("description", strings.TrimSpace(p.Description))
+	m.add("default", p.IsDefault)
+	if priority := d.state.priorities[p.ID]; priority > 0 {
+		m.add("priority", priority)
+	}
+	m.add("includeTags", sorted(d.texts(d.nodesOf(simple(p.Tags.Include)))))
+	m.add("includeAll", p.Tags.IncludeResolution == qps.ResolveAll)
+	m.add("excludeTags", sorted(d.texts(d.nodesOf(simple(p.Tags.Exclude)))))
+	m.add("excludeAll", p.Tags.ExcludeResolution == qps.ResolveAll)
+	m.add("suspendScanning", p.SuspendScanning)
+	m.add("preventAgentUpdate", p.PreventAgentUpdate)
+	m.add("inMemoryDatabase", p.InMemoryDBEnabled)
+	m.add("blackouts", sorted(blackoutTexts(p.Blackouts)))
+	if settings := settingsOf(p.PerformanceSettings); len(settings) > 0 {
+		block := mapping{&yaml.Node{Kind: yaml.MappingNode}}
+		for _, s := range settings.Ordered() {
+			block.add(s.Key, scalarOf(s.Value))
+		}
+		m.node.Content = append(m.node.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "performance"}, block.node)
+	}
+	return m.node
+}
+
+// scalarOf writes a number without quotes.
+func scalarOf(text string) any {
+	if n, err := strconv.Atoi(text); err == nil && strconv.Itoa(n) == text {
+		return n
+	}
+	return text
+}
