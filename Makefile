@@ -7,10 +7,13 @@ SHELL := /bin/bash
 # code for the Go it was built with or an older one.
 LINTER := .tools/golangci-lint-$(shell $(GO) env GOVERSION)
 
+# Packs the agent.
+NFPM := .tools/nfpm
+
 FUZZTIME ?= 2m
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint bench nightly generate clean
+.PHONY: help build packages test lint bench nightly generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +21,14 @@ help: ## list the targets
 build: ## platform, agent and worker in bin/
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/ ./cmd/vedette ./cmd/vedette-agent ./cmd/vedette-agent-worker
 
-test: ## install what is missing, lint, run all tests with the race detector
+packages: $(NFPM) ## packages of the agent for Linux, amd64 and arm64, in bin/packages/
+	version=$$($(GO) run ./cmd/vedette-agent version); \
+	for arch in amd64 arm64; do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags "-s -w" -o bin/linux-$$arch/ ./cmd/vedette-agent ./cmd/vedette-agent-worker; \
+		tools/package-agent $(NFPM) "$$version" $$arch bin/linux-$$arch bin/packages; \
+	done
+
+test: $(NFPM) ## install what is missing, lint, run all tests with the race detector
 	tools/prerequisites
 	$(MAKE) --no-print-directory lint
 	$(GO) test -race -timeout 20m ./...
@@ -40,6 +50,9 @@ generate: ## the code made from internal/server/automationapi/openapi.yaml
 
 clean: ## remove what the other targets built
 	rm -rf bin .tools
+
+$(NFPM): tools/nfpm/go.mod tools/nfpm/go.sum
+	CGO_ENABLED=0 $(GO) build -C tools/nfpm -buildvcs=false -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ github.com/goreleaser/nfpm/v2/cmd/nfpm
 
 $(LINTER): tools/golangci-lint/go.mod tools/golangci-lint/go.sum
 	$(GO) build -C tools/golangci-lint -buildvcs=false -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
