@@ -88,25 +88,24 @@ func ensureKey(ctx context.Context, db *store.Store, now time.Time) (string, err
 	return key.Key, err
 }
 
-// ensureAdmin makes the administrator with the password of admin.env. The file
-// is written first: a password that nobody knows would lock everybody out.
+// ensureAdmin makes the administrator of a database without users, with the
+// password of admin.env. The file is written first: a password that nobody knows
+// would lock everybody out. Once there are users, managers decide who is one: an
+// administrator they removed does not come back with the next start.
 func ensureAdmin(ctx context.Context, db *store.Store, folder *dataFolder, admin *adminEnv, now time.Time) error {
-	_, err := db.UserByName(ctx, adminUsername)
-	missing := fault.Is(err, fault.NotFound)
-	if err != nil && !missing {
+	users, err := db.Users(ctx)
+	if err != nil {
 		return err
 	}
-	if missing {
-		admin.username = adminUsername
-		if admin.password == "" {
-			admin.password = rand.Text()
-		}
+	if len(users) > 0 {
+		return folder.write(admin.encode(), 0o600, adminEnvFile)
+	}
+	admin.username = adminUsername
+	if admin.password == "" {
+		admin.password = rand.Text()
 	}
 	if err := folder.write(admin.encode(), 0o600, adminEnvFile); err != nil {
 		return err
-	}
-	if !missing {
-		return nil
 	}
 	hash, err := access.HashPassword(admin.password)
 	if err != nil {
@@ -114,8 +113,14 @@ func ensureAdmin(ctx context.Context, db *store.Store, folder *dataFolder, admin
 	}
 	_, err = db.CreateUser(ctx, access.User{
 		Username: adminUsername, FirstName: "Vedette", LastName: "Administrator",
-		Role: access.RoleManager, PasswordHash: hash, Created: now,
+		Roles: []access.Role{{ID: access.ManagerRoleID}}, PasswordHash: hash, Created: now,
 	})
+	if fault.Is(err, fault.Conflict) {
+		// Another replica was faster, with a password of its own: this one's file is
+		// like that of a replica that joins later.
+		admin.username, admin.password = "", ""
+		return folder.write(admin.encode(), 0o600, adminEnvFile)
+	}
 	if err != nil {
 		return fmt.Errorf("create user %s: %w", adminUsername, err)
 	}

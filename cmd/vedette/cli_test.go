@@ -173,3 +173,44 @@ func TestSettingsNeverMixPlatforms(t *testing.T) {
 		})
 	}
 }
+
+func TestATokenIsForAUserOfItsOwn(t *testing.T) {
+	t.Parallel()
+	secret := func(text string) func() (string, error) { return func() (string, error) { return text, nil } }
+	password := settings{url: "https://a.example", username: "ann", password: secret("password")}
+	token := settings{url: "https://a.example", token: secret("token")}
+	both := settings{url: "https://a.example", username: "ann", password: secret("password"), token: secret("token")}
+	tests := []struct {
+		name         string
+		given, saved settings
+		want         string // the credentials used; empty for none
+	}{
+		{"a saved token", settings{}, token, "token"},
+		{"a token and a password of one source", settings{}, both, "token"},
+		{"a given token hides a saved password", settings{token: secret("given")}, password, "given"},
+		{"a given token hides a saved token", settings{token: secret("given")}, token, "given"},
+		{"a given user hides a saved token", settings{username: "ann"}, token, ""},
+		{"a given user has the password beside a token", settings{username: "ann"}, both, "password"},
+		{"a given password hides a saved token", settings{username: "ann", password: secret("given")}, token, "given"},
+		{"another address gets no token", settings{url: "https://b.example"}, token, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s, err := tt.given.filledFrom(tt.saved).complete()
+			if tt.want == "" {
+				if err == nil {
+					t.Errorf("credentials of %s are used", s.caller())
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			config, got, err := s.credentials()
+			if err != nil || got != tt.want || (config.Token != "") != (s.token != nil) || config.Token != "" && config.Username != "" {
+				t.Errorf("credentials %q, %v; want %q", got, err, tt.want)
+			}
+		})
+	}
+}

@@ -22,11 +22,13 @@ const defaultDataFolder = "vedette-data"
 const maxPasswordBytes = 4096
 
 // clientFlags are the flags of every client command. There is none for the
-// password itself: other users of the machine can read command lines.
+// password or the token itself: other users of the machine can read command
+// lines.
 type clientFlags struct {
 	url          string
 	username     string
 	passwordFile string
+	tokenFile    string
 	caFile       string
 	connection   string
 	output       string
@@ -40,6 +42,7 @@ func newClientGroup(a *app, use, short, long string) (*cobra.Command, *clientFla
 	flags.StringVar(&f.url, "url", "", "platform `URL` (VEDETTE_URL)")
 	flags.StringVar(&f.username, "username", "", "user `name` (VEDETTE_USERNAME)")
 	flags.StringVar(&f.passwordFile, "password-file", "", "`file` with the password, - for standard input (VEDETTE_PASSWORD holds the password itself)")
+	flags.StringVar(&f.tokenFile, "token-file", "", "`file` with an API token, in place of name and password, - for standard input (VEDETTE_TOKEN holds the token itself)")
 	flags.StringVar(&f.caFile, "ca-file", "", "`file` with the certificates to trust instead of the system's (VEDETTE_CA_FILE)")
 	flags.StringVar(&f.connection, "connection", "", "use the saved connection of this `name`, and ignore the environment")
 	flags.VarP(oneOf{&f.output, outputFormats()}, "output", "o", "output format")
@@ -58,12 +61,23 @@ type settings struct {
 	// password is nil while none is known. It is a function because a keyring
 	// may ask the user.
 	password func() (string, error)
-	source   string // where the URL came from, for people
+	// token, where it is not nil, is used in place of name and password.
+	token  func() (string, error)
+	source string // where the URL came from, for people
+}
+
+// caller says whose credentials are used.
+func (s settings) caller() string {
+	if s.token != nil {
+		return "the token's user"
+	}
+	return s.username
 }
 
 // filledFrom completes s with what a source of lower precedence says. Its
 // password is never used with another platform or another user: a saved
-// password must not reach an address that was given for another reason.
+// password must not reach an address that was given for another reason. Its token
+// is for a user of its own, and used where no user is named.
 func (s settings) filledFrom(o settings) settings {
 	if s.url != "" && !sameURL(s.url, o.url) {
 		return s
@@ -77,7 +91,13 @@ func (s settings) filledFrom(o settings) settings {
 	if s.apiVersion == "" {
 		s.apiVersion = o.apiVersion
 	}
-	if s.username != "" && s.username != o.username {
+	switch {
+	case s.token != nil:
+		return s
+	case o.token != nil && s.username == "" && s.password == nil:
+		s.token = o.token
+		return s
+	case s.username != "" && s.username != o.username:
 		return s
 	}
 	s.username = o.username
@@ -96,12 +116,9 @@ func sameURL(a, b string) bool {
 // the data folder.
 func (a *app) settings(f *clientFlags) (settings, error) {
 	s := settings{url: f.url, username: f.username, caFile: f.caFile, source: "--url"}
-	if f.passwordFile != "" {
-		password, err := a.readPasswordFile(f.passwordFile)
-		if err != nil {
-			return s, err
-		}
-		s.password = func() (string, error) { return password, nil }
+	s, err := a.withSecret(f, s)
+	if err != nil {
+		return s, err
 	}
 	if f.connection != "" {
 		saved, err := a.namedSettings(f.connection)
@@ -126,6 +143,25 @@ func (a *app) settings(f *clientFlags) (settings, error) {
 	return s.filledFrom(current).complete()
 }
 
+// withSecret completes s with the password or the token of a file that a flag
+// names.
+func (a *app) withSecret(f *clientFlags, s settings) (settings, error) {
+	if f.tokenFile != "" && (f.username != "" || f.passwordFile != "") {
+		return s, usagef("--token-file excludes --username and --password-file: a token has a user of its own")
+	}
+	for path, into := range map[string]*func() (string, error){f.passwordFile: &s.password, f.tokenFile: &s.token} {
+		if path == "" {
+			continue
+		}
+		secret, err := a.readPasswordFile(path)
+		if err != nil {
+			return s, err
+		}
+		*into = func() (string, error) { return secret, nil }
+	}
+	return s, nil
+}
+
 // filledFromEnvironment completes s with the user's variables. Variables that
 // name a platform are for that platform alone; without VEDETTE_URL they are meant
 // for whichever call is made with them, as is a password without a name.
@@ -137,6 +173,9 @@ func (s settings) filledFromEnvironment(getenv func(string) string) settings {
 	if password := getenv("VEDETTE_PASSWORD"); password != "" {
 		env.password = func() (string, error) { return password, nil }
 	}
+	if token := getenv("VEDETTE_TOKEN"); token != "" {
+		env.token = func() (string, error) { return token, nil }
+	}
 	return s.filledFrom(env)
 }
 
@@ -145,8 +184,10 @@ func (s settings) complete() (settings, error) {
 	switch {
 	case s.url == "":
 		return s, usagef("no platform is named: give --url or VEDETTE_URL, save one with 'vedette connections add', or start one with 'vedette up'")
+	case s.token != nil:
+		return s, nil
 	case s.username == "":
-		return s, usagef("no user name is given for %s: use --username or VEDETTE_USERNAME", s.url)
+		return s, usagef("no user name is given for %s: use --username or VEDETTE_USERNAME, or a token with --token-file or VEDETTE_TOKEN", s.url)
 	case s.password == nil:
 		return s, usagef("no password is given for %s at %s: use --password-file or VEDETTE_PASSWORD", s.username, s.url)
 	}
@@ -205,18 +246,29 @@ func (a *app) client(f *clientFlags, tries int) (*qpsclient.Client, settings, er
 	if err != nil {
 		return nil, s, err
 	}
-	password, err := s.password()
+	config, _, err := s.credentials()
 	if err != nil {
 		return nil, s, err
 	}
-	client, err := qpsclient.New(qpsclient.Config{
-		BaseURL: s.url, Username: s.username, Password: password, APIVersion: s.apiVersion, CAFile: s.caFile,
-		UserAgent: "vedette/" + buildVersion(), Tries: tries, OnRetry: a.announceRetry,
-	})
+	config.UserAgent, config.Tries, config.OnRetry = "vedette/"+buildVersion(), tries, a.announceRetry
+	client, err := qpsclient.New(config)
 	if err != nil {
 		return nil, s, usageError{err}
 	}
 	return client, s, nil
+}
+
+// credentials returns the configuration of a client, and the secret in it, of
+// settings that are complete.
+func (s settings) credentials() (config qpsclient.Config, secret string, err error) {
+	config = qpsclient.Config{BaseURL: s.url, APIVersion: s.apiVersion, CAFile: s.caFile}
+	if s.token != nil {
+		config.Token, err = s.token()
+		return config, config.Token, err
+	}
+	config.Username = s.username
+	config.Password, err = s.password()
+	return config, config.Password, err
 }
 
 // announceRetry tells why nothing happens for a while.

@@ -29,11 +29,13 @@ type userConfig struct {
 // connection is a named platform with the user to call it as.
 type connection struct {
 	URL        string `json:"url"`
-	Username   string `json:"username"`
+	Username   string `json:"username"` // empty with a token
 	APIVersion string `json:"apiVersion"`
 	CAFile     string `json:"caFile,omitempty"`
 	// PasswordIn says which store has the password.
 	PasswordIn passwordPlace `json:"passwordIn"`
+	// Token says that what is kept there is an API token.
+	Token bool `json:"token,omitempty"`
 }
 
 // connectionName is what a connection may be called: short, and safe in paths of
@@ -120,11 +122,14 @@ func (a *app) namedSettings(name string) (settings, error) {
 	if err != nil {
 		return settings{}, err
 	}
-	return settings{
-		url: conn.URL, username: conn.Username, caFile: conn.CAFile, apiVersion: conn.APIVersion,
-		password: func() (string, error) { return a.loadPassword(name, conn.PasswordIn) },
-		source:   "connection " + name,
-	}, nil
+	s := settings{url: conn.URL, username: conn.Username, caFile: conn.CAFile, apiVersion: conn.APIVersion, source: "connection " + name}
+	secret := func() (string, error) { return a.loadPassword(name, conn.PasswordIn) }
+	if conn.Token {
+		s.token = secret
+	} else {
+		s.password = secret
+	}
+	return s, nil
 }
 
 // currentSettings returns the settings of the connection in use, and whether

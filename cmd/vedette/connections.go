@@ -13,8 +13,8 @@ import (
 func newConnectionsCommand(a *app) *cobra.Command {
 	group, f := newClientGroup(a, "connections", "Save, choose and test connections to platforms",
 		`A connection is the address of a platform with the user to call it as, under a
-name. Passwords are kept in the system keyring, or where there is none in a file
-that only you can read.`)
+name, or with an API token. Passwords and tokens are kept in the system keyring,
+or where there is none in a file that only you can read.`)
 	group.Example = `  vedette connections add qualys --url https://qualysapi.qg2.apps.qualys.com --username acme_ab1 --password-file -
   vedette connections use qualys
   vedette connections test
@@ -50,7 +50,7 @@ attempt: a platform that does not answer is reported at once.`,
 			outcome := automation.NewCommands(client, a.now).TestConnection(cmd.Context())
 			if outcome.State == automation.Successful && f.format() == formatTable {
 				_, err := fmt.Fprintf(a.stdout, "%s: %s answers, and %s may read its Cloud Agents: %s (%s).\n",
-					outcome.State, client.BaseURL(), s.username, outcome.Result.Rows[0][1], s.source)
+					outcome.State, client.BaseURL(), s.caller(), outcome.Result.Rows[0][1], s.source)
 				return err
 			}
 			if err := writeOutcome(a.stdout, f.format(), outcome); err != nil {
@@ -65,16 +65,19 @@ func newConnectionsAdd(a *app, f *clientFlags) *cobra.Command {
 	var apiVersion string
 	var replace bool
 	cmd := &cobra.Command{
-		Use: "add NAME --url URL --username NAME [--password-file FILE]", Short: "Save a connection under a name",
+		Use: "add NAME --url URL {--username NAME [--password-file FILE] | --token-file FILE}", Short: "Save a connection under a name",
 		Long: `Saves a connection. What flags do not say comes from the environment. The first
 connection becomes the one in use. No call is made; test it with
-'vedette connections test NAME'.`,
+'vedette connections test NAME'.
+
+With --token-file the calls are made with an API token of Vedette, which
+'vedette users tokens create' makes, instead of with a password.`,
 		Example: `  pass show qualys | vedette connections add qualys --url https://qualysapi.qualys.com --username acme_ab1 --password-file -
-  vedette connections add lab --url https://lab.example.net:8443 --username admin --password-file pw --ca-file ca.pem`,
+  vedette connections add lab --url https://lab.example.net:8443 --username admin --password-file pw --ca-file ca.pem
+  vedette connections add ci --url https://lab.example.net:8443 --token-file token --ca-file ca.pem`,
 		Args: exactArgs("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			s := settings{url: f.url, username: f.username, caFile: f.caFile, apiVersion: apiVersion}
-			return a.addConnection(args[0], f.passwordFile, s, replace)
+			return a.addConnection(args[0], f, apiVersion, replace)
 		},
 	}
 	cmd.Flags().StringVar(&apiVersion, "api-version", qpsclient.DefaultAPIVersion, "API `version`")
@@ -83,7 +86,7 @@ connection becomes the one in use. No call is made; test it with
 }
 
 // addConnection checks everything first, so that nothing is saved by half.
-func (a *app) addConnection(name, passwordFile string, s settings, replace bool) error {
+func (a *app) addConnection(name string, f *clientFlags, apiVersion string, replace bool) error {
 	if !connectionName.MatchString(name) {
 		return usagef("connection name %s: use 1 to 63 letters, digits, - and _, beginning with a letter or digit", quote(name))
 	}
@@ -95,35 +98,19 @@ func (a *app) addConnection(name, passwordFile string, s settings, replace bool)
 	if exists && !replace {
 		return usagef("there is a connection %s already: choose another name, or give --replace", quote(name))
 	}
-	if passwordFile != "" {
-		password, err := a.readPasswordFile(passwordFile)
-		if err != nil {
-			return err
-		}
-		s.password = func() (string, error) { return password, nil }
-	}
-	s = s.filledFromEnvironment(a.getenv)
-	if s.url != "" && s.username != "" && s.password == nil {
-		s.password = a.askPassword(s)
-	}
-	if s, err = s.complete(); err != nil {
-		return err
-	}
-	password, err := s.password()
+	s, err := a.toSave(f, apiVersion)
 	if err != nil {
 		return err
 	}
-	if s.caFile != "" {
-		// The connection is used from other folders too.
-		if s.caFile, err = filepath.Abs(s.caFile); err != nil {
-			return fmt.Errorf("CA file: %w", err)
-		}
+	config, secret, err := s.credentials()
+	if err != nil {
+		return err
 	}
-	client, err := qpsclient.New(qpsclient.Config{BaseURL: s.url, Username: s.username, Password: password, APIVersion: s.apiVersion, CAFile: s.caFile})
+	client, err := qpsclient.New(config)
 	if err != nil {
 		return usageError{err}
 	}
-	place, err := a.savePassword(name, password)
+	place, err := a.savePassword(name, secret)
 	if err != nil {
 		return err
 	}
@@ -132,7 +119,9 @@ func (a *app) addConnection(name, passwordFile string, s settings, replace bool)
 			return err
 		}
 	}
-	cfg.Connections[name] = connection{URL: client.BaseURL(), Username: s.username, APIVersion: s.apiVersion, CAFile: s.caFile, PasswordIn: place}
+	cfg.Connections[name] = connection{
+		URL: client.BaseURL(), Username: config.Username, APIVersion: s.apiVersion, CAFile: s.caFile, PasswordIn: place, Token: s.token != nil,
+	}
 	if len(cfg.Connections) == 1 {
 		cfg.Current = name
 	}
@@ -145,6 +134,26 @@ func (a *app) addConnection(name, passwordFile string, s settings, replace bool)
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s. Test it: vedette connections test %s\n", text, name)
 	return err
+}
+
+// toSave returns what flags, environment and the person say of a new connection.
+func (a *app) toSave(f *clientFlags, apiVersion string) (settings, error) {
+	s, err := a.withSecret(f, settings{url: f.url, username: f.username, caFile: f.caFile, apiVersion: apiVersion})
+	if err != nil {
+		return s, err
+	}
+	s = s.filledFromEnvironment(a.getenv)
+	if s.url != "" && s.username != "" && s.password == nil {
+		s.password = a.askPassword(s)
+	}
+	if s, err = s.complete(); err != nil || s.caFile == "" {
+		return s, err
+	}
+	// The connection is used from other folders too.
+	if s.caFile, err = filepath.Abs(s.caFile); err != nil {
+		return s, fmt.Errorf("CA file: %w", err)
+	}
+	return s, nil
 }
 
 func newConnectionsUse(a *app) *cobra.Command {
@@ -192,7 +201,11 @@ func newConnectionsList(a *app, f *clientFlags) *cobra.Command {
 				if name == cfg.Current {
 					current = "*"
 				}
-				t.Rows = append(t.Rows, []string{current, name, conn.URL, conn.Username, conn.APIVersion, string(conn.PasswordIn)})
+				username := conn.Username
+				if conn.Token {
+					username = "(token)"
+				}
+				t.Rows = append(t.Rows, []string{current, name, conn.URL, username, conn.APIVersion, string(conn.PasswordIn)})
 			}
 			return writeRows(a.stdout, f.format(), "connections", "connection", t)
 		},

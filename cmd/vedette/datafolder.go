@@ -22,7 +22,7 @@ import (
 //	admin.env            how to reach it and sign in; 0600
 //	vedette.db           the SQLite store, unless another database is configured
 //	tls/                 the certificate authority and the server certificate
-//	trust/               the keys that sign what agents are told
+//	trust/               the keys that sign what agents are told, and session tokens
 //	agent/, agent.log    the state and the log of this host's own agent
 type dataFolder struct {
 	path string

@@ -11,12 +11,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/internal/automation/plan"
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
 )
 
 // keyFlags are what can be said of a key on the command line.
 type keyFlags struct {
+	file       string
 	title      string
 	maxAgents  string
 	expires    string
@@ -25,72 +27,90 @@ type keyFlags struct {
 	applyToAll bool
 }
 
-// Words for a limit that a key shall not have.
-const (
-	noMaximum = "none"
-	noExpiry  = "never"
-)
+// describingKeys are the flags that say what -f says.
+var describingKeys = []string{"title", "max-agents", "expires", "module", "tag"}
 
 func (k *keyFlags) define(cmd *cobra.Command) {
+	defineObjectFile(cmd, &k.file, plan.KindKey)
 	flags := cmd.Flags()
 	flags.StringVar(&k.title, "title", "", "`text` by which people know the key")
-	flags.StringVar(&k.maxAgents, "max-agents", noMaximum, "how many agents the key may make, a `number` or "+noMaximum)
-	flags.StringVar(&k.expires, "expires", noExpiry, "the `time` from which the key makes no agents, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, or "+noExpiry)
+	flags.StringVar(&k.maxAgents, "max-agents", plan.NoMaximum, "how many agents the key may make, a `number` or "+plan.NoMaximum)
+	flags.StringVar(&k.expires, "expires", plan.NoExpiry, "the `time` from which the key makes no agents, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, or "+plan.NoExpiry)
 	flags.StringSliceVar(&k.modules, "module", nil, "`license` of a module to activate on the agents, such as VM_LICENSE; can be repeated, empty for none")
 	flags.StringSliceVar(&k.tags, "tag", nil, "id or `name` of a tag to put on the agents; can be repeated, empty for none")
 }
 
-// change returns what the flags that were given say of a key, whose present
-// limits are those of current.
-func (k *keyFlags) change(cmd *cobra.Command, current qps.AgentActKey) (qps.AgentActKeyChange, error) {
-	var c qps.AgentActKeyChange
+// described returns what the flags that were given say of a key.
+func (k *keyFlags) described(cmd *cobra.Command) (plan.ActivationKey, error) {
+	var d plan.ActivationKey
 	given := cmd.Flags().Changed
 	if given("title") {
-		c.Title = &k.title
+		d.Title = &k.title
 	}
 	if given("max-agents") {
-		current.CountPurchased = 0
-		if k.maxAgents != noMaximum {
+		d.MaxAgents = new(int64)
+		if k.maxAgents != plan.NoMaximum {
 			n, err := strconv.ParseInt(k.maxAgents, 10, 32)
 			if err != nil || n < 1 {
-				return c, usagef("--max-agents %s: use a number of at least 1, or %s", quote(k.maxAgents), noMaximum)
+				return d, usagef("--max-agents %s: use a number of at least 1, or %s", quote(k.maxAgents), plan.NoMaximum)
 			}
-			current.CountPurchased = n
+			d.MaxAgents = &n
 		}
 	}
 	if given("expires") {
-		current.ExpireDate = time.Time{}
-		if k.expires != noExpiry {
+		d.Expires = new(time.Time)
+		if k.expires != plan.NoExpiry {
 			at, err := qps.ParseTime(k.expires)
 			if err != nil {
-				return c, usagef("--expires %s: use YYYY-MM-DD, YYYY-MM-DDTHH:MM:SSZ or %s", quote(k.expires), noExpiry)
+				return d, usagef("--expires %s: use YYYY-MM-DD, YYYY-MM-DDTHH:MM:SSZ or %s", quote(k.expires), plan.NoExpiry)
 			}
-			current.ExpireDate = at
+			d.Expires = &at
 		}
-	}
-	// The type is required by some platforms, and says which limits hold.
-	c.Type = new(keyType(current))
-	if current.CountPurchased > 0 {
-		c.CountPurchased = &current.CountPurchased
-	}
-	if !current.ExpireDate.IsZero() {
-		c.ExpireDate = &current.ExpireDate
 	}
 	if given("module") {
-		c.Licenses.Set = filled(k.modules)
+		d.Modules = new(filled(k.modules))
 	}
 	if given("tag") {
-		c.Tags.Set = []qps.TagSimple{}
-		for _, text := range filled(k.tags) {
-			id, err := strconv.ParseInt(text, 10, 64)
-			if err != nil {
-				c.Tags.Set = append(c.Tags.Set, qps.TagSimple{Name: text})
-			} else {
-				c.Tags.Set = append(c.Tags.Set, qps.TagSimple{ID: id})
-			}
-		}
+		d.Tags = new(filled(k.tags))
 	}
-	return c, nil
+	return d, nil
+}
+
+// change returns what the file or the flags say of a key that is so far as
+// current says.
+func (k *keyFlags) change(a *app, cmd *cobra.Command, client *qpsclient.Client, current qps.AgentActKey) (qps.AgentActKeyChange, error) {
+	c, err := k.describedChange(a, cmd, client, current)
+	if err == nil && k.applyToAll {
+		c.ApplyOnAgents = &k.applyToAll
+	}
+	return c, err
+}
+
+func (k *keyFlags) describedChange(a *app, cmd *cobra.Command, client *qpsclient.Client, current qps.AgentActKey) (qps.AgentActKeyChange, error) {
+	if k.file == "" {
+		d, err := k.described(cmd)
+		if err != nil {
+			return qps.AgentActKeyChange{}, err
+		}
+		return d.Change(current, tagByText)
+	}
+	said, err := a.readObject(k.file, plan.KindKey)
+	if err != nil {
+		return qps.AgentActKeyChange{}, err
+	}
+	if said.element != nil {
+		c, err := qps.ParseAgentActKeyChange(said.element)
+		return c, mistakeIn(k.file, err)
+	}
+	return said.document.Key.Change(current, tagByName(cmd.Context(), client))
+}
+
+// tagByText names a tag for the platform to find, by id or by name.
+func tagByText(text string) (qps.TagSimple, error) {
+	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return qps.TagSimple{ID: id}, nil
+	}
+	return qps.TagSimple{Name: text}, nil
 }
 
 // filled returns the values that are not empty, never nil.
@@ -104,36 +124,30 @@ func filled(values []string) []string {
 	return kept
 }
 
-// keyType is the type of a key with these limits.
-func keyType(k qps.AgentActKey) string {
-	switch {
-	case k.CountPurchased > 0 && !k.ExpireDate.IsZero():
-		return "COUNT_TIME_LIMITED"
-	case k.CountPurchased > 0:
-		return "COUNT_LIMITED"
-	case !k.ExpireDate.IsZero():
-		return "TIME_LIMITED"
-	}
-	return "UNLIMITED"
-}
-
 func newKeysCreate(a *app, f *clientFlags) *cobra.Command {
 	var k keyFlags
 	cmd := &cobra.Command{
 		Use: "create", Short: "Make an activation key", Args: noArgs,
 		Long: `Makes an activation key and prints it: the UUID alone on standard output, so that a
 script can install agents with it. Without limits it is good for any number of
-agents at any time.`,
+agents at any time.
+
+-f takes it from a file instead of flags: a YAML document of the kind ActivationKey,
+as 'vedette plan' has them, or the request of the API in XML or JSON.`,
 		Example: `  vedette keys create --title "Edge caches" --module VM_LICENSE --module PC_LICENSE --tag Edge
+  vedette keys create -f edge.yaml
   KEY=$(vedette keys create --title Laptops --max-agents 250 --expires 2032-06-30)`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			change, err := k.change(cmd, qps.AgentActKey{})
-			if err != nil {
+			if err := excludes(cmd, describingKeys...); err != nil {
 				return err
 			}
 			client, _, err := a.client(f, 0)
 			if err != nil {
 				return err
+			}
+			change, err := k.change(a, cmd, client, qps.AgentActKey{})
+			if err != nil {
+				return platformFailure("Create Activation Key failed.", err)
 			}
 			key, err := client.CreateActivationKey(cmd.Context(), change)
 			if err != nil {
@@ -164,20 +178,19 @@ func newKeysUpdate(a *app, f *clientFlags) *cobra.Command {
 	var k keyFlags
 	cmd := &cobra.Command{
 		Use: "update ID", Short: "Change an activation key", Args: exactArgs("ID"),
-		Long: `Changes what the flags name and leaves the rest. --module and --tag replace the
-whole list. Agents that the key has made stay as they are, unless
+		Long: `Changes what the flags or the file of -f name and leaves the rest. Modules and tags
+replace the whole list. Agents that the key has made stay as they are, unless
 --apply-on-agents brings their tags and modules into line.`,
-		Example: "  vedette keys update 3 --max-agents 500\n  vedette keys update 3 --tag Edge --tag West --apply-on-agents",
+		Example: "  vedette keys update 3 --max-agents 500\n  vedette keys update 3 -f edge.yaml\n  vedette keys update 3 --tag Edge --tag West --apply-on-agents",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !slices.ContainsFunc([]string{"title", "max-agents", "expires", "module", "tag", "apply-on-agents"}, cmd.Flags().Changed) {
+			if !slices.ContainsFunc(append([]string{"file", "apply-on-agents"}, describingKeys...), cmd.Flags().Changed) {
 				return usagef("nothing to change is given")
 			}
-			return a.updateKey(cmd, f, args[0], "Update Activation Key failed.", func(current qps.AgentActKey) (qps.AgentActKeyChange, error) {
-				change, err := k.change(cmd, current)
-				if k.applyToAll {
-					change.ApplyOnAgents = &k.applyToAll
-				}
-				return change, err
+			if err := excludes(cmd, describingKeys...); err != nil {
+				return err
+			}
+			return a.updateKey(cmd, f, args[0], "Update Activation Key failed.", func(client *qpsclient.Client, current qps.AgentActKey) (qps.AgentActKeyChange, error) {
+				return k.change(a, cmd, client, current)
 			})
 		},
 	}
@@ -187,7 +200,7 @@ whole list. Agents that the key has made stay as they are, unless
 }
 
 // updateKey changes a key as change says and shows it as it is then.
-func (a *app) updateKey(cmd *cobra.Command, f *clientFlags, idText, indicator string, change func(qps.AgentActKey) (qps.AgentActKeyChange, error)) error {
+func (a *app) updateKey(cmd *cobra.Command, f *clientFlags, idText, indicator string, change func(*qpsclient.Client, qps.AgentActKey) (qps.AgentActKeyChange, error)) error {
 	id, err := parseID("activation key ID", idText)
 	if err != nil {
 		return err
@@ -200,9 +213,9 @@ func (a *app) updateKey(cmd *cobra.Command, f *clientFlags, idText, indicator st
 	if err != nil {
 		return outcomeOf(automation.Failure(indicator, err))
 	}
-	c, err := change(*current)
+	c, err := change(client, *current)
 	if err != nil {
-		return err
+		return platformFailure(indicator, err)
 	}
 	updated, err := writeKey(cmd, client, id, c)
 	if err != nil {
@@ -226,8 +239,8 @@ func newKeysSwitch(a *app, f *clientFlags, verb string, disabled bool) *cobra.Co
 		Long:    title + "s an activation key. " + effect,
 		Example: "  vedette keys " + verb + " 3",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.updateKey(cmd, f, args[0], title+" Activation Key failed.", func(current qps.AgentActKey) (qps.AgentActKeyChange, error) {
-				change := qps.AgentActKeyChange{Type: new(cmp.Or(current.Type, keyType(current))), IsDisabled: &disabled}
+			return a.updateKey(cmd, f, args[0], title+" Activation Key failed.", func(_ *qpsclient.Client, current qps.AgentActKey) (qps.AgentActKeyChange, error) {
+				change := qps.AgentActKeyChange{Type: new(cmp.Or(current.Type, plan.KeyType(current))), IsDisabled: &disabled}
 				if current.CountPurchased > 0 {
 					change.CountPurchased = &current.CountPurchased
 				}

@@ -22,8 +22,10 @@ import (
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/inventory"
 	"vedette.dev/vedette/internal/ondemand"
+	"vedette.dev/vedette/internal/packages"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/internal/server/agentapi"
+	"vedette.dev/vedette/internal/server/failures"
 	"vedette.dev/vedette/internal/store"
 	"vedette.dev/vedette/internal/store/postgres"
 	"vedette.dev/vedette/internal/store/sqlite"
@@ -40,15 +42,21 @@ type platformConfig struct {
 	Plain     string `koanf:"plain"`      // HOST:PORT without TLS; empty for none
 	PublicURL string `koanf:"public-url"` // how others reach it; empty: as it listens
 	Database  string `koanf:"database"`   // postgres://…; empty: SQLite in the data folder
-	TLS       struct {
+	Packages  string `koanf:"packages"`   // folder with agent packages; empty: packages beside the program
+	// AuditRetention is how many days the audit log goes back; 0 for ever.
+	AuditRetention *int `koanf:"audit-retention"`
+	TLS            struct {
 		Certificate string `koanf:"certificate"` // PEM files; empty: the platform's own authority
 		Key         string `koanf:"key"`
 	} `koanf:"tls"`
+	Limits   limitConfig   `koanf:"limits"`
+	Failures failureConfig `koanf:"failures"`
 }
 
 // platform is a platform that listens and is ready to run.
 type platform struct {
 	folder      *dataFolder
+	packages    *packages.Folder
 	store       *store.Store
 	url         string // how this machine reaches it
 	publicURL   string
@@ -58,6 +66,9 @@ type platform struct {
 	bindings    []server.Binding
 	background  []func(context.Context)
 	profiles    *fleet.Profiles
+	limits      *server.Limits
+	failures    *failures.Injector
+	auditDays   int // 0 for ever
 }
 
 // openPlatform opens the data folder and the database, listens, and makes what
@@ -69,6 +80,18 @@ func openPlatform(ctx context.Context, config platformConfig, log *slog.Logger) 
 			err = errors.Join(err, p.close())
 		}
 	}()
+	if p.limits, err = config.Limits.open(time.Now); err != nil {
+		return p, err
+	}
+	if p.auditDays, err = config.auditDays(); err != nil {
+		return p, err
+	}
+	if p.failures, err = config.Failures.open(); err != nil {
+		return p, err
+	}
+	if p.packages, err = openPackages(config.Packages); err != nil {
+		return p, err
+	}
 	if p.folder, err = openDataFolder(config.Data); err != nil {
 		return p, err
 	}
@@ -97,7 +120,11 @@ func openStore(ctx context.Context, database string, folder *dataFolder, now fun
 
 // assemble wires the services, the endpoints and the background work.
 func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog.Logger) error {
-	users, err := access.NewAuthenticator(p.store, now)
+	sessions, err := p.folder.sessionIssuer(p.admin.customerID, now)
+	if err != nil {
+		return err
+	}
+	users, err := access.NewAuthenticator(p.store, sessions, now)
 	if err != nil {
 		return err
 	}
@@ -116,14 +143,19 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 		Demands:  p.store, Profiles: p.store, Orders: p.store, Signer: signer, Now: now, Log: log,
 	}
 	rollout := fleet.NewRollout(p.store, now, log)
-	p.profiles = &fleet.Profiles{Store: p.store, Now: now, NewID: uuid.NewString, Changed: rollout.Poke}
+	p.profiles = &fleet.Profiles{Store: p.store, Now: now, NewID: uuid.NewString, Changed: rollout.Poke, Hosts: p.store}
 	tail := &fleet.Tail{Changes: p.store, Hint: p.store.Hint(), Roster: roster, Wakeups: wakeups, Log: log}
 
 	operators := server.NewBudget(server.OperatorRequests)
+	routes, err := p.failures.Wrap(p.operatorRoutes(users, launcher, operators))
+	if err != nil {
+		return err
+	}
 	mux := server.NewMux(log)
 	mux.Add(server.HealthRoute(p.store.Ready))
 	mux.Add(gateway.Routes(server.NewBudget(server.AgentRequests))...)
-	mux.Add(p.operatorRoutes(users, launcher, operators)...)
+	mux.Add(routes...)
+	mux.Add(server.SignInRoute(users, sessions))
 	p.server = server.New(server.Options{Handler: mux, Log: log})
 	p.background = []func(context.Context){
 		pulse.Run, tail.Run, rollout.Run,
@@ -145,6 +177,7 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 			})
 		},
 	}
+	p.background = append(p.background, accessSweeps(p.store, p.auditDays, now, log)...)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -19,7 +20,8 @@ import (
 
 // TestPlatformScripts runs testdata/platform/*.txt: the command line against a
 // whole platform with SQLite. Every script has one of its own, which the
-// environment names, with one agent of asset id 1.
+// environment names, with one agent of asset id 1, and offers the agent packages
+// in the script's folder packages.
 func TestPlatformScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -27,13 +29,18 @@ func TestPlatformScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setupPlatformScript,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "until": until},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "mode": mode, "until": until},
 	})
 }
 
 func setupPlatformScript(env *testscript.Env) error {
+	offered := filepath.Join(env.WorkDir, "packages")
+	if err := os.MkdirAll(offered, 0o700); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	p, err := openPlatform(ctx, platformConfig{Data: filepath.Join(env.WorkDir, "data"), Listen: "127.0.0.1:0"}, slog.New(slog.DiscardHandler))
+	config := platformConfig{Data: filepath.Join(env.WorkDir, "data"), Listen: "127.0.0.1:0", Packages: offered}
+	p, err := openPlatform(ctx, config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		stop()
 		return err

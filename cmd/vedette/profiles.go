@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/internal/automation/plan"
 	"vedette.dev/vedette/performance"
 	"vedette.dev/vedette/qps"
 )
@@ -164,7 +165,7 @@ func profileDetails(p *qps.AgentConfig) [][]string {
 		{"Prevents updates", strconv.FormatBool(p.PreventAgentUpdate)},
 	}
 	for _, b := range p.Blackouts {
-		rows = append(rows, []string{"Blackout", blackoutText(b)})
+		rows = append(rows, []string{"Blackout", plan.BlackoutText(b)})
 	}
 	for _, s := range p.PerformanceSettings {
 		rows = append(rows, []string{s.Key, s.Value})

@@ -2,17 +2,17 @@ package main
 
 import (
 	"bytes"
-	"fmt"
-	"io"
-	"os"
-	"strconv"
+	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/internal/automation/plan"
 	"vedette.dev/vedette/performance"
 	"vedette.dev/vedette/qps"
+	"vedette.dev/vedette/qps/qpsclient"
 )
 
 // profileFlags are what can be said of a profile on the command line.
@@ -34,8 +34,8 @@ type profileFlags struct {
 }
 
 func (p *profileFlags) define(cmd *cobra.Command) {
+	defineObjectFile(cmd, &p.file, plan.KindProfile)
 	flags := cmd.Flags()
-	flags.StringVarP(&p.file, "file", "f", "", "`file` with the profile as the API has it, in XML or JSON, - for standard input; other flags come on top")
 	flags.StringVar(&p.name, "name", "", "`text` that no other profile has")
 	flags.StringVar(&p.description, "description", "", "`text` for people")
 	flags.BoolVar(&p.isDefault, "default", false, "make it the profile of agents that no tag rule matches")
@@ -59,22 +59,21 @@ func levelNames() []string {
 	return names
 }
 
-// change returns what the file and the flags that were given say of a profile
-// that is so far as current says.
-func (p *profileFlags) change(a *app, cmd *cobra.Command, current *qps.AgentConfig) (qps.AgentConfigChange, error) {
-	var c qps.AgentConfigChange
-	if p.file != "" {
-		var err error
-		if c, err = a.readProfile(p.file); err != nil {
-			return c, err
-		}
-	}
+// describingProfiles are the flags that say what -f says.
+var describingProfiles = []string{
+	"name", "description", "default", "priority", "include-tag", "exclude-tag", "include-all", "exclude-all", "suspend-scanning",
+	"prevent-agent-update", "level", "set", "blackout",
+}
+
+// described returns what the flags that were given say of a profile.
+func (p *profileFlags) described(cmd *cobra.Command) (plan.ConfigurationProfile, error) {
+	var d plan.ConfigurationProfile
 	given := cmd.Flags().Changed
 	for _, flag := range []struct {
 		name   string
 		target **string
 		value  *string
-	}{{"name", &c.Name, &p.name}, {"description", &c.Description, &p.description}} {
+	}{{"name", &d.Name, &p.name}, {"description", &d.Description, &p.description}} {
 		if given(flag.name) {
 			*flag.target = flag.value
 		}
@@ -83,168 +82,106 @@ func (p *profileFlags) change(a *app, cmd *cobra.Command, current *qps.AgentConf
 		name   string
 		target **bool
 		value  *bool
-	}{{"default", &c.IsDefault, &p.isDefault}, {"suspend-scanning", &c.SuspendScanning, &p.suspend}, {"prevent-agent-update", &c.PreventAgentUpdate, &p.preventUpdates}} {
+	}{
+		{"default", &d.Default, &p.isDefault}, {"suspend-scanning", &d.SuspendScanning, &p.suspend},
+		{"prevent-agent-update", &d.PreventAgentUpdate, &p.preventUpdates}, {"include-all", &d.IncludeAll, &p.includeAll},
+		{"exclude-all", &d.ExcludeAll, &p.excludeAll},
+	} {
 		if given(flag.name) {
 			*flag.target = flag.value
 		}
 	}
 	if given("priority") {
-		c.Priority = &p.priority
-	}
-	p.changeTags(given, &c, current)
-	if err := p.changeBlackouts(given, &c); err != nil {
-		return c, err
-	}
-	return c, p.changeSettings(given, &c, current)
-}
-
-// changeTags replaces the sides of the rule that are given. The API takes the
-// rule as a whole, so the rest comes from the file or the present profile.
-func (p *profileFlags) changeTags(given func(string) bool, c *qps.AgentConfigChange, current *qps.AgentConfig) {
-	if !given("include-tag") && !given("exclude-tag") && !given("include-all") && !given("exclude-all") {
-		return
-	}
-	tags := current.Tags
-	if c.Tags != nil {
-		tags = *c.Tags
+		d.Priority = &p.priority
 	}
 	if given("include-tag") {
-		tags.Include = configTags(p.include)
+		d.IncludeTags = new(filled(p.include))
 	}
 	if given("exclude-tag") {
-		tags.Exclude = configTags(p.exclude)
+		d.ExcludeTags = new(filled(p.exclude))
 	}
-	if given("include-all") {
-		tags.IncludeResolution = resolutionOf(p.includeAll)
-	}
-	if given("exclude-all") {
-		tags.ExcludeResolution = resolutionOf(p.excludeAll)
-	}
-	c.Tags = &tags
-}
-
-func resolutionOf(all bool) string {
-	if all {
-		return qps.ResolveAll
-	}
-	return qps.ResolveAny
-}
-
-func configTags(values []string) []qps.ConfigTag {
-	var tags []qps.ConfigTag
-	for _, text := range filled(values) {
-		if id, err := strconv.ParseInt(text, 10, 64); err == nil {
-			tags = append(tags, qps.ConfigTag{ID: id})
-		} else {
-			tags = append(tags, qps.ConfigTag{Name: text})
+	if given("level") {
+		level, err := plan.ParseLevel(p.level)
+		if err != nil {
+			return d, err
 		}
+		d.Level = &level
 	}
-	return tags
+	return d, errors.Join(p.describeBlackouts(given, &d), p.describeSettings(given, &d))
 }
 
-func (p *profileFlags) changeBlackouts(given func(string) bool, c *qps.AgentConfigChange) error {
+func (p *profileFlags) describeBlackouts(given func(string) bool, d *plan.ConfigurationProfile) error {
 	if !given("blackout") {
 		return nil
 	}
 	windows := []qps.BlackoutConfig{}
 	for _, text := range filled(p.blackouts) {
-		window, err := parseBlackout(text)
+		window, err := plan.ParseBlackout(text)
 		if err != nil {
 			return err
 		}
 		windows = append(windows, window)
 	}
-	c.Blackouts = &windows
+	d.Blackouts = &windows
 	return nil
 }
 
-// changeSettings sets single parameters on top of the level, the file or the
-// present profile.
-func (p *profileFlags) changeSettings(given func(string) bool, c *qps.AgentConfigChange, current *qps.AgentConfig) error {
-	if !given("level") && !given("set") {
+func (p *profileFlags) describeSettings(given func(string) bool, d *plan.ConfigurationProfile) error {
+	if !given("set") {
 		return nil
 	}
-	settings := performance.Settings{}
-	base := current.PerformanceSettings
-	if c.PerformanceSettings != nil {
-		base = *c.PerformanceSettings
-	}
-	for _, s := range base {
-		settings[s.Key] = s.Value
-	}
-	for _, level := range performance.Levels() {
-		if given("level") && strings.EqualFold(p.level, level.String()) {
-			settings = performance.Recommended(level)
-		}
-	}
+	d.Performance = performance.Settings{}
 	for _, text := range p.settings {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok || key == "" {
 			return usagef("--set %s: use KEY=VALUE; 'vedette profiles parameters' lists the keys", quote(text))
 		}
-		settings[key] = value
+		d.Performance[key] = value
 	}
-	list := []qps.PerformanceLevelSettings{}
-	for _, s := range settings.Ordered() {
-		list = append(list, qps.PerformanceLevelSettings{Key: s.Key, Value: s.Value})
-	}
-	c.PerformanceSettings = &list
 	return nil
 }
 
-// readProfile reads a profile from a request of the API or from one of its
-// answers, as "profiles show" prints it. Of an answer only what another platform
-// can take is left: tags by name, no ids.
-func (a *app) readProfile(path string) (qps.AgentConfigChange, error) {
-	content, err := a.readInput(path)
+// change returns what the file or the flags say of a profile that is so far as
+// current says.
+func (p *profileFlags) change(a *app, cmd *cobra.Command, client *qpsclient.Client, current *qps.AgentConfig) (qps.AgentConfigChange, error) {
+	if p.file == "" {
+		d, err := p.described(cmd)
+		if err != nil {
+			return qps.AgentConfigChange{}, err
+		}
+		return d.Change(current, tagByText)
+	}
+	content, err := a.readInput(p.file, qps.MaxRequestBytes)
 	if err != nil {
 		return qps.AgentConfigChange{}, err
 	}
-	if !bytes.Contains(content, []byte("ServiceResponse")) {
-		req, err := qps.DecodeRequest(bytes.NewReader(content), "")
-		if err != nil {
-			return qps.AgentConfigChange{}, usagef("profile file %s: %w", path, err)
-		}
-		if req.Data == nil || len(req.Data.Children) != 1 {
-			return qps.AgentConfigChange{}, usagef("profile file %s: there must be one AgentConfig in data", path)
-		}
-		c, err := qps.ParseAgentConfigChange(req.Data.Children[0])
-		if err != nil {
-			return c, usagef("profile file %s: %w", path, err)
-		}
-		return c, nil
+	if isAPI(content) && bytes.Contains(content, []byte("ServiceResponse")) {
+		return shownProfile(p.file, content)
 	}
+	said, err := parseObject(p.file, content, plan.KindProfile)
+	if err != nil {
+		return qps.AgentConfigChange{}, err
+	}
+	if said.element != nil {
+		c, err := qps.ParseAgentConfigChange(said.element)
+		return c, mistakeIn(p.file, err)
+	}
+	return said.document.Profile.Change(current, tagByName(cmd.Context(), client))
+}
+
+// shownProfile reads a profile from an answer of the API, as "profiles show"
+// prints it. Only what another platform can take is left: tags by name, no ids.
+func shownProfile(path string, content []byte) (qps.AgentConfigChange, error) {
 	resp, err := qps.DecodeResponse(bytes.NewReader(content), qps.XML)
 	if err != nil {
-		return qps.AgentConfigChange{}, usagef("profile file %s: %w", path, err)
+		return qps.AgentConfigChange{}, usagef("%s: %w", sourceName(path), err)
 	}
 	if len(resp.Records) == 1 {
 		if p, ok := resp.Records[0].(*qps.AgentConfig); ok {
 			return portable(p), nil
 		}
 	}
-	return qps.AgentConfigChange{}, usagef("profile file %s: there must be one AgentConfig in data", path)
-}
-
-// readInput reads a file, or standard input, up to the size of a request.
-func (a *app) readInput(path string) ([]byte, error) {
-	in := a.stdin
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, usageError{err}
-		}
-		defer file.Close()
-		in = file
-	}
-	content, err := io.ReadAll(io.LimitReader(in, qps.MaxRequestBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if len(content) > qps.MaxRequestBytes {
-		return nil, usagef("%s is larger than %d bytes", path, qps.MaxRequestBytes)
-	}
-	return content, nil
+	return qps.AgentConfigChange{}, usagef("%s: there must be one AgentConfig in data", sourceName(path))
 }
 
 func portable(p *qps.AgentConfig) qps.AgentConfigChange {
@@ -270,13 +207,24 @@ func newProfilesCreate(a *app, f *clientFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create", Short: "Make a configuration profile", Args: noArgs,
 		Long: `Makes a configuration profile and shows it. It goes last; an update moves it.
-Performance parameters that are left out have their Low value.`,
+Performance parameters that are left out have their Low value.
+
+-f takes it from a file instead of flags: a YAML document of the kind
+ConfigurationProfile, as 'vedette plan' has them, or the request of the API in XML or
+JSON, or what 'vedette profiles show' printed so.`,
 		Example: `  vedette profiles create --name Edge --level low --set CPU_LIMIT=10 --include-tag Edge --blackout "mon-fri 8-18"
-  vedette profiles create -f edge.xml --name "Edge, copied"`,
+  vedette profiles create -f edge.yaml`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			change, err := p.change(a, cmd, &qps.AgentConfig{})
+			if err := excludes(cmd, describingProfiles...); err != nil {
+				return err
+			}
+			client, _, err := a.client(f, 0)
 			if err != nil {
 				return err
+			}
+			change, err := p.change(a, cmd, client, &qps.AgentConfig{})
+			if err != nil {
+				return platformFailure("Create Configuration Profile failed.", err)
 			}
 			if change.Name == nil {
 				return usagef("--name is missing")
@@ -286,10 +234,6 @@ Performance parameters that are left out have their Low value.`,
 			}
 			if change.Tags == nil {
 				change.Tags = &qps.ConfigTags{}
-			}
-			client, _, err := a.client(f, 0)
-			if err != nil {
-				return err
 			}
 			profile, err := client.CreateAgentConfig(cmd.Context(), change)
 			if err == nil {
@@ -309,13 +253,15 @@ func newProfilesUpdate(a *app, f *clientFlags) *cobra.Command {
 	var p profileFlags
 	cmd := &cobra.Command{
 		Use: "update ID", Short: "Change a configuration profile", Args: exactArgs("ID"),
-		Long: `Changes what the file and the flags name and leaves the rest. --include-tag,
---exclude-tag and --blackout replace the whole list, --set changes single
-parameters. The agents learn it at their next contact.`,
+		Long: `Changes what the flags or the file of -f name and leaves the rest. Tags and blackout
+windows replace the whole list, --set and --level change single parameters. The agents learn it at their next contact.`,
 		Example: "  vedette profiles update 4 --priority 1\n  vedette profiles update 4 --set INTERVAL_EVENT_STATUS=900 --suspend-scanning=false",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !cmd.LocalNonPersistentFlags().HasFlags() || cmd.Flags().NFlag() == 0 {
+			if !slices.ContainsFunc(append([]string{"file"}, describingProfiles...), cmd.Flags().Changed) {
 				return usagef("nothing to change is given")
+			}
+			if err := excludes(cmd, describingProfiles...); err != nil {
+				return err
 			}
 			id, err := parseID("configuration profile ID", args[0])
 			if err != nil {
@@ -330,9 +276,9 @@ parameters. The agents learn it at their next contact.`,
 			if err != nil {
 				return outcomeOf(automation.Failure(indicator, err))
 			}
-			change, err := p.change(a, cmd, current)
+			change, err := p.change(a, cmd, client, current)
 			if err != nil {
-				return err
+				return platformFailure(indicator, err)
 			}
 			if change.Name == nil {
 				change.Name = &current.Name // the API wants it, also if it stays

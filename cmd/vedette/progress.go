@@ -46,7 +46,12 @@ func (p *platform) describe(out io.Writer, host *qps.HostAsset) {
 	if p.fingerprint != "" {
 		fmt.Fprintf(out, "  Authority    %s, SHA-256 %s\n", p.admin.caFile, p.fingerprint)
 	}
-	fmt.Fprintf(out, "  Sign in      %s\n", p.folder.file(adminEnvFile))
+	if p.admin.password != "" {
+		fmt.Fprintf(out, "  Sign in      %s\n", p.folder.file(adminEnvFile))
+	} else {
+		fmt.Fprintf(out, "  Sign in      as a user of this database: another replica made the administrator,\n")
+		fmt.Fprintf(out, "               and its admin.env has the password\n")
+	}
 	p.describeSecondHost(out)
 	fmt.Fprintf(out, "\nTry next, in another terminal:\n\n")
 	// Elsewhere than in the default folder, clients have to be told.

@@ -12,8 +12,8 @@ func newRootCommand(a *app) *cobra.Command {
 API, and a command line for it and for Qualys subscriptions.
 
 Client commands take the platform's address and the credentials from flags, from
-the environment (VEDETTE_URL, VEDETTE_USERNAME, VEDETTE_PASSWORD, VEDETTE_CA_FILE)
-or from a named connection, in that order. Where none of them says anything, the
+the environment (VEDETTE_URL, VEDETTE_USERNAME and VEDETTE_PASSWORD or
+VEDETTE_TOKEN, VEDETTE_CA_FILE) or from a named connection, in that order. Where none of them says anything, the
 platform that "vedette up" started in this folder is meant (vedette-data/admin.env).
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partially successful.`)
@@ -27,8 +27,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partially successful.`)
 	// Client commands: one group per noun.
 	root.AddCommand(newConnectionsCommand(a), newAgentsCommand(a), newProfilesCommand(a), newScansCommand(a))
 	root.AddCommand(newKeysCommand(a), newTagsCommand(a))
+	root.AddCommand(newUsersCommand(a), newRolesCommand(a), newAuditCommand(a))
+	// Tags, keys and profiles as files.
+	root.AddCommand(newPlanCommand(a), newApplyCommand(a))
 	// The platform on this machine.
-	root.AddCommand(newUpCommand(a), newServeCommand(a), newVersionCommand(a))
+	root.AddCommand(newUpCommand(a), newServeCommand(a), newBackupCommand(a), newRestoreCommand(a), newVersionCommand(a))
 	return root
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,14 +21,33 @@ func (p *platform) operatorRoutes(users *access.Authenticator, launcher *ondeman
 	actions := &fleet.Actions{Agents: p.store, Hosts: p.store, Now: time.Now}
 	return append(
 		qpsapi.Routes(qpsapi.Config{
-			Hosts: p.store, Scans: launcher, Actions: actions, Profiles: p.profiles, Users: users, Budget: budget,
-			Tags: p.store, Tagger: &fleet.Tagger{Assignments: p.store},
-			Keys: &fleet.Keyring{Keys: p.store, Now: time.Now, NewKey: uuid.NewString},
+			Hosts: p.store, Scans: launcher, Actions: actions, Profiles: p.profiles, Users: users, Journal: p.store, Budget: budget, Limits: p.limits,
+			Tags: p.store, Tagger: &fleet.Tagger{Assignments: p.store}, Packages: p.packages,
+			Keys: &fleet.Keyring{Keys: p.store, Hosts: p.store, Now: time.Now, NewKey: uuid.NewString},
 			Versions: qpsapi.Versions{
 				Application: version, Web: version, Scanner: version, VulnSigs: version,
 				Modules: []qps.ModuleVersion{{Module: "CA", Version: version}},
 			},
 		}),
-		automationapi.Routes(automationapi.Config{Scans: p.store, Uninstalls: p.store, Purger: actions, Users: users, Budget: budget})...,
+		automationapi.Routes(automationapi.Config{
+			Scans: p.store, Uninstalls: p.store, Purger: actions, Users: users, Journal: p.store, Budget: budget, Limits: p.limits,
+			Directory: access.NewDirectory(p.store, p.store, tagNames{p.store}, time.Now), AuditLog: p.store,
+		})...,
 	)
+}
+
+// tagNames are the tags of the fleet as scopes need them.
+type tagNames struct{ tags fleet.Tags }
+
+// TagNames implements access.TagNames.
+func (t tagNames) TagNames(ctx context.Context) (map[int64]string, error) {
+	all, err := t.tags.Tags(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[int64]string, len(all))
+	for _, tag := range all {
+		names[tag.ID] = tag.Name
+	}
+	return names, nil
 }

@@ -12,12 +12,20 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"vedette.dev/vedette/internal/store/postgres/pgtest"
 )
 
 // TestMain makes this test binary the command vedette for scripts.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"vedette": func() { os.Exit(mainExitCode()) }})
+	testscript.Main(withPostgreSQL{m}, map[string]func(){"vedette": func() { os.Exit(mainExitCode()) }})
 }
+
+// withPostgreSQL stops the PostgreSQL server of the tests that need one after
+// all of them.
+type withPostgreSQL struct{ m *testing.M }
+
+func (w withPostgreSQL) Run() int { return pgtest.Main(w.m) }
 
 // TestScripts runs testdata/script/*.txt, the command line as people use it.
 // Every script has a platform of its own with four agents: $PLATFORM is its

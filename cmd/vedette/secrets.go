@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"time"
 
+	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/server/agentapi"
@@ -158,6 +159,16 @@ func (d *dataFolder) certify(old instructionTrust, online ed25519.PrivateKey, no
 		return old, fmt.Errorf("encode instruction trust: %w", err)
 	}
 	return trust, d.write(content, 0o600, "trust", "instruction.json")
+}
+
+// sessionIssuer returns what makes and reads session tokens. Replicas with copies
+// of the trust folder accept each other's; without the key all tokens end.
+func (d *dataFolder) sessionIssuer(customerID string, now func() time.Time) (*access.Issuer, error) {
+	key, err := d.signingKey("token.key")
+	if err != nil {
+		return nil, err
+	}
+	return access.NewIssuer(key, customerID, now)
 }
 
 // signingKey reads an Ed25519 key, or makes it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"vedette.dev/vedette/internal/fault"
 )
@@ -30,9 +32,18 @@ The file is YAML; flags override it:
   listen: 0.0.0.0:8443
   public-url: https://vedette.example.net:8443
   database: postgres://vedette@db/vedette # SQLite in the data folder when left out
+  packages: /usr/share/vedette/packages   # agent packages; packages beside the program when left out
   tls:                                    # the platform's own authority when left out
     certificate: /etc/vedette/server.pem
     key: /etc/vedette/server.key
+  audit-retention: 400                    # days the audit log goes back; 0 for ever
+  limits:                                 # of each user of the API, none when left out;
+    requests: 300                         # every replica counts for itself
+    window: 1h
+    concurrency: 2
+  failures:                               # for tests of integrations only
+    header: true
+    file: /etc/vedette/failures.yaml
 
 The first start makes what is missing, like vedette up, and writes admin.env to the
 data folder. Replicas on one database need copies of the same trust folder.`,
@@ -54,6 +65,8 @@ data folder. Replicas on one database need copies of the same trust folder.`,
 	flags.String("plain", "", "HOST:PORT to serve without TLS on, besides; none by default")
 	flags.String("public-url", "", "URL by which agents and clients reach this platform")
 	flags.String("database", "", "postgres:// URL; SQLite in the data folder by default")
+	flags.String("packages", "", packagesUsage)
+	addOperatorFlags(flags, new(limitConfig), new(failureConfig))
 	flags.BoolVar(&verbose, "verbose", false, "log every request")
 	return cmd
 }
@@ -76,7 +89,10 @@ func loadPlatformConfig(path string, cmd *cobra.Command) (platformConfig, error)
 		}
 	}
 	// posflag sets defaults only where the file says nothing.
-	if err := k.Load(posflag.Provider(cmd.Flags(), ".", k), nil); err != nil {
+	provider := posflag.ProviderWithFlag(cmd.Flags(), ".", k, func(f *pflag.Flag) (string, any) {
+		return cmp.Or(flagKeys[f.Name], f.Name), posflag.FlagVal(cmd.Flags(), f)
+	})
+	if err := k.Load(provider, nil); err != nil {
 		return platformConfig{}, fmt.Errorf("read flags: %w", err)
 	}
 	var config platformConfig
@@ -88,8 +104,10 @@ func loadPlatformConfig(path string, cmd *cobra.Command) (platformConfig, error)
 
 // platformKeys are the keys of a configuration file.
 var platformKeys = map[string]bool{
-	"data": true, "listen": true, "plain": true, "public-url": true, "database": true,
+	"data": true, "listen": true, "plain": true, "public-url": true, "database": true, "packages": true,
+	"audit-retention": true,
 	"tls.certificate": true, "tls.key": true,
+	"limits.requests": true, "limits.window": true, "limits.concurrency": true, "failures.header": true, "failures.file": true,
 }
 
 func serve(ctx context.Context, a *app, config platformConfig, verbose bool) error {
@@ -99,6 +117,7 @@ func serve(ctx context.Context, a *app, config platformConfig, verbose bool) err
 		return err
 	}
 	show.done("platform", "%s, data folder %s", p.url, p.folder.path)
+	config.announce(show)
 	p.describe(a.stdout, nil)
 	return errors.Join(p.run(ctx), p.close())
 }

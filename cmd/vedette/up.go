@@ -48,7 +48,8 @@ you alone. Client commands that run beside the default data folder find it there
 up stays in the foreground until Ctrl-C; the agent ends with it.`,
 		Example: `  vedette up
   vedette up --data /var/lib/vedette --listen 0.0.0.0:8443 --public-url https://vedette.example.net:8443
-  vedette up --no-agent --plain 127.0.0.1:8080`,
+  vedette up --no-agent --plain 127.0.0.1:8080
+  vedette up --failures --failures-file failures.yaml --limit-requests 300 --limit-concurrency 2`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return up(cmd.Context(), a, o) },
 	}
@@ -57,8 +58,10 @@ up stays in the foreground until Ctrl-C; the agent ends with it.`,
 	flags.StringVar(&o.Listen, "listen", "127.0.0.1:8443", "HOST:PORT to serve TLS on")
 	flags.StringVar(&o.Plain, "plain", "", "HOST:PORT to serve without TLS on, besides; none by default")
 	flags.StringVar(&o.PublicURL, "public-url", "", "URL by which other hosts reach this platform; as it listens by default")
+	flags.StringVar(&o.Packages, "packages", "", packagesUsage)
 	flags.BoolVar(&o.noAgent, "no-agent", false, "run no agent for this host")
 	flags.StringVar(&o.agentRoot, "agent-root", "/", "folder where the file system of the agent's host is mounted")
+	addOperatorFlags(flags, &o.Limits, &o.Failures)
 	flags.BoolVar(&o.verbose, "verbose", false, "log every request")
 	return cmd
 }
@@ -71,6 +74,7 @@ func up(ctx context.Context, a *app, o upOptions) error {
 		return err
 	}
 	show.done("platform", "%s, data folder %s", p.url, p.folder.path)
+	o.announce(show)
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -158,7 +162,7 @@ func (p *platform) findAgent(ctx context.Context, agentID string) (*qps.HostAsse
 	if err != nil {
 		return nil, err
 	}
-	page, err := p.store.SearchHosts(ctx, fleet.Query{Conditions: conditions, Limit: 1})
+	page, err := p.store.SearchHosts(ctx, fleet.Query{Scope: fleet.WholeFleet(), Conditions: conditions, Limit: 1})
 	if err != nil || len(page.Hosts) == 0 {
 		return nil, err
 	}
