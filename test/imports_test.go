@@ -19,7 +19,7 @@ import (
 // its own. Arrows point down:
 //
 //	wiring      cmd, test
-//	technology  store, jobs, server, outbound          agent, swarm
+//	technology  store, jobs, server, outbound, packages          agent, swarm
 //	domain      ondemand, knowledge, compliance, connector, automation
 //	            inventory, fleet, access
 //	ground      qps, performance, agentwire, fault
@@ -59,9 +59,10 @@ func floors() []room {
 		}
 		plan = append(plan, room{folder, allowed, "a domain package may know inventory, fleet and access, no other sibling and no technology"})
 	}
-	for _, folder := range []string{"internal/store", "internal/jobs", "internal/outbound"} {
+	for _, folder := range []string{"internal/store", "internal/jobs", "internal/outbound", "internal/packages"} {
 		plan = append(plan, room{folder, slices.Concat(ground, known, acting, []string{"data"}), "technology serves the domain and knows no other technology"})
 	}
+	plan = append(plan, room{"internal/backup", []string{"internal/fault"}, "a backup file knows no engine and no domain"})
 	plan = append(plan, room{
 		"internal/server",
 		slices.Concat(ground, known, acting, []string{"internal/server/qpsapi", "internal/server/agentapi", "internal/server/automationapi", "internal/server/console"}),
@@ -75,9 +76,9 @@ func floors() []room {
 		room{"internal/agent", []string{"internal/agentwire", "performance"}, "the agent shares only agentwire and performance with the platform"},
 		room{"internal/swarm", []string{"internal/agentwire", "performance", "internal/agent/session"}, "the swarm is made of agent sessions and collects nothing"},
 		room{"cmd", slices.Concat(ground, known, acting, []string{
-			"qps/qpsclient", "data", "web", "internal/store", "internal/jobs", "internal/server", "internal/server/qpsapi",
+			"qps/qpsclient", "data", "web", "internal/backup", "internal/store", "internal/jobs", "internal/server", "internal/server/qpsapi",
 			"internal/server/agentapi", "internal/server/automationapi", "internal/server/console", "internal/outbound",
-			"internal/agent", "internal/swarm",
+			"internal/packages", "internal/agent", "internal/swarm",
 		}), "cmd wires the product, and tests are no part of it"},
 		room{"test", slices.Concat(ground, []string{"qps/qpsclient"}), "tests drive the product from outside"},
 	)
@@ -110,13 +111,13 @@ func bans() []ban {
 			to:   slices.Concat(collectors, databases, []string{"text/template", "html/template", "encoding/xml"}),
 			rule: "the resident agent stays small: no collector, no SQL driver, no templates, no XML",
 		},
-		{from: []string{"*"}, to: []string{"internal/store/postgres/pgtest", "internal/store/storetest", "testing"}, rule: "test support stays out of the product"},
+		{from: []string{"*"}, to: []string{"internal/store/postgres/pgtest", "internal/store/storetest", "internal/access/accesstest", "testing"}, rule: "test support stays out of the product"},
 	}
 }
 
 // testSupport are packages that only tests import, though they are no tests.
 func testSupport() []string {
-	return []string{"internal/store/postgres/pgtest", "internal/store/storetest"}
+	return []string{"internal/store/postgres/pgtest", "internal/store/storetest", "internal/access/accesstest"}
 }
 
 // graph is every package of ours and those they need, with their direct imports.
