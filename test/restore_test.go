@@ -61,11 +61,14 @@ func testDisaster(t *testing.T, database, another []string) {
 	latecomer.stop()
 	latecomer.age(t, time.Hour)
 
-	// The platform is lost, and restored.
+	// The platform is lost, and restored. That an agent waits ever longer while
+	// nobody answers is tested elsewhere: this one sleeps meanwhile.
+	agent.stop()
 	platform.kill()
 	lost.restoreTo(t, restored, file, another...)
 	said := len(agent.said(t))
 	restored.serve(t, address, another...)
+	agent.run(t)
 
 	// The agent takes the restored platform's word again.
 	eventually(t, "the agent has the restored profile", func() bool { return strings.Contains(agent.said(t)[said:], "profile=Normal") })

@@ -117,6 +117,51 @@ func TestATokenFromAuthIsAcceptedByBothAPIs(t *testing.T) {
 	}
 }
 
+func TestReplicasWithOneTrustFolderAcceptEachOthersTokens(t *testing.T) {
+	t.Parallel()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "vedette.db"), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	user, err := db.CreateUser(t.Context(), access.User{Username: "ada", Created: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, copied, other := &dataFolder{path: t.TempDir()}, &dataFolder{path: t.TempDir()}, &dataFolder{path: t.TempDir()}
+	issuer, err := first.sessionIssuer("customer", time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := issuer.Issue(access.NewPrincipal(user), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(copied.path, os.DirFS(first.path)); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(first.file("trust", "token.key")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the key is readable for others: %v, %v", info, err)
+	}
+	for folder, want := range map[*dataFolder]fault.Code{first: "", copied: "", other: fault.Unauthenticated} {
+		issuer, err := folder.sessionIssuer("customer", time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replica, err := access.NewAuthenticator(db, issuer, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := replica.AuthenticateToken(t.Context(), token, "127.0.0.1"); fault.CodeOf(err) != want {
+			t.Errorf("got %v, want code %q", err, want)
+		}
+	}
+}
+
 func TestGuessingLocksOneNameAndNotThoseAtWork(t *testing.T) {
 	t.Parallel()
 	p, client := runPlatform(t)

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -181,6 +182,23 @@ func TestEveryPermissionIsFoundByKeyAndByLabel(t *testing.T) {
 				t.Errorf("label %q of %s, also of %q", p.Label(), p, other)
 			}
 			seen[p.Label()] = p
+		}
+	}
+}
+
+func TestTheManualListsEveryPermission(t *testing.T) {
+	t.Parallel()
+	manual, err := os.ReadFile("../../docs/access.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range access.Modules() {
+		for _, g := range m.Groups {
+			for _, p := range g.Permissions {
+				if row := "| " + p.Label + " | `" + string(p.Permission) + "` |"; !strings.Contains(string(manual), row) || !strings.Contains(string(manual), "| "+g.Label+" |") {
+					t.Errorf("docs/access.md has no %q in %q", row, g.Label)
+				}
+			}
 		}
 	}
 }

@@ -42,7 +42,9 @@ func (m *many) SearchHosts(_ context.Context, q Query) (Page, error) {
 
 func (m *many) CountHosts(context.Context, Scope, []Condition) (int64, error) { return m.size, nil }
 
-func (m *many) Host(context.Context, Scope, int64) (qps.HostAsset, error) { return qps.HostAsset{}, nil }
+func (m *many) Host(context.Context, Scope, int64) (qps.HostAsset, error) {
+	return qps.HostAsset{}, nil
+}
 
 func (m *many) ChangeModules(_ context.Context, ids []int64, change func(int64, []Module) ([]Module, error)) ([]int64, error) {
 	var found []int64
@@ -121,8 +123,14 @@ func TestActionsAreBoundedAndNeedASelection(t *testing.T) {
 		{"uninstall of nothing named", 3, func(a *Actions) error { _, err := a.Uninstall(t.Context(), Selection{}, "ada"); return err }, fault.Invalid},
 		{"uninstall of all but one", 3, func(a *Actions) error { _, err := a.Uninstall(t.Context(), but, "ada"); return err }, fault.Invalid},
 		{"uninstall of too many", 20_000, func(a *Actions) error { _, err := a.Uninstall(t.Context(), tag, "ada"); return err }, fault.TooLarge},
-		{"uninstall of a host without an agent", 3, func(a *Actions) error { _, err := a.Uninstall(t.Context(), Selection{Scope: WholeFleet(), HostID: 3}, "ada"); return err }, fault.NotFound},
-		{"uninstall of no host", 3, func(a *Actions) error { _, err := a.Uninstall(t.Context(), Selection{Scope: WholeFleet(), HostID: 9}, "ada"); return err }, fault.NotFound},
+		{"uninstall of a host without an agent", 3, func(a *Actions) error {
+			_, err := a.Uninstall(t.Context(), Selection{Scope: WholeFleet(), HostID: 3}, "ada")
+			return err
+		}, fault.NotFound},
+		{"uninstall of no host", 3, func(a *Actions) error {
+			_, err := a.Uninstall(t.Context(), Selection{Scope: WholeFleet(), HostID: 9}, "ada")
+			return err
+		}, fault.NotFound},
 		{"activation of nothing named", 3, func(a *Actions) error {
 			_, err := a.Activate(t.Context(), Selection{}, []Module{ModuleVM})
 			return err

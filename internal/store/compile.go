@@ -22,16 +22,6 @@ type predicate struct {
 	index      *index
 }
 
-// index is a query that names, faster than a look at every host, hosts that may
-// match: all that do, and perhaps others. It ends in a condition.
-type index struct {
-	query string
-	args  []any
-	id    string // the column of host ids
-	// repeats says that a host may have many entries, one for each of its packages.
-	repeats bool
-}
-
 // compile turns a condition into a predicate. Dictionaries are looked up here:
 // what is not in them matches nothing.
 func (t *Tx) compile(ctx context.Context, c fleet.Condition) (predicate, error) {
@@ -53,7 +43,7 @@ func (t *Tx) compile(ctx context.Context, c fleet.Condition) (predicate, error) 
 	case fleet.FieldAgentUUID, fleet.FieldAgentVersion:
 		return t.compileAgent(c), nil
 	case fleet.FieldLastCheckedIn:
-		p := comparison{expression: "b.last_checked_in", column: "last_checked_in", table: "heartbeats", id: "host_id"}.date(c)
+		p := comparison{expression: "b.last_checked_in", column: "last_checked_in", table: "heartbeats", id: "host_id", ranges: byBlock}.date(c)
 		p.heartbeats = true
 		return p, nil
 	default:
@@ -63,18 +53,15 @@ func (t *Tx) compile(ctx context.Context, c fleet.Condition) (predicate, error) 
 
 // compileColumn compiles the conditions on a column of hosts.
 func (t *Tx) compileColumn(c fleet.Condition) predicate {
-	column, indexed := hostColumn(c.Field)
-	on := comparison{expression: "h." + column, id: "id"}
-	if indexed {
-		on.table, on.column = "hosts", column
-	}
+	on := hostColumn(c.Field)
+	on.expression, on.table, on.id = "h."+on.column, "hosts", "id"
 	switch {
 	case len(c.Ints) > 0:
 		return on.integer(t.dialect, c)
 	case len(c.Texts) > 0:
 		p := on.text(t.dialect, c)
-		if c.Field == fleet.FieldName && c.Operator == qps.OpContains {
-			p.index = t.nameIndex(c.Texts[0])
+		if c.Operator == qps.OpContains {
+			p.index = t.textIndex(on, c.Texts[0])
 		}
 		return p
 	default:
@@ -82,51 +69,53 @@ func (t *Tx) compileColumn(c fleet.Condition) predicate {
 	}
 }
 
-// hostColumn returns the column of hosts that holds a field and whether it has
-// an index.
-func hostColumn(f fleet.Field) (column string, indexed bool) {
+// hostColumn returns the column of hosts that holds a field, and what its index
+// is like.
+func hostColumn(f fleet.Field) comparison {
 	switch f {
 	case fleet.FieldName:
-		return "name", true
+		return comparison{column: "name"}
 	case fleet.FieldDNSHostName:
-		return "dns_host_name", true
+		return comparison{column: "dns_host_name"}
 	case fleet.FieldAddress:
-		return "address", true
-	case fleet.FieldQWebHostID:
-		return "qweb_host_id", true
-	case fleet.FieldCreated:
-		return "created", true
-	case fleet.FieldUpdated:
-		return "modified", true
-	case fleet.FieldNetBIOSName:
-		return "netbios_name", false
-	case fleet.FieldNetBIOSNetworkID:
-		return "netbios_network_id", false
-	case fleet.FieldNetworkGUID:
-		return "network_guid", false
+		return comparison{column: "address"}
 	case fleet.FieldTrackingMethod:
-		return "tracking_method", false
+		return comparison{column: "tracking_method"}
+	case fleet.FieldNetBIOSName:
+		return comparison{column: "netbios_name", present: "netbios_name <> '' AND "}
+	case fleet.FieldNetBIOSNetworkID:
+		return comparison{column: "netbios_network_id", present: "netbios_network_id <> '' AND "}
+	case fleet.FieldNetworkGUID:
+		return comparison{column: "network_guid", present: "network_guid <> '' AND "}
+	case fleet.FieldQWebHostID:
+		return comparison{column: "qweb_host_id", nullable: true, ranges: byBlock}
+	case fleet.FieldCreated:
+		return comparison{column: "created", ranges: byBlock}
+	case fleet.FieldUpdated:
+		return comparison{column: "modified", ranges: byBlock}
 	case fleet.FieldLastVulnScan:
-		return "last_vuln_scan", false
+		return comparison{column: "last_vuln_scan", nullable: true, ranges: byBlock}
 	case fleet.FieldLastComplianceScan:
-		return "last_compliance_scan", false
+		return comparison{column: "last_compliance_scan", nullable: true, ranges: byBlock}
 	case fleet.FieldVulnsUpdated:
-		return "vulns_updated", false
+		return comparison{column: "vulns_updated", nullable: true, ranges: byBlock}
 	case fleet.FieldInformationGatheredUpdated:
-		return "information_gathered_updated", false
+		return comparison{column: "information_gathered_updated", nullable: true, ranges: byBlock}
 	}
 	// Conditions come from ParseConditions; a field it knows and this does not is
 	// a mistake the database reports.
-	return "field_without_column", false
+	return comparison{column: "field_without_column"}
 }
 
-func (t *Tx) nameIndex(text string) *index {
-	const trigram = 3 // shorter texts are in no trigram
-	if len([]rune(text)) < trigram {
-		return nil
+// textIndex is the index of hosts of which a text contains another: one made for
+// it where all hosts have that text, otherwise the texts there are.
+func (t *Tx) textIndex(on comparison, text string) *index {
+	if on.present != "" {
+		return &index{table: on.table, id: offIndex(on.id), parts: []part{{on.present + t.dialect.Contains(on.column), []any{text}}}}
 	}
-	query, param := t.dialect.NameContaining(text)
-	return &index{query: query, args: []any{param}, id: t.dialect.NameID()}
+	table, id, condition, args := t.dialect.TextContaining(on.column, text)
+	// Of a text as short as the pieces it is found by, a host may have several.
+	return &index{table: table, id: id, parts: []part{{condition, args}}, repeats: true}
 }
 
 func (t *Tx) compileID(c fleet.Condition) predicate {
@@ -159,7 +148,11 @@ func (t *Tx) compileOS(ctx context.Context, c fleet.Condition) (predicate, error
 		return predicate{}, err
 	}
 	if c.Operator == qps.OpNotEquals {
-		return predicate{query: "(h.os_id IS NULL OR NOT " + t.dialect.InIDs("h.os_id") + ")", args: []any{t.dialect.IDsParam(ids)}}, nil
+		others, err := t.ids(ctx, "SELECT id FROM operating_systems WHERE NOT "+t.dialect.InIDs("id"), t.dialect.IDsParam(ids))
+		p := predicate{query: "(h.os_id IS NULL OR NOT " + t.dialect.InIDs("h.os_id") + ")", args: []any{t.dialect.IDsParam(ids)}}
+		p.index = t.listIndex("hosts", "os_id", "id", others)
+		p.index.parts = append(p.index.parts, part{"os_id IS NULL", nil})
+		return p, err
 	}
 	return predicate{
 		never: len(ids) == 0,
@@ -174,7 +167,7 @@ func (t *Tx) compilePort(c fleet.Condition) predicate {
 		equal.Operator = qps.OpEquals
 	}
 	p := comparison{expression: "p.port", table: "host_ports", column: "port", id: "host_id"}.integer(t.dialect, equal)
-	p.query = "EXISTS (SELECT 1 FROM host_ports AS p WHERE p.host_id = h.id AND " + p.query + ")"
+	p.query = exists("host_ports AS p WHERE p.host_id = h.id AND " + p.query)
 	return negated(p, c)
 }
 
@@ -185,7 +178,7 @@ func (t *Tx) compileTag(ctx context.Context, c fleet.Condition) (predicate, erro
 	}
 	p := predicate{
 		never: len(ids) == 0,
-		query: "EXISTS (SELECT 1 FROM host_tags AS t WHERE t.host_id = h.id AND " + t.dialect.InIDs("t.tag_id") + ")",
+		query: exists("host_tags AS t WHERE t.host_id = h.id AND " + t.dialect.InIDs("t.tag_id")),
 		args:  []any{t.dialect.IDsParam(ids)},
 	}
 	if !system { // every agent has a system tag: its index names too many
@@ -203,7 +196,7 @@ func (t *Tx) compileScope(scope fleet.Scope) predicate {
 // inScope returns the condition that a host, of which the column has the id, is
 // in a scope that does not have all, and its parameter.
 func inScope(d Dialect, scope fleet.Scope, column string) (condition string, tags any) {
-	return "EXISTS (SELECT 1 FROM host_tags AS scope WHERE scope.host_id = " + column + " AND " + d.InIDs("scope.tag_id") + ")", d.IDsParam(scope.TagIDs)
+	return exists("host_tags AS scope WHERE scope.host_id = " + column + " AND " + d.InIDs("scope.tag_id")), d.IDsParam(scope.TagIDs)
 }
 
 // tags returns the tags a condition, or the equality it denies, is about, and
@@ -261,11 +254,11 @@ func (t *Tx) compileAgent(c fleet.Condition) predicate {
 		p = comparison{expression: "a.agent_id", table: "agents", column: "agent_id", id: "host_id"}.text(t.dialect, c)
 	case c.Operator == qps.OpEquals:
 		p.query, p.args = "a.agent_version = ?", []any{c.Texts[0]}
-		p.index = &index{query: "SELECT host_id FROM agents WHERE version_key = ?", args: []any{key}, id: "host_id"}
+		p.index = &index{table: "agents", id: "host_id", order: byBlock, parts: []part{{"version_key = ?", []any{key}}}}
 	default:
 		sign := ordering(c.Operator)
 		p.query, p.args = "(a.agent_version <> '' AND a.version_key "+sign+" ?)", []any{key}
-		p.index = &index{query: "SELECT host_id FROM agents WHERE version_key " + sign + " ?", args: []any{key}, id: "host_id"}
+		p.index = &index{table: "agents", id: "host_id", order: byBlock, parts: []part{{"version_key " + sign + " ?", []any{key}}}}
 	}
 	p.agents = true
 	return p
@@ -283,8 +276,21 @@ func (t *Tx) lookUp(ctx context.Context, query, column string, c fleet.Condition
 
 // listIndex is the index of a column over a list of ids.
 func (t *Tx) listIndex(table, column, id string, ids []int64) *index {
-	return &index{query: "SELECT " + id + " FROM " + table + " WHERE " + t.dialect.InIDs(column), args: []any{t.dialect.IDsParam(ids)}, id: id}
+	i := &index{table: table, id: id, parts: []part{{t.dialect.InIDs(column), []any{t.dialect.IDsParam(ids)}}}}
+	if len(ids) <= maxBlockedValues {
+		i.order = byValueAnd
+	}
+	return i
 }
+
+// offIndex is a column that no index is used for: where one on the values is
+// meant, that of the ids would be a pass over all hosts.
+func offIndex(column string) string { return "+" + column }
+
+// exists is the condition that a query for entries of a host finds one. Its limit
+// keeps the engines from joining the entries of all hosts instead of looking at
+// those of one host after the other until a page is full.
+func exists(query string) string { return "EXISTS (SELECT 1 FROM " + query + " LIMIT 1 OFFSET 0)" }
 
 // negated turns a predicate that some value equals into the one c asks for.
 func negated(p predicate, c fleet.Condition) predicate {

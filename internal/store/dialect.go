@@ -25,12 +25,11 @@ type Dialect interface {
 	TextsParam(texts []string) any
 	// Contains is a predicate: the expression contains the text byte for byte.
 	Contains(expression string) string
-	// NameContaining is a query for the ids of hosts whose name may contain the
-	// text, which has at least three characters, by index; it may return hosts
-	// whose name does not.
-	NameContaining(text string) (query string, param any)
-	// NameID is the column of ids in NameContaining.
-	NameID() string
+	// TextContaining says where hosts are found by index of which a column of
+	// hosts (name, dns_host_name or address) may contain the text: the table, its
+	// column of host ids, and a condition with its parameters. A host may be there
+	// several times, and others than those whose column contains the text.
+	TextContaining(column, text string) (table, id, condition string, args []any)
 	// InOrder follows a table and its alias in a query that shall walk the table
 	// by its primary key, whatever other indexes suggest. No parameter.
 	InOrder() string

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
@@ -15,16 +13,11 @@ import (
 )
 
 const (
-	// maxCandidates is up to how many hosts an index may name for a search to
-	// start from them. Where every index names more, a page is soon full when the
-	// hosts are walked in order of id.
-	maxCandidates = 5000
-	// fewCandidates is how many candidates are so few that asking another index
-	// costs more than it saves.
-	fewCandidates = 256
-	// maxEntries is how many entries are read for them of an index that has one for
-	// each package of a host.
-	maxEntries = 10 * maxCandidates
+	// probedHosts is how many ids a search looks at before it asks an index, a few
+	// milliseconds' work.
+	probedHosts = 4096
+	// maxProbedPage is up to which size of a page so few can fill it.
+	maxProbedPage = 1000
 )
 
 // SearchHosts returns a page of hosts; see fleet.Hosts. A search that takes
@@ -121,12 +114,77 @@ func (t *Tx) searchIDs(ctx context.Context, q fleet.Query) ([]int64, error) {
 	if err != nil || p.empty {
 		return nil, err
 	}
+	var ids []int64
+	if q.Offset <= 0 && q.Limit <= maxProbedPage && !p.narrow {
+		if ids, err = t.probe(ctx, p, q.Limit+1); err != nil || len(ids) > q.Limit {
+			return ids, err
+		}
+	}
+	if err := t.consult(ctx, p); err != nil || p.empty {
+		return ids, err
+	}
+	offset := max(q.Offset, 0)
+	if p.driver != nil && offset == 0 {
+		more, err := t.drive(ctx, p, q.Limit+1-len(ids))
+		return append(ids, more...), err
+	}
+	if offset > 0 && len(p.runs) > 1 { // hosts are passed over in one go
+		p.runs = []run{{p.runs[0].first, p.runs[len(p.runs)-1].last}}
+	}
+	for _, r := range p.runs {
+		more, err := t.walk(ctx, p, r, q.Limit+1-len(ids), offset)
+		ids = append(ids, more...)
+		if err != nil || len(ids) > q.Limit {
+			return ids, err
+		}
+	}
+	return ids, nil
+}
+
+// probe looks at the first hosts before any index is asked: what many hosts match
+// fills a page with them. The plan goes on after them.
+func (t *Tx) probe(ctx context.Context, p *plan, limit int) ([]int64, error) {
+	first := run{p.from, p.from + probedHosts - 1}
+	if p.from > math.MaxInt64-probedHosts {
+		first.last = math.MaxInt64
+	}
+	ids, err := t.walk(ctx, p, first, limit, 0)
+	p.empty = first.last == math.MaxInt64
+	p.from = first.last + 1
+	return ids, err
+}
+
+// drive looks at the hosts that the driver names, in some blocks after the other,
+// until it has enough of them.
+func (t *Tx) drive(ctx context.Context, p *plan, limit int) ([]int64, error) {
+	var ids []int64
+	size := 1
+	for blocks := p.blocks; len(blocks) > 0 && len(ids) < limit; size *= 2 {
+		some := blocks[:min(size, len(blocks))]
+		blocks = blocks[len(some):]
+		named, err := t.entries(ctx, p.driver, some, 0)
+		if err != nil {
+			return nil, fmt.Errorf("find candidates: %w", err)
+		}
+		named = slices.DeleteFunc(named, func(id int64) bool { return id < p.from })
+		part := &plan{narrow: true, candidates: named, predicates: p.predicates}
+		more, err := t.walk(ctx, part, run{p.from, math.MaxInt64}, limit-len(ids), 0)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, more...)
+	}
+	return ids, nil
+}
+
+// walk looks at the hosts of a run in order of id until it has enough of them.
+func (t *Tx) walk(ctx context.Context, p *plan, r run, limit int, offset int64) ([]int64, error) {
 	hint := ""
 	if !p.narrow {
 		hint = t.dialect.InOrder()
 	}
-	query, args := p.sql("h.id", hint, t.dialect)
-	return t.ids(ctx, query+" ORDER BY h.id LIMIT ? OFFSET ?", append(args, q.Limit+1, max(q.Offset, 0))...)
+	query, args := p.sql("h.id", hint, t.dialect, r)
+	return t.ids(ctx, query+" ORDER BY h.id LIMIT ? OFFSET ?", append(args, limit, offset)...)
 }
 
 func (t *Tx) countHosts(ctx context.Context, scope fleet.Scope, conditions []fleet.Condition) (int64, error) {
@@ -134,133 +192,17 @@ func (t *Tx) countHosts(ctx context.Context, scope fleet.Scope, conditions []fle
 	if err != nil || p.empty {
 		return 0, err
 	}
+	if err := t.consult(ctx, p); err != nil || p.empty {
+		return 0, err
+	}
 	var n int64
-	query, args := p.sql("count(*)", "", t.dialect)
-	err = t.QueryRow(ctx, query, args...).Scan(&n)
-	return n, err
-}
-
-// plan is how a search is run: every condition is a predicate that is checked on
-// each host looked at; candidates, where an index named few, are the hosts to
-// look at, otherwise all from the first id on.
-type plan struct {
-	empty      bool // no host can match
-	from       int64
-	narrow     bool // candidates holds every host that can match
-	candidates []int64
-	predicates []predicate
-}
-
-func (t *Tx) plan(ctx context.Context, scope fleet.Scope, conditions []fleet.Condition, from int64) (*plan, error) {
-	p := &plan{from: from}
-	compiled := make([]predicate, 0, len(conditions)+1)
-	if !scope.All {
-		if len(scope.TagIDs) == 0 {
-			return &plan{empty: true}, nil
+	for _, r := range p.runs {
+		var some int64
+		query, args := p.sql("count(*)", "", t.dialect, r)
+		if err := t.QueryRow(ctx, query, args...).Scan(&some); err != nil {
+			return 0, err
 		}
-		compiled = append(compiled, t.compileScope(scope))
+		n += some
 	}
-	for _, c := range conditions {
-		pred, err := t.compile(ctx, c)
-		if err != nil {
-			return nil, fmt.Errorf("compile criterion %s %s: %w", c.Field, c.Operator, err)
-		}
-		if pred.never {
-			return &plan{empty: true}, nil
-		}
-		p.from = max(p.from, pred.from)
-		if pred.ids != nil {
-			p.limitTo(pred.ids)
-		}
-		compiled = append(compiled, pred)
-	}
-	p.predicates = compiled
-	for _, pred := range compiled {
-		if pred.index == nil || (p.narrow && len(p.candidates) <= fewCandidates) {
-			continue
-		}
-		ids, few, err := t.ask(ctx, pred.index, p.from)
-		if err != nil {
-			return nil, err
-		}
-		if few {
-			p.limitTo(ids)
-		}
-	}
-	p.candidates = slices.DeleteFunc(p.candidates, func(id int64) bool { return id < p.from })
-	p.empty = p.narrow && len(p.candidates) == 0
-	return p, nil
-}
-
-// ask returns the distinct hosts an index names, and whether they are few: not
-// more than maxCandidates, in not more than maxEntries entries where they repeat.
-func (t *Tx) ask(ctx context.Context, i *index, from int64) (ids []int64, few bool, err error) {
-	query, args := i.query, slices.Clone(i.args)
-	if from > 0 {
-		query, args = query+" AND "+i.id+" >= ?", append(args, from)
-	}
-	limit := maxCandidates
-	if i.repeats {
-		limit = maxEntries
-	}
-	rows, err := t.Query(ctx, query+" LIMIT ?", append(args, limit+1)...)
-	if err != nil {
-		return nil, false, err
-	}
-	defer rows.Close()
-	seen := make(map[int64]struct{})
-	for entries := 0; rows.Next(); entries++ {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, false, err
-		}
-		seen[id] = struct{}{}
-		if len(seen) > maxCandidates || entries == limit {
-			return nil, false, nil
-		}
-	}
-	return slices.Collect(maps.Keys(seen)), true, rows.Err()
-}
-
-// limitTo keeps the candidates that are in ids.
-func (p *plan) limitTo(ids []int64) {
-	ids = slices.Clone(ids)
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	if p.narrow {
-		ids = slices.DeleteFunc(ids, func(id int64) bool {
-			_, found := slices.BinarySearch(p.candidates, id)
-			return !found
-		})
-	}
-	p.narrow, p.candidates = true, ids
-}
-
-// sql returns the query for the given expression; hint follows each table.
-func (p *plan) sql(expression, hint string, d Dialect) (string, []any) {
-	var tables, where strings.Builder
-	var args []any
-	tables.WriteString("SELECT " + expression + " FROM hosts AS h" + hint)
-	if p.narrow {
-		where.WriteString(" WHERE " + d.InIDs("h.id"))
-		args = append(args, d.IDsParam(p.candidates))
-	} else {
-		where.WriteString(" WHERE h.id >= ?")
-		args = append(args, p.from)
-	}
-	agents, heartbeats := false, false
-	for _, pred := range p.predicates {
-		agents, heartbeats = agents || pred.agents, heartbeats || pred.heartbeats
-		if pred.query != "" {
-			where.WriteString(" AND " + pred.query)
-			args = append(args, pred.args...)
-		}
-	}
-	if agents {
-		tables.WriteString(" LEFT JOIN agents AS a" + hint + " ON a.host_id = h.id")
-	}
-	if heartbeats {
-		tables.WriteString(" LEFT JOIN heartbeats AS b" + hint + " ON b.host_id = h.id")
-	}
-	return tables.String() + where.String(), args
+	return n, nil
 }

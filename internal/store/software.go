@@ -39,11 +39,11 @@ func (t *Tx) compileSoftware(ctx context.Context, c fleet.Condition) (predicate,
 	}
 	if len(ids) > maxPackages {
 		return negated(predicate{
-			query: "EXISTS (SELECT 1 FROM host_software AS x JOIN software AS s ON s.id = x.software_id WHERE x.host_id = h.id AND " + on.query + ")",
+			query: exists("host_software AS x JOIN software AS s ON s.id = x.software_id WHERE x.host_id = h.id AND " + on.query),
 			args:  on.args,
 			index: &index{
-				query: "SELECT host_id FROM host_software WHERE software_id IN (SELECT s.id FROM software AS s WHERE " + on.query + ")",
-				args:  on.args, id: "host_id", repeats: true,
+				table: "host_software", id: "host_id", repeats: true,
+				parts: []part{{"software_id IN (SELECT s.id FROM software AS s WHERE " + on.query + ")", on.args}},
 			},
 		}, c), nil
 	}
@@ -55,7 +55,7 @@ func (t *Tx) compileSoftware(ctx context.Context, c fleet.Condition) (predicate,
 	hosts.repeats = true
 	return negated(predicate{
 		never: len(ids) == 0,
-		query: "EXISTS (SELECT 1 FROM host_software AS x WHERE x.host_id = h.id AND " + t.dialect.InIDs(expression) + ")",
+		query: exists("host_software AS x WHERE x.host_id = h.id AND " + t.dialect.InIDs(expression)),
 		args:  []any{t.dialect.IDsParam(ids)},
 		index: hosts,
 	}, c), nil

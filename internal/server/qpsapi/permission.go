@@ -74,16 +74,14 @@ var readers = map[string]bool{"version": true, "about": true, "count": true, "se
 // operationOf returns what the route of a path does. A path that permissions
 // does not name is a mistake of this package, found at the first start.
 func operationOf(path string) server.Operation {
-	verb, object := "", ""
+	rest := strings.TrimSuffix(strings.TrimPrefix(path, "/qps/rest/{version}/"), "/{id}")
 	switch path {
 	case "/qps/rest/portal/version":
-		verb, object = "version", "portal"
+		rest = "version/portal"
 	case "/msp/about.php":
-		verb, object = "about", "msp"
-	default:
-		rest := strings.TrimSuffix(strings.TrimPrefix(path, "/qps/rest/{version}/"), "/{id}")
-		verb, object, _ = strings.Cut(rest, "/")
+		rest = "about/msp"
 	}
+	verb, object, _ := strings.Cut(rest, "/")
 	name := verb + " " + object
 	anyOf, known := permissions[name]
 	if !known {

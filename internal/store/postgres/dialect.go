@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -68,12 +69,17 @@ func (dialect) TextsParam(texts []string) any {
 
 func (dialect) Contains(expression string) string { return "strpos(" + expression + ", ?::text) > 0" }
 
-func (dialect) NameContaining(text string) (string, any) {
+// TextContaining: three characters and more are looked for by trigrams, fewer as
+// one of the fragments that text_fragments makes.
+func (dialect) TextContaining(column, text string) (table, id, condition string, args []any) {
+	const trigram = 3
+	if utf8.RuneCountInString(text) < trigram {
+		return "host_texts", "host_id", "text_fragments(" + column + ") @> ARRAY[?::text]", []any{text}
+	}
 	escaped := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
-	return "SELECT id FROM hosts WHERE name LIKE ?::text", "%" + escaped + "%"
+	return "host_texts", "host_id", column + " LIKE ?::text", []any{"%" + escaped + "%"}
 }
 
-func (dialect) NameID() string         { return "id" }
 func (dialect) InOrder() string        { return "" }
 func (dialect) ForUpdate() string      { return " FOR UPDATE" }
 func (dialect) ForNoKeyUpdate() string { return " FOR NO KEY UPDATE" }

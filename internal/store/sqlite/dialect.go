@@ -6,12 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 
 	"vedette.dev/vedette/internal/store"
 )
+
+// trigram is how many characters the entries of the indexes for parts of texts
+// have.
+const trigram = 3
 
 // dialect is SQLite's. Lists and rows are JSON parameters, so that every batch
 // size is the same statement.
@@ -50,12 +55,18 @@ func jsonText[T int64 | string](list []T) string {
 
 func (dialect) Contains(expression string) string { return "instr(" + expression + ", ?) > 0" }
 
-func (dialect) NameContaining(text string) (string, any) {
+// TextContaining: three characters and more are looked for as a phrase, fewer as
+// the beginning of the trigrams there are. The texts are followed by fillers, so
+// that every character begins one.
+func (dialect) TextContaining(column, text string) (table, id, condition string, args []any) {
+	table = map[string]string{"name": "host_names", "dns_host_name": "host_dns_names", "address": "host_addresses"}[column]
+	if utf8.RuneCountInString(text) < trigram {
+		last := strings.Repeat(string(utf8.MaxRune), trigram)
+		return table + "_terms", "doc", "term >= ? AND term <= ?", []any{text, text + last}
+	}
 	// One quoted phrase: nothing in it has a meaning to MATCH.
-	return "SELECT rowid FROM host_names WHERE host_names MATCH ?", `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
+	return table, "rowid", table + " MATCH ?", []any{`"` + strings.ReplaceAll(text, `"`, `""`) + `"`}
 }
-
-func (dialect) NameID() string { return "rowid" }
 
 func (dialect) InOrder() string { return " NOT INDEXED" }
 

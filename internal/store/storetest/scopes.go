@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
 
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/fault"
@@ -39,18 +39,17 @@ func testScopes(t *testing.T, create func(tb testing.TB) Database) {
 	}
 }
 
-// testReach makes forests at random and compares the reach of scopes with what
+// testReach lets forests grow at random and compares the reach of scopes with what
 // walking up from every tag says.
 func testReach(t *testing.T, b *bundle) {
-	random := rand.New(rand.NewPCG(7, 2031))
 	parents := map[int64]int64{}
 	var tags []int64
 	createUser(t, b, "ada")
-	for forest := range 6 {
-		for i := range 12 {
-			change := qps.TagChange{Name: new(fmt.Sprintf("%d/%d", forest, i))}
-			if len(tags) > 0 && random.IntN(4) > 0 {
-				change.ParentTagID = new(tags[random.IntN(len(tags))])
+	rapid.Check(t, func(r *rapid.T) {
+		if len(tags) < 60 {
+			change := qps.TagChange{Name: new(fmt.Sprint("tag ", len(tags)))}
+			if len(tags) > 0 && rapid.IntRange(0, 3).Draw(r, "child") > 0 {
+				change.ParentTagID = new(rapid.SampledFrom(tags).Draw(r, "parent"))
 			}
 			id := makeTag(t, b, change)
 			if change.ParentTagID != nil {
@@ -58,27 +57,21 @@ func testReach(t *testing.T, b *bundle) {
 			}
 			tags = append(tags, id)
 		}
-		for range 8 {
-			scope := make([]int64, random.IntN(4))
-			for i := range scope {
-				scope[i] = tags[random.IntN(len(tags))]
-			}
-			var want []int64
-			for _, tag := range tags {
-				for at := tag; at != 0; at = parents[at] {
-					if slices.Contains(scope, at) {
-						want = append(want, tag)
-						break
-					}
+		scope := rapid.SliceOfN(rapid.SampledFrom(tags), 0, 4).Draw(r, "scope")
+		got := scopeTo(t, b, "ada", scope...).Scope
+		want := access.Scope{TagIDs: slices.Compact(slices.Sorted(slices.Values(scope)))}
+		for _, tag := range tags {
+			for at := tag; at != 0; at = parents[at] {
+				if slices.Contains(scope, at) {
+					want.Reach = append(want.Reach, tag)
+					break
 				}
 			}
-			got := scopeTo(t, b, "ada", scope...).Scope
-			slices.Sort(scope)
-			if diff := cmp.Diff(access.Scope{TagIDs: slices.Compact(scope), Reach: want}, got, cmpopts.EquateEmpty()); diff != "" {
-				t.Fatalf("scope %v of the forest %v: %s", scope, parents, diff)
-			}
 		}
-	}
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			r.Fatalf("scope %v of the forest %v: %s", scope, parents, diff)
+		}
+	})
 }
 
 func testMovedTag(t *testing.T, b *bundle) {

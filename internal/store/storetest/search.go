@@ -31,6 +31,10 @@ func testSearch(t *testing.T, create func(tb testing.TB) Database) {
 		t.Parallel()
 		testLargeFleet(t, setup(t, create))
 	})
+	t.Run("searches pass over blocks of ids", func(t *testing.T) {
+		t.Parallel()
+		testBlocks(t, setup(t, create))
+	})
 	t.Run("slow searches leave the readers that agents need", func(t *testing.T) {
 		t.Parallel()
 		testSlowSearches(t, setup(t, create))

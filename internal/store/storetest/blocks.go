@@ -1,0 +1,100 @@
+package storetest
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vedette.dev/vedette/internal/fleet"
+	"vedette.dev/vedette/qps"
+)
+
+// testBlocks has hosts far apart, and more that are alike than an index may name:
+// searches pass over blocks of ids and go by the index that names the fewest.
+func testBlocks(t *testing.T, b *bundle) {
+	const apart = 9 // some 900 hosts in each block of ids
+	hosts := Hosts(t, b.Store, 14_000)
+	tags := MakeTags(t, b.Store, "late", "early")
+	for i := range hosts {
+		h := &hosts[i]
+		h.ID, h.Software, h.Ports = int64(1+i*apart), nil, h.Ports[:1]
+		if i >= 12_000 { // as after a restore
+			h.ID += 1 << 40
+		}
+		h.Created = Start.Add(time.Duration(i) * time.Second)
+		h.Dates[0] = time.Time{}
+		late := i >= 8000
+		if late {
+			h.TagIDs, h.AgentVersion, h.Dates[0] = append(h.TagIDs, tags[0]), "3.0", Start.Add(time.Hour)
+			h.Tracking, h.CheckedIn, h.QWebHostID = "EC2", Start.Add(time.Hour), 1_000_000+h.ID
+		}
+		if i < 7000 {
+			h.TagIDs = append(h.TagIDs, tags[1])
+		}
+	}
+	Fill(t, b.Store, hosts)
+	var all []qps.HostAsset
+	query := fleet.Query{Scope: fleet.WholeFleet(), Limit: 5000}
+	for more := true; more; query.FromID = all[len(all)-1].ID + 1 {
+		page := must(b.SearchHosts(t.Context(), query))(t)
+		all, more = append(all, page.Hosts...), page.More
+	}
+	if len(all) != len(hosts) {
+		t.Fatalf("%d hosts are found, want %d", len(all), len(hosts))
+	}
+	criterion := func(field string, op qps.Operator, value string) qps.Criterion {
+		return qps.Criterion{Field: field, Operator: op, Value: value}
+	}
+	created := qps.FormatTime(Start.Add(8000 * time.Second))
+	for name, criteria := range map[string][]qps.Criterion{
+		"a tag of late hosts":              {criterion("tagName", qps.OpEquals, "late")},
+		"tags that exclude each other":     {criterion("tagName", qps.OpEquals, "late"), criterion("tagName", qps.OpEquals, "early")},
+		"two tags":                         {criterion("tagId", qps.OpIn, strconv.FormatInt(tags[0], 10)+","+strconv.FormatInt(tags[1], 10))},
+		"no such tag":                      {criterion("tagName", qps.OpNotEquals, "late")},
+		"a date after most":                {criterion("created", qps.OpGreater, created)},
+		"another date than the late ones":  {criterion("created", qps.OpNotEquals, created)},
+		"a date that some hosts have":      {criterion("lastVulnScan", qps.OpGreater, qps.FormatTime(Start))},
+		"a day":                            {criterion("lastVulnScan", qps.OpEquals, Start.Format(time.DateOnly))},
+		"a version":                        {criterion("agentVersion", qps.OpEquals, "3.0")},
+		"a newer version and a half":       {criterion("agentVersion", qps.OpGreater, "2.6"), criterion("tagName", qps.OpEquals, "half")},
+		"a recent contact":                 {criterion("lastCheckedIn", qps.OpGreater, qps.FormatTime(Start))},
+		"a contact long ago and a name":    {criterion("lastCheckedIn", qps.OpLesser, qps.FormatTime(Start.Add(-time.Hour))), criterion("name", qps.OpContains, "99")},
+		"another tracking method":          {criterion("trackingMethod", qps.OpNotEquals, qps.TrackingAgent)},
+		"a tracking method":                {criterion("trackingMethod", qps.OpEquals, "EC2")},
+		"ids of scanners":                  {criterion("qwebHostId", qps.OpLesser, "1100000")},
+		"a system":                         {criterion("os", qps.OpContains, "macOS")},
+		"other systems":                    {criterion("os", qps.OpNotEquals, "macOS 15")},
+		"a system and a tag of late hosts": {criterion("os", qps.OpContains, "Debian"), criterion("tagName", qps.OpEquals, "late")},
+		"one character":                    {criterion("name", qps.OpContains, "9"), criterion("tagName", qps.OpEquals, "late")},
+		"one character of no host":         {criterion("address", qps.OpContains, "Q")},
+		"two characters":                   {criterion("dnsHostName", qps.OpContains, "13"), criterion("created", qps.OpGreater, created)},
+	} {
+		conditions := must(fleet.ParseConditions(criteria))(t)
+		for _, from := range []int64{0, 3, 8192, 70_000, 200_000} {
+			want := []int64{}
+			for i := range all {
+				if all[i].ID >= from && fleet.Match(&all[i], conditions) {
+					want = append(want, all[i].ID)
+				}
+			}
+			for _, offset := range []int{0, 150} {
+				rest := want[min(offset, len(want)):]
+				page := must(b.SearchHosts(t.Context(), fleet.Query{
+					Scope: fleet.WholeFleet(), Conditions: conditions, FromID: from, Offset: int64(offset), Limit: 200, Include: func(string) bool { return false },
+				}))(t)
+				got := []int64{}
+				for i := range page.Hosts {
+					got = append(got, page.Hosts[i].ID)
+				}
+				if diff := cmp.Diff(rest[:min(200, len(rest))], got); diff != "" || page.More != (len(rest) > 200) {
+					t.Errorf("%s from id %d and offset %d on: more %t, %s", name, from, offset, page.More, diff)
+				}
+			}
+			if n := must(b.CountHosts(t.Context(), fleet.WholeFleet(), conditions))(t); from == 0 && n != int64(len(want)) {
+				t.Errorf("%s: %d hosts are counted, want %d", name, n, len(want))
+			}
+		}
+	}
+}
