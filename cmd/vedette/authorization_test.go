@@ -104,7 +104,7 @@ var needed = map[string][]access.Permission{
 	// Everybody's own; the matrix asks for those of somebody else.
 	"PUT /automation/v1/users/{username}/password":       manager,
 	"GET /automation/v1/users/{username}/tokens":         manager,
-	"POST /automation/v1/users/{username}/tokens":        manager,
+	"POST /automation/v1/users/{username}/tokens":        nobody,
 	"DELETE /automation/v1/users/{username}/tokens/{id}": manager,
 }
 
@@ -112,6 +112,7 @@ var (
 	everybody = []access.Permission{"everybody"}
 	anyUser   = []access.Permission{access.APIAccess}
 	manager   = []access.Permission{}
+	nobody    = []access.Permission{"nobody"}
 )
 
 // caller is a user of the matrix, by what their role has.
@@ -144,6 +145,8 @@ func callers() []caller {
 // may says whether the caller is let through to a route.
 func (c caller) may(anyOf []access.Permission) bool {
 	switch {
+	case slices.Equal(anyOf, nobody):
+		return false
 	case c.manager, slices.Equal(anyOf, everybody):
 		return true
 	case !slices.Contains(c.permissions, access.APIAccess):
