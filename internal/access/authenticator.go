@@ -24,6 +24,10 @@ const (
 	// worth. More are told to come back: strangers with wrong passwords must not
 	// hold what people with right ones need.
 	maxWaiting = 32
+	// maxOfNetwork bounds the sign-ins from one network that hash or wait, so that
+	// one stranger does not take all places. It is not smaller because behind a
+	// proxy everybody is one network.
+	maxOfNetwork = (hashingAtOnce + maxWaiting) / 2
 	// recordWithin bounds the time it takes to write down how a sign-in ended, which
 	// a client that hangs up does not prevent.
 	recordWithin = 10 * time.Second
@@ -53,6 +57,7 @@ type Authenticator struct {
 
 	mu       sync.Mutex
 	verified map[digest]verification // by who was verified
+	queued   map[string]int          // what is in waiting, by network
 }
 
 // digest is a keyed digest of texts.
@@ -72,6 +77,7 @@ func NewAuthenticator(storage Credentials, issuer *Issuer, now func() time.Time)
 		hashing:  make(chan struct{}, hashingAtOnce),
 		waiting:  make(chan struct{}, hashingAtOnce+maxWaiting),
 		verified: make(map[digest]verification),
+		queued:   make(map[string]int),
 	}
 	rand.Read(a.key[:])
 	var err error
@@ -116,7 +122,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, username, password, ad
 	if err := a.refuseLocked(ctx, try); err != nil {
 		return Principal{}, err
 	}
-	release, err := a.turn(ctx)
+	release, err := a.turn(ctx, network)
 	if err != nil {
 		return Principal{}, err
 	}
@@ -204,19 +210,43 @@ func refused() error {
 }
 
 // turn waits for a place among those who hash.
-func (a *Authenticator) turn(ctx context.Context) (release func(), err error) {
+func (a *Authenticator) turn(ctx context.Context, network string) (release func(), err error) {
 	busy := fault.New(fault.Busy, "Too many sign-ins at once.", "Repeat the request in a few seconds.")
-	select {
-	case a.waiting <- struct{}{}:
-	default:
+	if !a.enqueue(network) {
 		return nil, busy
 	}
 	select {
 	case a.hashing <- struct{}{}:
-		return func() { <-a.hashing; <-a.waiting }, nil
+		return func() { <-a.hashing; a.dequeue(network) }, nil
 	case <-ctx.Done():
-		<-a.waiting
+		a.dequeue(network)
 		return nil, busy
+	}
+}
+
+// enqueue takes a place among those who hash or wait, if there is one for this
+// network.
+func (a *Authenticator) enqueue(network string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.queued[network] >= maxOfNetwork {
+		return false
+	}
+	select {
+	case a.waiting <- struct{}{}:
+		a.queued[network]++
+		return true
+	default:
+		return false
+	}
+}
+
+func (a *Authenticator) dequeue(network string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	<-a.waiting
+	if a.queued[network]--; a.queued[network] == 0 {
+		delete(a.queued, network)
 	}
 }
 

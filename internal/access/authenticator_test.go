@@ -159,6 +159,27 @@ func TestSignInsBeyondTheQueueAreRefusedAtOnceAndKnownOnesAreNot(t *testing.T) {
 	wantCode(t, err, "")
 }
 
+func TestOneNetworkDoesNotTakeAllPlacesInTheQueue(t *testing.T) {
+	t.Parallel()
+	b := setup(t, User{Username: "ada", PasswordHash: hashed(t, "x")})
+	taken := 0
+	for b.enqueue(home) {
+		taken++
+	}
+	_, err := b.Authenticate(t.Context(), "ada", "x", home)
+	wantCode(t, err, fault.Busy)
+	_, err = b.Authenticate(t.Context(), "ada", "x", away)
+	wantCode(t, err, "")
+	for range taken {
+		b.dequeue(home)
+	}
+	_, err = b.Authenticate(t.Context(), "ada", "x", home)
+	wantCode(t, err, "")
+	if len(b.waiting) != 0 || len(b.queued) != 0 {
+		t.Errorf("%d places are still taken, of %d networks", len(b.waiting), len(b.queued))
+	}
+}
+
 func TestWhatIsRememberedIsForgottenInTimeAndInNumber(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

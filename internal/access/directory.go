@@ -78,6 +78,9 @@ func (d *Directory) User(ctx context.Context, by Principal, username string) (Us
 // CreateUser makes a user, who may sign in at once. The password is returned
 // when it was generated; it is not kept anywhere.
 func (d *Directory) CreateUser(ctx context.Context, by Principal, n NewUser) (created User, password string, err error) {
+	if by, err = d.still(ctx, by); err != nil {
+		return User{}, "", err
+	}
 	if err := mayManage(by); err != nil {
 		return User{}, "", err
 	}
@@ -130,18 +133,26 @@ func (d *Directory) roomForUser(ctx context.Context, username string) error {
 // UpdateUser changes a user. Nobody disables themselves, and the last enabled
 // manager stays enabled; both are fault.Conflict.
 func (d *Directory) UpdateUser(ctx context.Context, by Principal, username string, c UserChange) (User, error) {
+	by, err := d.still(ctx, by)
+	if err != nil {
+		return User{}, err
+	}
 	if err := mayManage(by); err != nil {
 		return User{}, err
 	}
 	if c == (UserChange{}) {
 		return User{}, fault.New(fault.Invalid, "Nothing to change is given.", "Give at least one of firstName, lastName, disabled and scope.")
 	}
+	if c.Scope != nil || c.Disabled != nil && !*c.Disabled {
+		if err := needsPassword(by, "enabling a user or changing their scope"); err != nil {
+			return User{}, err
+		}
+	}
 	if c.Disabled != nil && *c.Disabled && username == by.User.Username {
 		return User{}, fault.New(fault.Conflict, "You cannot disable yourself.", "Ask another manager to do so.")
 	}
 	var scope Scope
 	if c.Scope != nil {
-		var err error
 		if scope, err = d.scope(ctx, *c.Scope); err != nil {
 			return User{}, err
 		}
@@ -167,6 +178,10 @@ func (d *Directory) UpdateUser(ctx context.Context, by Principal, username strin
 // DeleteUser removes a user with their tokens. Nobody deletes themselves, and
 // the last enabled manager stays; both are fault.Conflict.
 func (d *Directory) DeleteUser(ctx context.Context, by Principal, username string) error {
+	by, err := d.still(ctx, by)
+	if err != nil {
+		return err
+	}
 	if err := mayManage(by); err != nil {
 		return err
 	}
@@ -180,6 +195,9 @@ func (d *Directory) DeleteUser(ctx context.Context, by Principal, username strin
 // is then returned. Who changes their own gives the present one too; managers
 // set everybody's. It ends all tokens of the user.
 func (d *Directory) SetPassword(ctx context.Context, by Principal, username, old, password string) (generated string, err error) {
+	if by, err = d.still(ctx, by); err != nil {
+		return "", err
+	}
 	if err := needsPassword(by, "changing a password"); err != nil {
 		return "", err
 	}
@@ -224,6 +242,23 @@ func (d *Directory) checkPresent(ctx context.Context, by Principal, old, secret 
 		return fault.New(fault.Invalid, "password: this is your present password.", "Choose another one.")
 	}
 	return nil
+}
+
+// still returns who asks as they are now, and refuses them if they are gone, are
+// disabled or have another password. Between the check of credentials and a change
+// there is the body, which may take its time to arrive: somebody who is shut out
+// must not have the last word.
+func (d *Directory) still(ctx context.Context, by Principal) (Principal, error) {
+	u, err := d.Accounts.UserByID(ctx, by.User.ID)
+	switch {
+	case fault.Is(err, fault.NotFound) || err == nil && (u.Disabled || u.PasswordHash != by.User.PasswordHash):
+		return Principal{}, refused()
+	case err != nil:
+		return Principal{}, err
+	}
+	now := NewPrincipal(u)
+	now.ByToken = by.ByToken
+	return now, nil
 }
 
 // mayManage refuses who is no manager.

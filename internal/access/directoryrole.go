@@ -67,6 +67,10 @@ func missingRole(id int64, roles []Role) error {
 // CreateRole makes a role: all permissions of the chosen modules, unless some of
 // them are named.
 func (d *Directory) CreateRole(ctx context.Context, by Principal, n NewRole) (Role, error) {
+	by, err := d.still(ctx, by)
+	if err != nil {
+		return Role{}, err
+	}
 	if err := mayManage(by); err != nil {
 		return Role{}, err
 	}
@@ -74,7 +78,6 @@ func (d *Directory) CreateRole(ctx context.Context, by Principal, n NewRole) (Ro
 	if err := checkRole(r); err != nil {
 		return Role{}, err
 	}
-	var err error
 	if r.Permissions, err = n.Grant.permissions(); err != nil {
 		return Role{}, err
 	}
@@ -91,6 +94,10 @@ func (d *Directory) CreateRole(ctx context.Context, by Principal, n NewRole) (Ro
 // UpdateRole changes a role, for all its users at once. That of managers cannot
 // be changed: fault.Conflict.
 func (d *Directory) UpdateRole(ctx context.Context, by Principal, id int64, c RoleChange) (Role, error) {
+	by, err := d.still(ctx, by)
+	if err != nil {
+		return Role{}, err
+	}
 	before, err := d.Role(ctx, by, id)
 	if err != nil {
 		return Role{}, err
@@ -101,6 +108,11 @@ func (d *Directory) UpdateRole(ctx context.Context, by Principal, id int64, c Ro
 	if c.empty() {
 		return Role{}, fault.New(fault.Invalid, "Nothing to change is given.", "Give at least one of name, description, apiAccess, uiAccess, modules and permissions.")
 	}
+	if c.permits() {
+		if err := needsPassword(by, "changing what a role allows"); err != nil {
+			return Role{}, err
+		}
+	}
 	changed, err := d.Roles.UpdateRole(ctx, id, c.apply)
 	if fault.Is(err, fault.NotFound) { // deleted meanwhile
 		_, err = d.Role(ctx, by, id)
@@ -108,8 +120,11 @@ func (d *Directory) UpdateRole(ctx context.Context, by Principal, id int64, c Ro
 	return changed, err
 }
 
-func (c RoleChange) empty() bool {
-	return c.Name == nil && c.Description == nil && c.API == nil && c.UI == nil && c.Modules == nil && c.Permissions == nil
+func (c RoleChange) empty() bool { return c.Name == nil && c.Description == nil && !c.permits() }
+
+// permits reports whether the change is about what the role allows.
+func (c RoleChange) permits() bool {
+	return c.API != nil || c.UI != nil || c.Modules != nil || c.Permissions != nil
 }
 
 // apply makes the change to a role.
@@ -144,6 +159,10 @@ func (c RoleChange) apply(r *Role) error {
 // DeleteRole removes a role that no user has. One that is in use, and that of
 // managers, is fault.Conflict.
 func (d *Directory) DeleteRole(ctx context.Context, by Principal, id int64) error {
+	by, err := d.still(ctx, by)
+	if err != nil {
+		return err
+	}
 	r, err := d.Role(ctx, by, id)
 	if err != nil {
 		return err
@@ -165,6 +184,10 @@ func (d *Directory) RoleUsers(ctx context.Context, by Principal, id int64) ([]st
 // AssignRole gives a role to users, or takes it from them: all of them or none.
 // Nobody takes the role of managers from themselves.
 func (d *Directory) AssignRole(ctx context.Context, by Principal, id int64, usernames []string, give bool) error {
+	by, err := d.still(ctx, by)
+	if err != nil {
+		return err
+	}
 	r, err := d.Role(ctx, by, id)
 	if err != nil {
 		return err
@@ -172,8 +195,8 @@ func (d *Directory) AssignRole(ctx context.Context, by Principal, id int64, user
 	if n := len(usernames); n == 0 || n > MaxUsersPerRequest {
 		return fault.New(fault.Invalid, fmt.Sprintf("%d users are given.", n), fmt.Sprintf("Give 1 to %d usernames.", MaxUsersPerRequest))
 	}
-	if r.Manager && give {
-		if err := needsPassword(by, "making a manager"); err != nil {
+	if give {
+		if err := needsPassword(by, "giving a role to users"); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,9 @@ const (
 // returns its secret, which is not kept. Not even a manager makes one for
 // somebody else: what is done with a token is done in its user's name.
 func (d *Directory) CreateToken(ctx context.Context, by Principal, username, name string, lifetime time.Duration) (t Token, secret string, err error) {
+	if by, err = d.still(ctx, by); err != nil {
+		return Token{}, "", err
+	}
 	if err := needsPassword(by, "making a token"); err != nil {
 		return Token{}, "", err
 	}
@@ -33,7 +36,9 @@ func (d *Directory) CreateToken(ctx context.Context, by Principal, username, nam
 			fmt.Sprintf("Give seconds from %d to %d, which is a year.", int64(MinTokenLife/time.Second), int64(MaxTokenLife/time.Second)))
 	}
 	secret = newTokenSecret()
-	now := d.Now().UTC().Truncate(time.Second)
+	// Not cut to the second: one that is made right after a change of the password
+	// would be dated before it, and have ended before it began.
+	now := d.Now().UTC()
 	t, err = d.Accounts.CreateToken(ctx, Token{UserID: by.User.ID, Name: name, Created: now, Expires: now.Add(lifetime)}, tokenDigest(secret), MaxTokens)
 	if err != nil {
 		return Token{}, "", err

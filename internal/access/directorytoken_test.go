@@ -100,6 +100,7 @@ func TestATokenMakesNothingThatOutlastsIt(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
 	b.user(t, "accomplice")
+	reader := b.role(t, "Reader", "READ_ASSET")
 	thief := b.admin
 	thief.ByToken = true
 	for name, act := range map[string]func(ctx context.Context) error{
@@ -117,6 +118,25 @@ func TestATokenMakesNothingThatOutlastsIt(t *testing.T) {
 			return err
 		},
 		"manager": func(ctx context.Context) error { return b.AssignRole(ctx, thief, 1, []string{"accomplice"}, true) },
+		"role of another": func(ctx context.Context) error {
+			return b.AssignRole(ctx, thief, reader.ID, []string{"accomplice"}, true)
+		},
+		"scope of another": func(ctx context.Context) error {
+			_, err := b.UpdateUser(ctx, thief, "accomplice", access.UserChange{Scope: &access.ScopeChoice{All: true}})
+			return err
+		},
+		"user who was disabled": func(ctx context.Context) error {
+			_, err := b.UpdateUser(ctx, thief, "accomplice", access.UserChange{Disabled: new(false)})
+			return err
+		},
+		"permissions of a role": func(ctx context.Context) error {
+			_, err := b.UpdateRole(ctx, thief, reader.ID, access.RoleChange{Modules: []string{"CA", "AM"}})
+			return err
+		},
+		"access of a role": func(ctx context.Context) error {
+			_, err := b.UpdateRole(ctx, thief, reader.ID, access.RoleChange{UI: new(true)})
+			return err
+		},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
@@ -125,6 +145,79 @@ func TestATokenMakesNothingThatOutlastsIt(t *testing.T) {
 	}
 	if _, err := b.Users(t.Context(), thief); err != nil {
 		t.Errorf("a token does not list users: %v", err)
+	}
+	// What takes access away is what a program may have to do at night.
+	if _, err := b.UpdateUser(t.Context(), thief, "accomplice", access.UserChange{Disabled: new(true)}); err != nil {
+		t.Errorf("a token does not disable users: %v", err)
+	}
+	if err := b.AssignRole(t.Context(), thief, reader.ID, []string{"accomplice"}, false); err != nil {
+		t.Errorf("a token does not take roles away: %v", err)
+	}
+}
+
+// A body may take twenty seconds to arrive, and credentials are checked before.
+func TestWhoIsShutOutMeanwhileHasNotTheLastWord(t *testing.T) {
+	t.Parallel()
+	for name, shutOut := range map[string]func(ctx context.Context, b bundle) error{
+		"disabled": func(ctx context.Context, b bundle) error {
+			_, err := b.UpdateUser(ctx, b.admin, "mallory", access.UserChange{Disabled: new(true)})
+			return err
+		},
+		"deleted": func(ctx context.Context, b bundle) error { return b.DeleteUser(ctx, b.admin, "mallory") },
+		"given another password": func(ctx context.Context, b bundle) error {
+			_, err := b.SetPassword(ctx, b.admin, "mallory", "", "")
+			return err
+		},
+		"manager no more": func(ctx context.Context, b bundle) error {
+			return b.AssignRole(ctx, b.admin, access.ManagerRoleID, []string{"mallory"}, false)
+		},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t)
+			b.user(t, "mallory", managers)
+			reader := b.role(t, "Reader", "READ_ASSET")
+			mallory, ctx := b.principal(t, "mallory"), t.Context()
+			if err := shutOut(ctx, b); err != nil {
+				t.Fatal(err)
+			}
+			_, _, created := b.CreateUser(ctx, mallory, access.NewUser{Username: "eve", Roles: []access.Reference{{ID: access.ManagerRoleID}}})
+			_, changed := b.UpdateUser(ctx, mallory, "mallory", access.UserChange{Disabled: new(false)})
+			_, password := b.SetPassword(ctx, mallory, "admin", "", "")
+			_, role := b.CreateRole(ctx, mallory, access.NewRole{Name: "All", Grant: access.Grant{API: true, Modules: []string{"CA"}}})
+			_, permissions := b.UpdateRole(ctx, mallory, reader.ID, access.RoleChange{Modules: []string{"CA"}})
+			attempts := []error{
+				created, changed, password, role, permissions, b.DeleteUser(ctx, mallory, "admin"), b.DeleteRole(ctx, mallory, reader.ID),
+				b.AssignRole(ctx, mallory, access.ManagerRoleID, []string{"mallory"}, true),
+			}
+			want := fault.Unauthenticated
+			if name == "manager no more" {
+				want = fault.Forbidden
+			} else {
+				_, _, token := b.CreateToken(ctx, mallory, "mallory", "kept", time.Hour)
+				attempts = append(attempts, token)
+			}
+			for i, err := range attempts {
+				if !fault.Is(err, want) {
+					t.Errorf("attempt %d ended with %v, want %s", i, err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestATokenMadeInTheSecondOfANewPasswordIsNotDatedBeforeIt(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.Now = func() time.Time { return start.Add(300 * time.Millisecond) }
+	b.user(t, "ann")
+	if _, err := b.SetPassword(t.Context(), b.admin, "ann", "", ""); err != nil {
+		t.Fatal(err)
+	}
+	ann := b.principal(t, "ann")
+	token, _, err := b.CreateToken(t.Context(), ann, "ann", "ci", time.Hour)
+	if err != nil || token.Created.Before(ann.User.PasswordChanged) {
+		t.Errorf("a token of %s, a password of %s, %v", token.Created, ann.User.PasswordChanged, err)
 	}
 }
 

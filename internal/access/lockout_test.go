@@ -118,7 +118,7 @@ func TestGuessesSentAtOnceAreHashedNoMoreThanOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	b := setup(t, User{Username: "ada", PasswordHash: hashed(t, "x")})
 	var wait sync.WaitGroup
-	for range 30 {
+	for range maxOfNetwork {
 		wait.Go(func() {
 			if _, err := b.Authenticate(t.Context(), "ada", "wrong", home); !fault.Is(err, fault.Unauthenticated) {
 				t.Errorf("got %v", err)

@@ -51,8 +51,9 @@ func (s Scope) AllowTags(ids []int64) error { return s.covers("Tag", ids) }
 
 // AllowTagChange refuses, besides what AllowTags does, what would reach beyond
 // the scope: a rule, which is evaluated for every host, and a place in the
-// hierarchy below or above tags of others.
-func (s Scope) AllowTagChange(ids []int64, c qps.TagChange) error {
+// hierarchy below or above tags of others, be it the new one or the old. all is
+// every tag there is.
+func (s Scope) AllowTagChange(all []Tag, ids []int64, c qps.TagChange) error {
 	if s.All {
 		return nil
 	}
@@ -62,8 +63,8 @@ func (s Scope) AllowTagChange(ids []int64, c qps.TagChange) error {
 	if c.HasRule() {
 		return outside("ruleType: a rule is evaluated for every host, and your scope is a part of them.", "Create a static tag, or ask a manager.")
 	}
-	if c.ParentTagID != nil && *c.ParentTagID != 0 {
-		if err := s.covers("parentTagId", []int64{*c.ParentTagID}); err != nil {
+	if c.ParentTagID != nil {
+		if err := s.allowMove(all, ids, *c.ParentTagID); err != nil {
 			return err
 		}
 	}
@@ -75,11 +76,41 @@ func (s Scope) AllowTagChange(ids []int64, c qps.TagChange) error {
 		if child.ID != nil {
 			moved = []int64{*child.ID}
 		}
-		if err := s.AllowTagChange(moved, child); err != nil {
+		if err := s.AllowTagChange(all, moved, child); err != nil {
+			return err
+		}
+		if err := s.mayLeave(all, moved, ids); err != nil {
 			return err
 		}
 	}
 	return s.covers("children", c.Children.Remove)
+}
+
+// allowMove refuses to move tags below a tag that is not of the scope, 0 for
+// none, or away from one.
+func (s Scope) allowMove(all []Tag, ids []int64, parent int64) error {
+	if parent != 0 {
+		if err := s.covers("parentTagId", []int64{parent}); err != nil {
+			return err
+		}
+	}
+	return s.mayLeave(all, ids, []int64{parent})
+}
+
+// mayLeave refuses to take tags from below a tag that is not of the scope: its
+// hosts would leave the scopes of others. Those that are below one of the parents
+// already stay where they are.
+func (s Scope) mayLeave(all []Tag, ids, parents []int64) error {
+	for i := range all {
+		t := &all[i]
+		if t.ParentID == 0 || !slices.Contains(ids, t.ID) || slices.Contains(parents, t.ParentID) {
+			continue
+		}
+		if err := s.covers("parentTagId", []int64{t.ParentID}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // allowKey refuses to change a key that a caller of this scope must not change:

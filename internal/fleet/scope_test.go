@@ -36,6 +36,7 @@ func TestAScopeHoldsWhatCarriesOneOfItsTags(t *testing.T) {
 func TestTagsBeyondAScopeCannotBeChanged(t *testing.T) {
 	t.Parallel()
 	child := func(c qps.TagChange) *qps.TagChildren { return &qps.TagChildren{Add: []qps.TagChange{c}} }
+	all := []Tag{{ID: 3, ParentID: 8}, {ID: 4}, {ID: 5, ParentID: 3}, {ID: 8}, {ID: 9}}
 	for name, test := range map[string]struct {
 		ids    []int64
 		change qps.TagChange
@@ -55,13 +56,49 @@ func TestTagsBeyondAScopeCannotBeChanged(t *testing.T) {
 		"a tag of others as a child's child":  {nil, qps.TagChange{Children: child(qps.TagChange{Name: new("A"), Children: child(qps.TagChange{ID: new(int64(9))})})}, "Tag: tag 9"},
 		"a tag of others as a child no more":  {[]int64{3}, qps.TagChange{Children: &qps.TagChildren{Remove: []int64{9}}}, "children: tag 9"},
 		"the order of the scope's own tags":   {[]int64{3}, qps.TagChange{Children: child(qps.TagChange{ID: new(int64(5))})}, ""},
-		"to be the child of a tag not theirs": {[]int64{3}, qps.TagChange{ParentTagID: new(int64(8))}, "parentTagId: tag 8"},
+		"to be the child of a tag not theirs": {[]int64{5}, qps.TagChange{ParentTagID: new(int64(8))}, "parentTagId: tag 8"},
+		"away from a tag of others":           {[]int64{3}, qps.TagChange{ParentTagID: new(int64(0))}, "parentTagId: tag 8"},
+		"from a tag of others to their own":   {[]int64{3}, qps.TagChange{ParentTagID: new(int64(5))}, "parentTagId: tag 8"},
+		"a child taken from a tag of others":  {[]int64{5}, qps.TagChange{Children: child(qps.TagChange{ID: new(int64(3))})}, "parentTagId: tag 8"},
+		"away from a tag of the scope":        {[]int64{5}, qps.TagChange{ParentTagID: new(int64(0))}, ""},
+		"its parent sent back":                {[]int64{5}, qps.TagChange{ParentTagID: new(int64(3))}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			wantRefusal(t, mine.AllowTagChange(test.ids, test.change), test.want)
-			wantRefusal(t, WholeFleet().AllowTagChange(test.ids, test.change), "")
+			wantRefusal(t, mine.AllowTagChange(all, test.ids, test.change), test.want)
+			wantRefusal(t, WholeFleet().AllowTagChange(all, test.ids, test.change), "")
 		})
+	}
+}
+
+func TestARuleIsChangedByWhateverGivesOrTakesOne(t *testing.T) {
+	t.Parallel()
+	child := func(c qps.TagChange) qps.TagChange {
+		return qps.TagChange{Children: &qps.TagChildren{Replace: true, Add: []qps.TagChange{c}}}
+	}
+	all := []Tag{{ID: 1, Name: "Ruled", RuleType: RuleOS, RuleText: "x"}, {ID: 2, Name: "Static", RuleType: RuleStatic}, {ID: 3, ParentID: 2, Name: "Below", RuleType: RuleOS, RuleText: "x"}}
+	for name, test := range map[string]struct {
+		ids    []int64
+		change qps.TagChange
+		want   bool
+	}{
+		"a new static tag":                     {nil, qps.TagChange{RuleType: new("STATIC")}, false},
+		"a new tag with a rule":                {nil, qps.TagChange{RuleType: new("OS_REGEX"), RuleText: new("x")}, true},
+		"a new child with a rule":              {nil, child(qps.TagChange{RuleType: new("OS_REGEX")}), true},
+		"a new child's child with a rule":      {nil, child(child(qps.TagChange{RuleText: new("x")})), true},
+		"the name of a tag with a rule":        {[]int64{1}, qps.TagChange{Name: new("y")}, false},
+		"the end of a rule":                    {[]int64{1}, qps.TagChange{RuleType: new("STATIC")}, true},
+		"the end of a rule, without a word":    {[]int64{1}, qps.TagChange{RuleType: new("")}, true},
+		"an empty text":                        {[]int64{1}, qps.TagChange{RuleText: new("")}, true},
+		"a static tag sent back":               {[]int64{2}, qps.TagChange{RuleType: new("STATIC"), RuleText: new("")}, false},
+		"the end of a child's rule":            {[]int64{2}, child(qps.TagChange{ID: new(int64(3)), RuleType: new("STATIC")}), true},
+		"the end of a child's rule, by name":   {[]int64{2}, child(qps.TagChange{Name: new("Below"), RuleType: new("STATIC")}), true},
+		"a child of that name elsewhere":       {[]int64{1}, child(qps.TagChange{Name: new("Below"), RuleType: new("STATIC")}), false},
+		"one of several tags in bulk is ruled": {[]int64{2, 1}, qps.TagChange{RuleType: new("STATIC")}, true},
+	} {
+		if got := ChangesRule(all, test.ids, test.change); got != test.want {
+			t.Errorf("%s: %t, want %t", name, got, test.want)
+		}
 	}
 }
 

@@ -83,6 +83,43 @@ func NewTagSchema() Schema[Tag] {
 // providers are the clouds of rules of the type CLOUD_ASSET.
 var providers = []string{"EC2", "AZURE", "GCP", "IBM", "OCI"}
 
+// ChangesRule reports whether a change of the tags with these ids, none for a new
+// tag, gives a tag a rule, changes one or takes one away. all is every tag there
+// is.
+func ChangesRule(all []Tag, ids []int64, c qps.TagChange) bool {
+	if c.HasRule() {
+		return true
+	}
+	if c.RuleType != nil || c.RuleText != nil {
+		for i := range all {
+			if slices.Contains(ids, all[i].ID) && all[i].RuleType != RuleStatic {
+				return true
+			}
+		}
+	}
+	if c.Children == nil {
+		return false
+	}
+	return slices.ContainsFunc(c.Children.Add, func(child qps.TagChange) bool {
+		return ChangesRule(all, childIDs(all, ids, child), child)
+	})
+}
+
+// childIDs returns the tags that a child in a change may mean: the one with its
+// id, or those of its name below one of the parents.
+func childIDs(all []Tag, parents []int64, child qps.TagChange) []int64 {
+	if child.ID != nil {
+		return []int64{*child.ID}
+	}
+	var ids []int64
+	for i := range all {
+		if child.Name != nil && all[i].Name == *child.Name && slices.Contains(parents, all[i].ParentID) {
+			ids = append(ids, all[i].ID)
+		}
+	}
+	return ids
+}
+
 // with returns the tag with the change made to it. Children are for Forest.
 func (t Tag) with(c qps.TagChange) Tag {
 	set := func(field *string, value *string) {
