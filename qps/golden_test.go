@@ -85,6 +85,9 @@ func TestRawDataHasOneArrayPerKindOfRecord(t *testing.T) {
 		}, true, 2),
 		"one host":  NewResult("", &HostAsset{ID: 1, Name: "a"}),
 		"no match":  NewPage("", nil, false, 0),
+		"no tag":    NewPage(SchemaTag, nil, false, 0),
+		"no key":    NewPage(SchemaAgentActKey, nil, false, 0),
+		"no config": NewPage(SchemaAgentConfig, nil, false, 0),
 		"error":     NewError("", CodeNotFound, "m", "r"),
 		"two kinds": NewResult("", &AgentAsset{1}, &Asset{ID: 2}, &AgentAsset{3}),
 	}
@@ -94,8 +97,11 @@ func TestRawDataHasOneArrayPerKindOfRecord(t *testing.T) {
 			`{"id":2,"name":"b","tags":{"list":[]},"sourceInfo":{"list":[{"AssetSource":{}}]}}]}}}`,
 		"one host": `{"ServiceResponse":{"responseCode":"SUCCESS","count":1,"data":{"HostAsset":[` +
 			`{"id":1,"name":"a","tags":{"list":[]},"sourceInfo":{"list":[{"AssetSource":{}}]}}]}}}`,
-		"no match": `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"HostAsset":[]}}}`,
-		"error":    `{"ServiceResponse":{"responseCode":"NOT_FOUND","responseErrorDetails":{"errorMessage":"m","errorResolution":"r"}}}`,
+		"no match":  `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"HostAsset":[]}}}`,
+		"no tag":    `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"Tag":[]}}}`,
+		"no key":    `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"AgentActKey":[]}}}`,
+		"no config": `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"AgentConfig":[]}}}`,
+		"error":     `{"ServiceResponse":{"responseCode":"NOT_FOUND","responseErrorDetails":{"errorMessage":"m","errorResolution":"r"}}}`,
 		"two kinds": `{"ServiceResponse":{"responseCode":"SUCCESS","count":3,"data":{"AgentAsset":[{"id":1},{"id":3}],` +
 			`"Asset":[{"id":2,"tags":{"list":[]},"sourceInfo":{"list":[{"AssetSource":{}}]}}]}}}`,
 	}

@@ -73,7 +73,8 @@ func writeErrorDetails(s sink, details *ErrorDetails) {
 // raw data: records of one kind are one array under data, so that the path
 // $.ServiceResponse.data.HostAsset[*].id finds every id. Pages of one search
 // are merged by passing their records in one Response; the count is that of the
-// records. A success without records has an empty HostAsset array.
+// records. A success without records has an empty array, of the kind that the
+// schema names: Tag, AgentActKey, AgentConfig, and HostAsset for all others.
 func AppendRawData(dst []byte, resp *Response) []byte {
 	s := &jsonSink{b: append(dst, '{')}
 	s.begin(responseElement)
@@ -95,6 +96,9 @@ func (s *jsonSink) rawRecords(resp *Response) {
 	s.integer("count", count)
 	s.begin(dataElement)
 	names, groups := groupRecords(resp.Records)
+	if len(names) == 0 {
+		names = append(names, kindOf(resp.Schema))
+	}
 	for _, name := range names {
 		s.array(name)
 		for _, r := range groups[name] {
@@ -118,8 +122,19 @@ func groupRecords(records []Record) (names []string, groups map[string][]Record)
 		}
 		groups[name] = append(groups[name], r)
 	}
-	if len(names) == 0 {
-		names = append(names, (*HostAsset)(nil).ElementName())
-	}
 	return names, groups
+}
+
+// kindOf returns the element name of the records that answers of a schema have:
+// HostAsset for those that are not managed by lists.
+func kindOf(schema string) string {
+	switch schema {
+	case SchemaTag:
+		return (*Tag)(nil).ElementName()
+	case SchemaAgentActKey:
+		return (*AgentActKey)(nil).ElementName()
+	case SchemaAgentConfig:
+		return (*AgentConfig)(nil).ElementName()
+	}
+	return (*HostAsset)(nil).ElementName()
 }

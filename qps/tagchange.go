@@ -23,9 +23,10 @@ type TagChange struct {
 }
 
 // HasRule reports whether the change names a rule, other than that of static
-// tags.
+// tags, for the tag or for one below it.
 func (c TagChange) HasRule() bool {
-	return c.RuleType != nil && *c.RuleType != "" && *c.RuleType != "STATIC" || c.RuleText != nil && *c.RuleText != ""
+	return c.RuleType != nil && *c.RuleType != "" && *c.RuleType != "STATIC" || c.RuleText != nil && *c.RuleText != "" ||
+		c.Children != nil && slices.ContainsFunc(c.Children.Add, TagChange.HasRule)
 }
 
 // TagChildren changes the tags below a tag. A child with an ID is an existing

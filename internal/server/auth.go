@@ -78,6 +78,10 @@ var errPanicked = errors.New("the handler panicked")
 // read.
 func (g Guard) Protect(op Operation, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := sameSite(r); err != nil {
+			Fail(w, r, err)
+			return
+		}
 		principal, err := g.authenticate(r)
 		if err != nil {
 			Fail(w, r, err)
@@ -91,7 +95,7 @@ func (g Guard) Protect(op Operation, h http.Handler) http.Handler {
 			return
 		}
 		defer leave()
-		release, err := g.Budget.acquire()
+		release, err := g.Budget.acquireFor(principal.User.Username)
 		if err != nil {
 			Fail(w, r, err)
 			return
@@ -119,6 +123,16 @@ func (g Guard) Protect(op Operation, h http.Handler) http.Handler {
 		ex.guarded(principal.User.Username, h).ServeHTTP(w, r)
 		returned = true
 	})
+}
+
+// sameSite refuses a request that a browser makes for a page from elsewhere: it
+// adds the name and password it was once told here, whoever wrote the page.
+// Programs send none of the fields that tell.
+func sameSite(r *http.Request) error {
+	if new(http.CrossOriginProtection).Check(r) == nil {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "The request was made by a web page from elsewhere.", "Send it from a program, or from a page of this platform.")
 }
 
 // permit refuses what the principal's roles do not allow.

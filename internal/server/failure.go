@@ -25,6 +25,7 @@ const (
 	internalMessage    = "An error occurred during request processing. Please contact your account manager."
 	internalResolution = "Repeat the request later. The platform's log has the cause, at the time of this answer's Date."
 	defaultResolution  = "Correct the request and send it again."
+	notFoundResolution = "Search for the objects there are."
 )
 
 // Failure is what a failed request looks like from outside.
@@ -107,6 +108,9 @@ func describe(fe *fault.Error) Failure {
 	}
 	if f.Resolution == "" {
 		f.Resolution = defaultResolution
+		if fe.Code == fault.NotFound {
+			f.Resolution = notFoundResolution
+		}
 	}
 	return f
 }

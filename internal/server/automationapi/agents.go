@@ -95,6 +95,17 @@ func (r *purgeRule) UnmarshalJSON(doc []byte) error {
 	return decodeStrictly(doc, (*plain)(r))
 }
 
+// text says for the audit log which agents the rule selects.
+func (r *purgeRule) text() string {
+	text := fmt.Sprintf("inactive for %d s", *r.InactiveFor)
+	for _, part := range []struct{ name, value string }{{"key", r.ActivationKey}, {"version", r.AgentVersion}, {"profile", r.Profile}} {
+		if part.value != "" {
+			text += fmt.Sprintf(", %s '%s'", part.name, server.Echo(part.value))
+		}
+	}
+	return text
+}
+
 // PurgeAgents implements POST /automation/v1/agents/purge.
 func (a api) PurgeAgents(ctx context.Context, request PurgeAgentsRequestObject) (PurgeAgentsResponseObject, error) {
 	body := request.Body
@@ -105,6 +116,7 @@ func (a api) PurgeAgents(ctx context.Context, request PurgeAgentsRequestObject) 
 	if s := *body.InactiveFor; s < minimum || s > maxInactiveFor {
 		return nil, invalid("inactiveFor", fmt.Sprint(s), fmt.Sprintf("an integer from %d to %d, in seconds", minimum, maxInactiveFor))
 	}
+	server.Describe(ctx, body.text(), "")
 	hosts, err := a.purger.Purge(ctx, fleet.PurgeRule{
 		Scope:   server.ScopeOf(ctx),
 		Silence: time.Duration(*body.InactiveFor) * time.Second, ActivationKey: body.ActivationKey, Version: body.AgentVersion, Profile: body.Profile,
@@ -116,7 +128,7 @@ func (a api) PurgeAgents(ctx context.Context, request PurgeAgentsRequestObject) 
 	if !body.Apply {
 		outcome += ", dry run"
 	}
-	server.Describe(ctx, fmt.Sprintf("inactive for %d s", *body.InactiveFor), outcome)
+	server.Describe(ctx, "", outcome)
 	answer := PurgeAgents200JSONResponse{Applied: body.Apply, Agents: make([]PurgedAgent, len(hosts))}
 	for i := range hosts {
 		h := &hosts[i]

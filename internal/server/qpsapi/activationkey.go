@@ -135,6 +135,7 @@ func (a *api) createKey(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	describeMade(r, key.ID, key.Title)
 	return reply{response: qps.NewResult(qps.SchemaAgentActKey, keyRecord(key))}, nil
 }
 

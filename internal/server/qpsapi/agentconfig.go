@@ -103,6 +103,7 @@ func (a *api) createProfile(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	describeMade(r, profile.ID, profile.Name)
 	return a.profileReply(r.Context(), profile, selected)
 }
 

@@ -61,6 +61,11 @@ func describe(r *http.Request, criteria []qps.Criterion) {
 	server.Describe(r.Context(), strings.Join(clauses, " AND "), "")
 }
 
+// describeMade tells the audit log which object a call has made.
+func describeMade(r *http.Request, id int64, name string) {
+	server.Describe(r.Context(), strings.TrimSpace(fmt.Sprintf("%d %s", id, name)), "")
+}
+
 func (a *api) countAssets(r *http.Request) (reply, error) {
 	_, conditions, err := criteriaOf(r, assetFields)
 	if err != nil {

@@ -249,7 +249,7 @@ func TestDownloadsTakeNoPlaceOfOtherCalls(t *testing.T) {
 	t.Parallel()
 	slow := slowPackages{begun: make(chan struct{}), release: make(chan struct{})}
 	p := newPlatform(func(c *qpsapi.Config) { c.Packages, c.Budget = slow, server.NewBudget(1) })
-	const downloads = 16
+	const downloads = 12 // those of one user; three quarters of all
 	body := pairXML("DownloadBinary", "LINUX", "X_64")
 	ended := make(chan int)
 	for range downloads {

@@ -177,13 +177,14 @@ func (a *api) createTag(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if err := allowTagChange(r, nil, change); err != nil {
+	if err := a.allowTagChange(r, nil, change); err != nil {
 		return reply{}, err
 	}
 	id, err := a.Tags.CreateTag(r.Context(), change)
 	if err != nil {
 		return reply{}, err
 	}
+	describeMade(r, id, *change.Name) // CreateTag takes no tag without a name
 	return a.oneTag(r, id)
 }
 
@@ -215,7 +216,7 @@ func (a *api) updateTags(r *http.Request) (reply, error) {
 			return reply{}, err
 		}
 	}
-	if err := allowTagChange(r, ids, change); err != nil {
+	if err := a.allowTagChange(r, ids, change); err != nil {
 		return reply{}, err
 	}
 	if err := a.Tags.UpdateTags(r.Context(), ids, change); err != nil {
@@ -250,14 +251,22 @@ func (a *api) deleteTags(r *http.Request) (reply, error) {
 	return tagIDs(ids), nil
 }
 
-// allowTagChange refuses a rule without the permission for rules, and what
+// allowTagChange refuses a change of rules without the permission for it, and what
 // reaches beyond the caller's scope.
-func allowTagChange(r *http.Request, ids []int64, change qps.TagChange) error {
-	if change.HasRule() && !server.PrincipalOf(r.Context()).May(access.ModifyDynamicTagRules) {
+func (a *api) allowTagChange(r *http.Request, ids []int64, change qps.TagChange) error {
+	mayRule, scope := server.PrincipalOf(r.Context()).May(access.ModifyDynamicTagRules), server.ScopeOf(r.Context())
+	if mayRule && scope.All {
+		return nil
+	}
+	all, err := a.Tags.Tags(r.Context())
+	if err != nil {
+		return err
+	}
+	if !mayRule && fleet.ChangesRule(all, ids, change) {
 		return fault.New(fault.Forbidden, "ruleType: a tag with a rule needs "+access.ModifyDynamicTagRules.Label()+".",
 			"Create a static tag, or ask a manager to check the permission settings of this account.")
 	}
-	return server.ScopeOf(r.Context()).AllowTagChange(ids, change)
+	return scope.AllowTagChange(all, ids, change)
 }
 
 // selectedTags returns the tags of a bulk call.
