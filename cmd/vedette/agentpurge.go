@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
 )
@@ -78,8 +79,8 @@ Without --yes it only shows which agents that would be.`,
 		Example: "  vedette agents purge --inactive-for 30d\n  vedette agents purge --inactive-for 90d --profile Low --yes",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
-			if rule.InactiveFor, err = parseDays(inactive); err != nil {
-				return usagef("--inactive-for: %w", err)
+			if rule.InactiveFor, err = givenDays("inactive-for", inactive, fleet.MinPurgeSilence, longestDays); err != nil {
+				return err
 			}
 			client, _, err := a.client(f, 0)
 			if err != nil {
@@ -96,9 +97,9 @@ Without --yes it only shows which agents that would be.`,
 				return err
 			}
 			if yes {
-				fmt.Fprintf(a.stderr, "%d agents were purged.\n", len(agents))
+				fmt.Fprintf(a.stderr, "Purged: %s.\n", counted(len(agents), "agent"))
 			} else {
-				fmt.Fprintf(a.stderr, "Nothing was purged. Repeat with --yes to purge these %d agents.\n", len(agents))
+				fmt.Fprintf(a.stderr, "Nothing was purged. Repeat with --yes to purge %s.\n", counted(len(agents), "agent"))
 			}
 			return nil
 		},
@@ -126,15 +127,39 @@ func (a *app) writePurge(f *clientFlags, agents []qpsclient.PurgedAgent, applied
 	return writeRows(a.stdout, f.format(), "agents", "agent", t)
 }
 
+const (
+	day         = 24 * time.Hour
+	longestDays = 3650 * day // ten years
+)
+
 // parseDays reads a duration such as 30d, 36h or 90m.
 func parseDays(text string) (time.Duration, error) {
-	const longest = 3650 // days; ten years
 	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && n >= 1 && n <= longest {
-			return time.Duration(n) * 24 * time.Hour, nil
+		if n, err := strconv.Atoi(days); err == nil && n >= 1 && n <= int(longestDays/day) {
+			return time.Duration(n) * day, nil
 		}
-	} else if d, err := time.ParseDuration(text); err == nil && d >= time.Second && d <= longest*24*time.Hour {
+	} else if d, err := time.ParseDuration(text); err == nil && d >= time.Second && d <= longestDays {
 		return d, nil
 	}
-	return 0, fmt.Errorf("%s is not a time such as 30d or 72h, of at most %dd", quote(text), longest)
+	return 0, fmt.Errorf("%s is not a time such as 30d or 72h, of at most %dd", quote(text), longestDays/day)
+}
+
+// givenDays reads the duration of a flag that must be given, with its limits.
+func givenDays(flag, text string, least, most time.Duration) (time.Duration, error) {
+	if text == "" {
+		return 0, usagef("--%s is missing: give a time such as 30d", flag)
+	}
+	d, err := parseDays(text)
+	if err != nil || d < least || d > most {
+		return 0, usagef("--%s %s: use a time such as 30d or 72h, from %s to %dd", flag, quote(text), shortest(least), most/day)
+	}
+	return d, nil
+}
+
+// shortest writes a limit as a user would: in days where it is some.
+func shortest(d time.Duration) string {
+	if d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return fmt.Sprintf("%ds", d/time.Second)
 }

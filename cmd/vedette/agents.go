@@ -89,7 +89,7 @@ func writeAssets(w io.Writer, format outputFormat, outcome automation.Outcome, a
 
 func newAgentsGet(a *app, f *clientFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "get ID", Short: "Show one Cloud Agent", Args: exactArgs("ID"),
+		Use: "get ID", Aliases: []string{"show"}, Short: "Show one Cloud Agent", Args: exactArgs("ID"),
 		Long: `Shows one agent by its Cloud Agent ID, the id of its host asset. With -o json and
 -o xml everything the platform knows of the host is printed.`,
 		Example: "  vedette agents get 1\n  vedette agents get 1 -o json",

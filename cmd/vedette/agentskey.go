@@ -77,6 +77,6 @@ func keyChangeOutcome(changed, asked int) automation.Outcome {
 	}
 	return automation.Outcome{State: state, Errors: []automation.Error{{
 		Indicator: "Change Activation Key failed.", StatusCode: http.StatusNotFound,
-		Message: fmt.Sprintf("Of the %d Cloud Agents, %d do not exist.", asked, asked-changed), Resolution: "Search for the agents there are.",
+		Message: fmt.Sprintf("Not found: %d of %s.", asked-changed, counted(asked, "Cloud Agent")), Resolution: "Search for the agents there are.",
 	}}}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -56,7 +57,7 @@ its next contact.`,
 			if err := a.writeTagged(f, changed); err != nil {
 				return err
 			}
-			return outcomeOf(taggedOutcome(indicator, len(changed), len(ids)))
+			return outcomeOf(taggedOutcome(indicator, changed, ids))
 		},
 	}
 	flags := cmd.Flags()
@@ -90,7 +91,7 @@ func (a *app) writeTagged(f *clientFlags, ids []int64) error {
 	case formatJSON:
 		return writeJSON(a.stdout, map[string]any{"agents": append([]int64{}, ids...)})
 	case formatTable:
-		_, err := fmt.Fprintf(a.stdout, "The tags of %d agents are changed.\n", len(ids))
+		_, err := fmt.Fprintf(a.stdout, "The tags of %s are changed.\n", counted(len(ids), "agent"))
 		return err
 	default:
 		return writeRows(a.stdout, f.format(), "agents", "agent", t)
@@ -99,16 +100,22 @@ func (a *app) writeTagged(f *clientFlags, ids []int64) error {
 
 // taggedOutcome tells a change of all agents from one of some: the platform
 // passes over ids of which there is no agent.
-func taggedOutcome(indicator string, changed, asked int) automation.Outcome {
-	if changed >= asked {
+func taggedOutcome(indicator string, changed, asked []int64) automation.Outcome {
+	var missing []string
+	for _, id := range asked {
+		if !slices.Contains(changed, id) {
+			missing = append(missing, strconv.FormatInt(id, 10))
+		}
+	}
+	if len(missing) == 0 {
 		return automation.Outcome{State: automation.Successful}
 	}
 	state := automation.PartiallySuccessful
-	if changed == 0 {
+	if len(changed) == 0 {
 		state = automation.Failed
 	}
 	return automation.Outcome{State: state, Errors: []automation.Error{{
 		Indicator: indicator, StatusCode: http.StatusNotFound,
-		Message: fmt.Sprintf("Of the %d Cloud Agents, %d do not exist.", asked, asked-changed), Resolution: "Search for the agents there are.",
+		Message: "There is no Cloud Agent with ID " + strings.Join(missing, ", ") + ".", Resolution: "Search for the agents there are.",
 	}}}
 }

@@ -37,7 +37,8 @@ func openDataFolder(path string) (*dataFolder, error) {
 		return nil, fmt.Errorf("data folder %s: %w", path, err)
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("make data folder: %w", err)
+		return nil, fault.New(fault.Conflict, fmt.Sprintf("The data folder cannot be made: %v.", err),
+			"Choose another folder with --data, one in which this user may write.")
 	}
 	d := &dataFolder{path: path, lock: flock.New(filepath.Join(path, "lock"))}
 	locked, err := d.lock.TryLock()

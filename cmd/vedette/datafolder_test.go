@@ -28,6 +28,18 @@ func newDataFolder(t *testing.T, path string) *dataFolder {
 	return d
 }
 
+func TestADataFolderThatCannotBeMadeIsRefusedWithTheNextStep(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := openDataFolder(filepath.Join(file, "data"))
+	if refused, ok := errors.AsType[*fault.Error](err); !ok || refused.Resolution == "" {
+		t.Errorf("error = %v, want one with a next step", err)
+	}
+}
+
 func TestAdminEnvMeansTheSameToShellsAndToUs(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{

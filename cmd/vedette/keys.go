@@ -62,7 +62,7 @@ func newKeysList(a *app, f *clientFlags) *cobra.Command {
 
 func newKeysShow(a *app, f *clientFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show one activation key", Args: exactArgs("ID"),
+		Use: "show ID", Aliases: []string{"get"}, Short: "Show one activation key", Args: exactArgs("ID"),
 		Long:    "Shows one activation key with its tags and modules.",
 		Example: "  vedette keys show 3\n  vedette keys show 3 -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -276,14 +276,14 @@ while, disable it.`,
 				return outcomeOf(automation.Failure(indicator, err))
 			}
 			if !yes {
-				fmt.Fprintf(a.stdout, "Activation key %s would be deleted. Its %d agents would go on, and no host could join with %s.\n"+
+				fmt.Fprintf(a.stdout, "Activation key %s would be deleted. Its agents, %d, would go on, and no host could join with %s.\n"+
 					"Nothing was changed; repeat the command with --yes to delete it.\n", nameOfKey(key), key.CountUsed, printable(key.ActivationKey))
 				return nil
 			}
 			if err := client.DeleteActivationKey(cmd.Context(), id); err != nil {
 				return outcomeOf(automation.Failure(indicator, err))
 			}
-			fmt.Fprintf(a.stdout, "Activation key %s is deleted. Its %d agents go on.\n", nameOfKey(key), key.CountUsed)
+			fmt.Fprintf(a.stdout, "Activation key %s is deleted. Its agents, %d, go on.\n", nameOfKey(key), key.CountUsed)
 			return nil
 		},
 	}

@@ -75,6 +75,14 @@ func printable(s string) string {
 	}, s)
 }
 
+// counted is a number with its noun, in the plural unless it is 1.
+func counted[N int | int64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprint(n) + " " + noun + "s"
+}
+
 // writeTable writes aligned columns for people.
 func writeTable(w io.Writer, t automation.Table) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

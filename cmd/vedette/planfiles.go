@@ -81,7 +81,7 @@ func planFiles(paths []string) ([]string, error) {
 			continue
 		}
 		if err != nil {
-			return nil, usageError{err}
+			return nil, usagef("-f %s: %w; name a file or a folder that is there and can be read", quote(path), errors.Unwrap(err))
 		}
 		before := len(files)
 		if err := filepath.WalkDir(path, func(found string, entry fs.DirEntry, err error) error {

@@ -78,7 +78,7 @@ func (a *app) addPriorities(cmd *cobra.Command, f *clientFlags, profiles []*qps.
 
 func newProfilesShow(a *app, f *clientFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show one configuration profile", Args: exactArgs("ID"),
+		Use: "show ID", Aliases: []string{"get"}, Short: "Show one configuration profile", Args: exactArgs("ID"),
 		Long: `Shows one configuration profile with all its settings. What -o xml and -o json print
 can be given to 'vedette profiles create -f', here or on another platform.`,
 		Example: "  vedette profiles show 3\n  vedette profiles show 3 -o xml > edge.xml",
@@ -196,14 +196,14 @@ Its agents get the next profile that matches them.`,
 			}
 			name := fmt.Sprintf("%d (%s)", id, printable(quote(profile.Name)))
 			if !yes {
-				fmt.Fprintf(a.stdout, "Configuration profile %s would be deleted. Its %d agents would get another one.\n"+
+				fmt.Fprintf(a.stdout, "Configuration profile %s would be deleted. Its agents, %d, would get another one.\n"+
 					"Nothing was changed; repeat the command with --yes to delete it.\n", name, profile.TotalAgents)
 				return nil
 			}
 			if err := client.DeleteAgentConfig(cmd.Context(), id); err != nil {
 				return outcomeOf(automation.Failure(indicator, err))
 			}
-			fmt.Fprintf(a.stdout, "Configuration profile %s is deleted. Its %d agents get another one.\n", name, profile.TotalAgents)
+			fmt.Fprintf(a.stdout, "Configuration profile %s is deleted. Its agents, %d, get another one.\n", name, profile.TotalAgents)
 			return nil
 		},
 	}

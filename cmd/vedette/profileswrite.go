@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -141,6 +143,16 @@ func (p *profileFlags) describeSettings(given func(string) bool, d *plan.Configu
 	return nil
 }
 
+// tellUnknownSettings names parameters that may be misspelled. They are sent all
+// the same: a platform may have parameters that this program does not know.
+func (a *app) tellUnknownSettings(settings performance.Settings) {
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		if _, known := performance.Lookup(key); !known {
+			fmt.Fprintf(a.stderr, "%s is none of the parameters that 'vedette profiles parameters' lists; it is sent as it is.\n", printable(key))
+		}
+	}
+}
+
 // change returns what the file or the flags say of a profile that is so far as
 // current says.
 func (p *profileFlags) change(a *app, cmd *cobra.Command, client *qpsclient.Client, current *qps.AgentConfig) (qps.AgentConfigChange, error) {
@@ -149,6 +161,7 @@ func (p *profileFlags) change(a *app, cmd *cobra.Command, client *qpsclient.Clie
 		if err != nil {
 			return qps.AgentConfigChange{}, err
 		}
+		a.tellUnknownSettings(d.Performance)
 		return d.Change(current, tagByText)
 	}
 	content, err := a.readInput(p.file, qps.MaxRequestBytes)
@@ -254,7 +267,8 @@ func newProfilesUpdate(a *app, f *clientFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "update ID", Short: "Change a configuration profile", Args: exactArgs("ID"),
 		Long: `Changes what the flags or the file of -f name and leaves the rest. Tags and blackout
-windows replace the whole list, --set and --level change single parameters. The agents learn it at their next contact.`,
+windows replace the whole list, --set and --level change single parameters. The
+agents learn it at their next contact.`,
 		Example: "  vedette profiles update 4 --priority 1\n  vedette profiles update 4 --set INTERVAL_EVENT_STATUS=900 --suspend-scanning=false",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.ContainsFunc(append([]string{"file"}, describingProfiles...), cmd.Flags().Changed) {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
 )
@@ -55,7 +56,7 @@ func newRolesList(a *app, f *clientFlags) *cobra.Command {
 
 func newRolesGet(a *app, f *clientFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "get ROLE", Short: "Show one role and its users", Args: exactArgs("ROLE"),
+		Use: "get ROLE", Aliases: []string{"show"}, Short: "Show one role and its users", Args: exactArgs("ROLE"),
 		Example: "  vedette roles get SOAR\n  vedette roles get 3 -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, _, err := a.client(f, 0)
@@ -132,7 +133,7 @@ func findRole(ctx context.Context, client *qpsclient.Client, text string) (qpscl
 	if len(there) > most {
 		there = append(there[:most], "…")
 	}
-	return qpsclient.Role{}, usagef("there is no role %s, only %s", quote(text), strings.Join(there, ", "))
+	return qpsclient.Role{}, fault.New(fault.NotFound, fmt.Sprintf("There is no role %s.", quote(text)), "The roles are: "+strings.Join(there, ", ")+".")
 }
 
 func roleTable(roles ...qpsclient.Role) automation.Table {

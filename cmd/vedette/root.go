@@ -13,8 +13,9 @@ API, and a command line for it and for Qualys subscriptions.
 
 Client commands take the platform's address and the credentials from flags, from
 the environment (VEDETTE_URL, VEDETTE_USERNAME and VEDETTE_PASSWORD or
-VEDETTE_TOKEN, VEDETTE_CA_FILE) or from a named connection, in that order. Where none of them says anything, the
-platform that "vedette up" started in this folder is meant (vedette-data/admin.env).
+VEDETTE_TOKEN, VEDETTE_CA_FILE) or from a named connection, in that order. Where
+none of them says anything, the platform that "vedette up" started in this folder
+is meant (vedette-data/admin.env).
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partially successful.`)
 	root.Example = `  vedette connections test

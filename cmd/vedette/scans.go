@@ -157,7 +157,7 @@ func rowObjects(t automation.Table) []map[string]string {
 
 func newScansShow(a *app, f *clientFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show one on-demand scan", Args: exactArgs("ID"),
+		Use: "show ID", Aliases: []string{"get"}, Short: "Show one on-demand scan", Args: exactArgs("ID"),
 		Long:    "Shows one on-demand scan by its own id, which 'vedette scans list' shows.",
 		Example: "  vedette scans show 12",
 		RunE: func(cmd *cobra.Command, args []string) error {

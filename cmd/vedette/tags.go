@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
 )
@@ -66,7 +67,7 @@ func newTagsList(a *app, f *clientFlags) *cobra.Command {
 
 func newTagsShow(a *app, f *clientFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "show TAG", Short: "Show one tag", Args: exactArgs("TAG"),
+		Use: "show TAG", Aliases: []string{"get"}, Short: "Show one tag", Args: exactArgs("TAG"),
 		Long:    "Shows one tag with its rule and its children.",
 		Example: "  vedette tags show Edge\n  vedette tags show 51077 -o xml",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -121,7 +122,7 @@ func findTag(ctx context.Context, client *qpsclient.Client, text string) (int64,
 	}
 	switch len(ids) {
 	case 0:
-		return 0, usagef("there is no tag %s", quote(text))
+		return 0, fault.New(fault.NotFound, fmt.Sprintf("There is no tag %s.", quote(text)), "'vedette tags list' lists the tags there are.")
 	case 1:
 		return tags[0].ID, nil
 	}

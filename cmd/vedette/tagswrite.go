@@ -236,7 +236,7 @@ would lose them. A tag with children is deleted only together with them.`,
 			if err := client.DeleteTags(cmd.Context(), ids...); err != nil {
 				return tagFailure(indicator, err)
 			}
-			fmt.Fprintf(a.stdout, "%d tags are deleted.\n", len(ids))
+			fmt.Fprintf(a.stdout, "Deleted: %s.\n", counted(len(ids), "tag"))
 			return nil
 		},
 	}
@@ -255,7 +255,7 @@ func (a *app) sayDeletion(ctx context.Context, client *qpsclient.Client, ids []i
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(a.stdout, "Tag %d (%s) would be deleted. %d hosts have it.\n", id, printable(quote(tag.Name)), hosts)
+		fmt.Fprintf(a.stdout, "Tag %d (%s) would be deleted. It is on %s.\n", id, printable(quote(tag.Name)), counted(hosts, "host"))
 	}
 	fmt.Fprintln(a.stdout, "Nothing was changed; repeat the command with --yes to delete.")
 	return nil

@@ -69,7 +69,7 @@ func newUsersList(a *app, f *clientFlags) *cobra.Command {
 
 func newUsersGet(a *app, f *clientFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "get USER", Short: "Show one user", Args: exactArgs("USER"),
+		Use: "get USER", Aliases: []string{"show"}, Short: "Show one user", Args: exactArgs("USER"),
 		Example: "  vedette users get soar",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, _, err := a.client(f, 0)

@@ -199,9 +199,9 @@ to make one for a program, call as the program's user.`,
 		Example: `  vedette users tokens create ci --expires-in 90d
   vedette users tokens create soar --expires-in 365d --username soar --password-file pw`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			lifetime, err := parseDays(expires)
+			lifetime, err := givenDays("expires-in", expires, access.MinTokenLife, access.MaxTokenLife)
 			if err != nil {
-				return usagef("--expires-in: %w", err)
+				return err
 			}
 			client, _, err := a.client(f, 0)
 			if err != nil {

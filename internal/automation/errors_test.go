@@ -96,6 +96,29 @@ func TestA401TellsToCheckCredentialsAndPermissions(t *testing.T) {
 	}
 }
 
+func TestA401OfOtherCommandsNamesNoPermissionOfItsOwn(t *testing.T) {
+	t.Parallel()
+	const ask = "Ask a manager to check the permission settings of this account."
+	tests := []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"the platform says what is missing", &qps.ResponseError{Code: qps.CodeUnauthorized, Message: "It needs View Activation Key.", Resolution: ask, HTTPStatus: 401}, ask},
+		{"wrong credentials", wrongCredentials(), "Check the user name and password, or the token, of the connection, and the permission settings of the account."},
+		{"no envelope", bareStatus(401), "Check the user name and password, or the token, of the connection, and the permission settings of the account."},
+		{"forbidden without a word", bareStatus(403), "Check the permission settings of the account."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got := Failure("List Activation Keys failed.", tt.err).Errors[0].Resolution; got != tt.want {
+				t.Errorf("resolution = %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestStatusOf(t *testing.T) {
 	t.Parallel()
 	code := func(c qps.ResponseCode) error {

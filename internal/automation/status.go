@@ -69,7 +69,7 @@ func statusOfCode(code qps.ResponseCode) int {
 // command names a command in errors and the permission its account needs.
 type command struct {
 	indicator  string
-	permission string
+	permission string // empty where it differs from call to call
 }
 
 // Minimum permissions as the published integration names them.
@@ -121,11 +121,10 @@ func (c command) withNextStep(e Error, err error) Error {
 		if status, ok := errors.AsType[*qpsclient.StatusError](err); ok && e.ResponseCode == "" && status.Message == "" {
 			e.Message = authenticationFailed
 		}
-		e.Resolution = "Check the user name and password of the connection, and the permission settings of the account: the command needs " +
-			c.permission + "."
+		e.Resolution = c.afterRefusal(e)
 	case http.StatusForbidden:
 		if e.Resolution == "" {
-			e.Resolution = "Check the permission settings of the account: the command needs " + c.permission + "."
+			e.Resolution = "Check the permission settings of the account" + c.need() + "."
 		}
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusConflict:
 		if status, ok := errors.AsType[*qpsclient.StatusError](err); ok && e.Resolution == "" {
@@ -136,6 +135,23 @@ func (c command) withNextStep(e Error, err error) Error {
 		}
 	}
 	return e
+}
+
+// afterRefusal is the next step after a 401. A platform that knows what the
+// account lacks has said it in the message.
+func (c command) afterRefusal(e Error) string {
+	if c.permission == "" && e.ResponseCode == string(qps.CodeUnauthorized) && e.Resolution != "" {
+		return e.Resolution
+	}
+	return "Check the user name and password, or the token, of the connection, and the permission settings of the account" + c.need() + "."
+}
+
+// need names the permission of the command where that is known.
+func (c command) need() string {
+	if c.permission == "" {
+		return ""
+	}
+	return ": the command needs " + c.permission
 }
 
 // concernsConnection reports whether every further call would fail in the same
@@ -161,5 +177,5 @@ func unreachable(err error) bool {
 // Failure is the failed outcome of a command outside this package that reads
 // from the platform. indicator names it: "List Scans failed."
 func Failure(indicator string, err error) Outcome {
-	return failed(command{indicator, permissionRead}.failure(err))
+	return failed(command{indicator: indicator}.failure(err))
 }

@@ -150,6 +150,7 @@ func TestAPlanIsWhatDiffers(t *testing.T) {
 			"change ConfigurationProfile Edge 2", "  default: false -> true", "  includeTags: [Edge] -> []", "  excludeTags: [] -> [West]", "  excludeAll: false -> true",
 			"  suspendScanning: true -> false", "  preventAgentUpdate: false -> true", "  inMemoryDatabase: false -> true", "  blackouts: [mon 8-18] -> []",
 			"  performance.CPU_LIMIT: 500 -> 5", "  performance.NEW_KEY: <nil> -> a", "  priority: 2 -> 1",
+			"note ConfigurationProfile Edge: 'vedette profiles parameters' does not list NEW_KEY.",
 			`note "Normal" is no longer the default profile.`,
 		}},
 		{"default is taken over", "{kind: ConfigurationProfile, name: Edge, default: true}\n---\n{kind: ConfigurationProfile, name: Normal, default: false}", []string{

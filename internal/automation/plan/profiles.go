@@ -200,7 +200,22 @@ func (m *maker) profileDifferences(p *plannedProfile, current *qps.AgentConfig, 
 	if said.Blackouts != nil {
 		compareList(&d, "blackouts", blackoutTexts(current.Blackouts), new(blackoutTexts(*said.Blackouts)))
 	}
-	return d, comparePerformance(&d, p.described, current)
+	if err := comparePerformance(&d, p.described, current); err != nil {
+		return nil, err
+	}
+	m.noteUnknownParameters(*said.Name, d)
+	return d, nil
+}
+
+// noteUnknownParameters names parameters that may be misspelled. They are no
+// mistake: a platform may have some that this program does not know.
+func (m *maker) noteUnknownParameters(profile string, d differences) {
+	for _, change := range d {
+		key, is := strings.CutPrefix(change.Name, performancePrefix)
+		if _, known := performance.Lookup(key); is && !known {
+			m.note("ConfigurationProfile %s: 'vedette profiles parameters' does not list %s.", profile, key)
+		}
+	}
 }
 
 // replaced reports whether another profile is to be the default one instead of p,
