@@ -9,6 +9,10 @@ import (
 	"vedette.dev/vedette/qps"
 )
 
+// manyTags is from how many tags on it is cheaper to look at a host's tags than to
+// look for each tag among them.
+const manyTags = 4
+
 // predicate is one condition as SQL over hosts h, agents a and heartbeats b. An
 // empty query holds for every host. Values are always parameters.
 type predicate struct {
@@ -178,12 +182,11 @@ func (t *Tx) compileTag(ctx context.Context, c fleet.Condition) (predicate, erro
 	}
 	p := predicate{
 		never: len(ids) == 0,
-		query: exists("host_tags AS t WHERE t.host_id = h.id AND " + t.dialect.InIDs("t.tag_id")),
+		query: exists("host_tags AS t WHERE t.host_id = h.id AND " + t.dialect.InIDs(amongTags("t.tag_id", ids))),
 		args:  []any{t.dialect.IDsParam(ids)},
 	}
-	if !system { // every agent has a system tag: its index names too many
-		p.index = t.listIndex("host_tags", "tag_id", "host_id", ids)
-	}
+	p.index = t.listIndex("host_tags", "tag_id", "host_id", ids)
+	p.index.many = system // every agent has it
 	return negated(p, c), nil
 }
 
@@ -196,7 +199,16 @@ func (t *Tx) compileScope(scope fleet.Scope) predicate {
 // inScope returns the condition that a host, of which the column has the id, is
 // in a scope that does not have all, and its parameter.
 func inScope(d Dialect, scope fleet.Scope, column string) (condition string, tags any) {
-	return exists("host_tags AS scope WHERE scope.host_id = " + column + " AND " + d.InIDs("scope.tag_id")), d.IDsParam(scope.TagIDs)
+	return exists("host_tags AS scope WHERE scope.host_id = " + column + " AND " + d.InIDs(amongTags("scope.tag_id", scope.TagIDs))), d.IDsParam(scope.TagIDs)
+}
+
+// amongTags is the column of tags in a condition on a host's: the few a host has
+// are compared with many tags, and only few tags are looked for among them.
+func amongTags(column string, ids []int64) string {
+	if len(ids) > manyTags {
+		return offIndex(column)
+	}
+	return column
 }
 
 // tags returns the tags a condition, or the equality it denies, is about, and
@@ -254,7 +266,7 @@ func (t *Tx) compileAgent(c fleet.Condition) predicate {
 		p = comparison{expression: "a.agent_id", table: "agents", column: "agent_id", id: "host_id"}.text(t.dialect, c)
 	case c.Operator == qps.OpEquals:
 		p.query, p.args = "a.agent_version = ?", []any{c.Texts[0]}
-		p.index = &index{table: "agents", id: "host_id", order: byBlock, parts: []part{{"version_key = ?", []any{key}}}}
+		p.index = &index{table: "agents", id: "host_id", order: byBlock, loose: true, parts: []part{{"version_key = ?", []any{key}}}}
 	default:
 		sign := ordering(c.Operator)
 		p.query, p.args = "(a.agent_version <> '' AND a.version_key "+sign+" ?)", []any{key}
@@ -278,7 +290,10 @@ func (t *Tx) lookUp(ctx context.Context, query, column string, c fleet.Condition
 func (t *Tx) listIndex(table, column, id string, ids []int64) *index {
 	i := &index{table: table, id: id, parts: []part{{t.dialect.InIDs(column), []any{t.dialect.IDsParam(ids)}}}}
 	if len(ids) <= maxBlockedValues {
-		i.order = byValueAnd
+		i.order = byID
+	}
+	if len(ids) == 1 { // in order of id, which is quicker to count
+		i.parts = []part{{column + " = ?", []any{ids[0]}}}
 	}
 	return i
 }
@@ -299,6 +314,10 @@ func negated(p predicate, c fleet.Condition) predicate {
 		return p
 	case p.never:
 		return predicate{}
+	case p.index != nil && p.index.order == byID:
+		lacking := *p.index
+		lacking.order = byAbsence
+		return predicate{query: "NOT " + p.query, args: p.args, index: &lacking}
 	default:
 		return predicate{query: "NOT " + p.query, args: p.args}
 	}

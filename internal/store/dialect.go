@@ -30,6 +30,10 @@ type Dialect interface {
 	// column of host ids, and a condition with its parameters. A host may be there
 	// several times, and others than those whose column contains the text.
 	TextContaining(column, text string) (table, id, condition string, args []any)
+	// InBlock is a predicate: a column of ids of hosts has the number k.block when
+	// its given lower bits are left out. A count of hosts by it reads no rows of
+	// theirs. No parameter.
+	InBlock(column string, bits int) string
 	// InOrder follows a table and its alias in a query that shall walk the table
 	// by its primary key, whatever other indexes suggest. No parameter.
 	InOrder() string

@@ -39,6 +39,8 @@ type index struct {
 	parts []part // an entry that one of them holds for names its host
 	// repeats says that a host may have many entries, one for each of its packages.
 	repeats bool
+	many    bool // there is no use in asking for all the hosts it names
+	loose   bool // hosts it names may not match although it is asked in order
 	order   order
 }
 
@@ -52,9 +54,10 @@ type part struct {
 type order int
 
 const (
-	unordered  order = iota // not at all
-	byBlock                 // it begins with the block: finds ranges of values in it
-	byValueAnd              // ids follow a value: finds the ids of one value in it
+	unordered order = iota // not at all
+	byBlock                // it begins with the block: finds ranges of values in it
+	byID                   // ids follow a value: finds the ids of one value in it
+	byAbsence              // as byID, and the hosts that match are those it does not name
 )
 
 // ask returns the distinct hosts an index names from an id on, and whether they
@@ -73,7 +76,11 @@ func (t *Tx) ask(ctx context.Context, i *index, from int64, blocks []int64) (ids
 			query, args = query+" AND "+t.dialect.InIDs(block(i.id)), append(args, t.dialect.IDsParam(blocks))
 		}
 		if from > 0 {
-			query, args = query+" AND "+i.id+" >= ?", append(args, from)
+			id := i.id
+			if i.order == byBlock {
+				id = offIndex(id)
+			}
+			query, args = query+" AND "+id+" >= ?", append(args, from)
 		}
 		err := t.each(ctx, query+" LIMIT ?", append(args, limit+1-entries), func(rows *sql.Rows) error {
 			var id int64
@@ -92,32 +99,91 @@ func (t *Tx) ask(ctx context.Context, i *index, from int64, blocks []int64) (ids
 	return slices.Collect(maps.Keys(seen)), true, nil
 }
 
-// blocks returns those of the given blocks in which an index names a host.
+// blocks returns those of the given blocks in which an index names a host; of one
+// that names those that do not match, those in which it does not name all.
 func (t *Tx) blocks(ctx context.Context, i *index, among []int64) ([]int64, error) {
 	if i.order == unordered || len(among) == 0 {
 		return among, nil
 	}
-	rows := make([][]any, len(among))
-	for n, b := range among {
-		rows[n] = []any{b}
-	}
-	param, err := RowsParam(rows)
+	rows, err := blockRows(among)
 	if err != nil {
 		return nil, err
 	}
-	args := []any{param}
+	args := []any{rows}
 	var held []string
 	for _, p := range i.parts {
-		id := "x." + i.id
-		within := block(id) + " = k.block AND " + p.condition
-		if i.order == byValueAnd {
-			within = fmt.Sprintf("%s AND %s >= (k.block << %d) AND %s < ((k.block + 1) << %d)", p.condition, id, blockBits, id, blockBits)
-		}
 		// A subquery for one value: nothing the engine could turn into a join.
-		held = append(held, "(SELECT 1 FROM "+i.table+" AS x WHERE "+within+" LIMIT 1) IS NOT NULL")
-		args = append(args, p.args...)
+		one := "(SELECT 1 FROM " + i.table + " AS x WHERE " + i.within(p) + " LIMIT 1) IS NOT NULL"
+		if i.order == byAbsence {
+			one = "(" + t.hostsInBlock() + ") <> (SELECT count(DISTINCT x." + i.id + ") FROM " + i.table + " AS x WHERE " + i.within(p) + ")"
+		}
+		held, args = append(held, one), append(args, p.args...)
 	}
 	return t.ids(ctx, "SELECT k.block FROM "+t.dialect.Rows(columns("block:int"))+" AS k WHERE "+strings.Join(held, " OR ")+" ORDER BY k.block", args...)
+}
+
+// within is the condition that an entry x is of block k and that a part holds for
+// it.
+func (i *index) within(p part) string {
+	id := "x." + i.id
+	if i.order == byBlock {
+		return block(id) + " = k.block AND " + p.condition
+	}
+	return fmt.Sprintf("%s AND %s >= (k.block << %d) AND %s < ((k.block + 1) << %d)", p.condition, id, blockBits, id, blockBits)
+}
+
+func blockRows(blocks []int64) (string, error) {
+	rows := make([][]any, len(blocks))
+	for n, b := range blocks {
+		rows[n] = []any{b}
+	}
+	return RowsParam(rows)
+}
+
+// hostsInBlock is a query for the number of hosts of block k.
+func (t *Tx) hostsInBlock() string {
+	return "SELECT count(*) FROM hosts AS x WHERE " + t.dialect.InBlock("x.id", blockBits)
+}
+
+// counts returns how many hosts of each block match, counted by the index of the
+// only predicate, where that names the hosts that match and no others. Otherwise
+// their number is not known.
+func (t *Tx) counts(ctx context.Context, p *plan) (counts []int64, known bool, err error) {
+	predicates := slices.DeleteFunc(slices.Clone(p.predicates), func(p predicate) bool { return p.query == "" })
+	count, args := "("+t.hostsInBlock()+" AND "+offIndex("x.id")+" >= ?)", []any{p.from}
+	switch {
+	case p.narrow || len(predicates) > 1 || len(predicates) == 1 && !predicates[0].index.exact():
+		return nil, false, nil
+	case len(predicates) == 1:
+		i := predicates[0].index
+		count, args = "0", nil
+		for _, one := range i.parts {
+			count += " + (SELECT count(DISTINCT x." + i.id + ") FROM " + i.table + " AS x WHERE " + i.within(one) + " AND " + offIndex("x."+i.id) + " >= ?)"
+			args = append(append(args, one.args...), p.from)
+		}
+	}
+	rows, err := blockRows(p.blocks)
+	if err != nil {
+		return nil, false, err
+	}
+	counts, err = t.ids(ctx, "SELECT "+count+" FROM "+t.dialect.Rows(columns("block:int"))+" AS k ORDER BY k.block", append(args, rows)...)
+	return counts, true, err
+}
+
+// pass returns the blocks that are left when matching hosts are passed over, and
+// how many of the hosts of the first of these are still to be passed over.
+func pass(blocks, counts []int64, offset int64) ([]int64, int64) {
+	for len(blocks) > 0 && counts[0] <= offset {
+		offset -= counts[0]
+		blocks, counts = blocks[1:], counts[1:]
+	}
+	return blocks, offset
+}
+
+// exact reports whether a predicate holds for the hosts its index names in a
+// block, and for no others.
+func (i *index) exact() bool {
+	return i != nil && !i.loose && (i.order == byBlock || i.order == byID)
 }
 
 // block is the expression for the block of a column of host ids.
@@ -162,7 +228,7 @@ func (t *Tx) driver(ctx context.Context, predicates []predicate, blocks []int64)
 	var best *index
 	fewest := maxDriven
 	for _, p := range predicates {
-		if p.index == nil || p.index.order == unordered || len(blocks) == 0 {
+		if p.index == nil || p.index.order == unordered || p.index.order == byAbsence || len(blocks) == 0 {
 			continue
 		}
 		middle := len(blocks) / 2

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"vedette.dev/vedette/internal/fleet"
@@ -11,21 +10,22 @@ import (
 
 // plan is how a search is run: every condition is a predicate that is checked on
 // each host looked at; candidates, where an index named few, are the hosts to
-// look at, otherwise all in the runs.
+// look at, otherwise those in the blocks.
 type plan struct {
 	empty      bool // no host can match
 	from       int64
 	narrow     bool // candidates holds every host that can match
 	candidates []int64
-	blocks     []int64 // where hosts may match, ascending
-	runs       []run   // of the blocks, ascending
-	driver     *index  // names few hosts of each block; nil when none does
+	blocks     []int64  // where hosts may match, ascending, unless narrow
+	driver     *index   // names few hosts of each block; nil when none does
+	absences   []*index // that name the hosts that do not match
 	predicates []predicate
 }
 
 // run is a range of ids, both ends included.
 type run struct{ first, last int64 }
 
+// plan compiles the criteria of a search.
 func (t *Tx) plan(ctx context.Context, scope fleet.Scope, conditions []fleet.Condition, from int64) (*plan, error) {
 	p := &plan{from: from}
 	compiled := make([]predicate, 0, len(conditions)+1)
@@ -63,8 +63,15 @@ func (t *Tx) consult(ctx context.Context, p *plan) error {
 		if pred.index == nil || (p.narrow && len(p.candidates) <= fewCandidates) {
 			continue
 		}
+		if pred.index.order == byAbsence { // which takes longer than to look at a few blocks
+			p.absences = append(p.absences, pred.index)
+			continue
+		}
 		if blocks, err = t.blocks(ctx, pred.index, blocks); err != nil {
 			return fmt.Errorf("find blocks: %w", err)
+		}
+		if pred.index.many {
+			continue
 		}
 		ids, few, err := t.ask(ctx, pred.index, p.from, blocks)
 		if err != nil {
@@ -75,10 +82,9 @@ func (t *Tx) consult(ctx context.Context, p *plan) error {
 		}
 	}
 	p.candidates = slices.DeleteFunc(p.candidates, func(id int64) bool { return id < p.from })
-	p.blocks, p.runs = blocks, runsOf(blocks, p.from)
-	p.empty = len(p.runs) == 0 || p.narrow && len(p.candidates) == 0
+	p.blocks = blocks
+	p.empty = len(p.blocks) == 0 || p.narrow && len(p.candidates) == 0
 	if p.narrow {
-		p.runs = []run{{p.from, math.MaxInt64}}
 		return nil
 	}
 	if p.driver, err = t.driver(ctx, p.predicates, p.blocks); err != nil {

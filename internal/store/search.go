@@ -116,33 +116,75 @@ func (t *Tx) searchIDs(ctx context.Context, q fleet.Query) ([]int64, error) {
 	}
 	var ids []int64
 	if q.Offset <= 0 && q.Limit <= maxProbedPage && !p.narrow {
-		if ids, err = t.probe(ctx, p, q.Limit+1); err != nil || len(ids) > q.Limit {
+		if ids, err = t.probe(ctx, p, q.Limit+1); err != nil || len(ids) > q.Limit || p.empty {
 			return ids, err
 		}
 	}
 	if err := t.consult(ctx, p); err != nil || p.empty {
 		return ids, err
 	}
-	offset := max(q.Offset, 0)
-	if p.driver != nil && offset == 0 {
+	if p.driver != nil && q.Offset <= 0 {
 		more, err := t.drive(ctx, p, q.Limit+1-len(ids))
 		return append(ids, more...), err
 	}
-	if offset > 0 && len(p.runs) > 1 { // hosts are passed over in one go
-		p.runs = []run{{p.runs[0].first, p.runs[len(p.runs)-1].last}}
+	more, err := t.pages(ctx, p, q.Limit+1-len(ids), max(q.Offset, 0))
+	return append(ids, more...), err
+}
+
+// pages looks at the hosts of a plan, in order of id, until it has enough.
+func (t *Tx) pages(ctx context.Context, p *plan, limit int, offset int64) ([]int64, error) {
+	if p.narrow {
+		return t.walk(ctx, p, run{}, limit, offset)
 	}
-	for _, r := range p.runs {
-		more, err := t.walk(ctx, p, r, q.Limit+1-len(ids), offset)
-		ids = append(ids, more...)
-		if err != nil || len(ids) > q.Limit {
-			return ids, err
+	blocks := p.blocks
+	if offset > 0 {
+		counts, known, err := t.counts(ctx, p)
+		if err != nil {
+			return nil, fmt.Errorf("count hosts to pass over: %w", err)
+		}
+		if !known { // in one go
+			return t.walk(ctx, p, run{max(blocks[0]<<blockBits, p.from), math.MaxInt64}, limit, offset)
+		}
+		blocks, offset = pass(blocks, counts, offset)
+	}
+	var ids []int64
+	for size := 2; len(blocks) > 0; size *= 2 {
+		some := blocks
+		if len(p.absences) > 0 {
+			some = blocks[:min(size, len(blocks))]
+		}
+		blocks = blocks[len(some):]
+		runs, err := t.runs(ctx, p, some)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range runs {
+			more, err := t.walk(ctx, p, r, limit-len(ids), offset)
+			offset = 0 // the first block had more
+			ids = append(ids, more...)
+			if err != nil || len(ids) == limit {
+				return ids, err
+			}
 		}
 	}
 	return ids, nil
 }
 
+// runs returns the runs of those blocks in which not all hosts lack what they
+// must have not.
+func (t *Tx) runs(ctx context.Context, p *plan, blocks []int64) ([]run, error) {
+	for _, i := range p.absences {
+		var err error
+		if blocks, err = t.blocks(ctx, i, blocks); err != nil {
+			return nil, fmt.Errorf("find blocks: %w", err)
+		}
+	}
+	return runsOf(blocks, p.from), nil
+}
+
 // probe looks at the first hosts before any index is asked: what many hosts match
-// fills a page with them. The plan goes on after them.
+// fills a page with them. The plan goes on after them, and is empty where no ids
+// are left.
 func (t *Tx) probe(ctx context.Context, p *plan, limit int) ([]int64, error) {
 	first := run{p.from, p.from + probedHosts - 1}
 	if p.from > math.MaxInt64-probedHosts {
@@ -168,7 +210,7 @@ func (t *Tx) drive(ctx context.Context, p *plan, limit int) ([]int64, error) {
 		}
 		named = slices.DeleteFunc(named, func(id int64) bool { return id < p.from })
 		part := &plan{narrow: true, candidates: named, predicates: p.predicates}
-		more, err := t.walk(ctx, part, run{p.from, math.MaxInt64}, limit-len(ids), 0)
+		more, err := t.walk(ctx, part, run{}, limit-len(ids), 0)
 		if err != nil {
 			return nil, err
 		}
@@ -195,8 +237,18 @@ func (t *Tx) countHosts(ctx context.Context, scope fleet.Scope, conditions []fle
 	if err := t.consult(ctx, p); err != nil || p.empty {
 		return 0, err
 	}
+	counts, known, err := t.counts(ctx, p)
+	if known || err != nil {
+		return sum(counts), err
+	}
+	runs := []run{{}}
+	if !p.narrow {
+		if runs, err = t.runs(ctx, p, p.blocks); err != nil {
+			return 0, err
+		}
+	}
 	var n int64
-	for _, r := range p.runs {
+	for _, r := range runs {
 		var some int64
 		query, args := p.sql("count(*)", "", t.dialect, r)
 		if err := t.QueryRow(ctx, query, args...).Scan(&some); err != nil {
@@ -205,4 +257,12 @@ func (t *Tx) countHosts(ctx context.Context, scope fleet.Scope, conditions []fle
 		n += some
 	}
 	return n, nil
+}
+
+func sum(counts []int64) int64 {
+	var n int64
+	for _, count := range counts {
+		n += count
+	}
+	return n
 }

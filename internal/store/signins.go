@@ -22,8 +22,7 @@ const (
 	pruneGroup = 1000
 )
 
-// origin is what failures are counted by: of one size whatever was sent, and no
-// password that somebody took for a name can be read from it.
+// origin is what failures are counted by: of one size whatever was sent.
 func origin(username, address string) []byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d:%s%s", len(username), username, address))
 	return sum[:]

@@ -80,6 +80,12 @@ func (dialect) TextContaining(column, text string) (table, id, condition string,
 	return "host_texts", "host_id", column + " LIKE ?::text", []any{"%" + escaped + "%"}
 }
 
+// InBlock is a range of the column: PostgreSQL counts by no index on an
+// expression without the rows.
+func (dialect) InBlock(column string, bits int) string {
+	return fmt.Sprintf("%s >= (k.block << %d) AND %s < ((k.block + 1) << %d)", column, bits, column, bits)
+}
+
 func (dialect) InOrder() string        { return "" }
 func (dialect) ForUpdate() string      { return " FOR UPDATE" }
 func (dialect) ForNoKeyUpdate() string { return " FOR NO KEY UPDATE" }

@@ -6,8 +6,7 @@
 //
 // Limits: the database must allow the extension pg_trgm, which comes with
 // PostgreSQL and which the owner of a database may create. Enrolments and scan
-// launches commit one after the other. Searches by text shorter than three
-// characters pass over all hosts.
+// launches commit one after the other.
 package postgres
 
 import (
@@ -18,13 +17,16 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
+	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/store"
 )
 
@@ -59,7 +61,7 @@ func Open(ctx context.Context, dsn string, now func() time.Time) (*store.Store, 
 		return nil, fmt.Errorf("open PostgreSQL database: %w", err)
 	}
 	if err := migrate(ctx, write); err != nil {
-		return nil, errors.Join(fmt.Errorf("bring PostgreSQL database up to date: %w", err), write.Close())
+		return nil, errors.Join(startFailure(err), write.Close())
 	}
 	read, err := connect(dsn, map[string]string{
 		"plan_cache_mode":               "force_custom_plan",
@@ -69,6 +71,18 @@ func Open(ctx context.Context, dsn string, now func() time.Time) (*store.Store, 
 		return nil, errors.Join(fmt.Errorf("open PostgreSQL database for reading: %w", err), write.Close())
 	}
 	return store.New(read, write, dialect{}, now), nil
+}
+
+// startFailure says what to do when a migration failed because no connection
+// could be made.
+func startFailure(err error) error {
+	refused, ok := errors.AsType[*pgconn.ConnectError](err)
+	if !ok {
+		return fmt.Errorf("bring PostgreSQL database up to date: %w", err)
+	}
+	oneLine := strings.Join(strings.Fields(refused.Error()), " ")
+	return fault.New(fault.Conflict, fmt.Sprintf("The PostgreSQL database cannot be reached: %s.", oneLine),
+		"Check that the server runs, and host, port, database, user and password of the database URL.")
 }
 
 func connect(dsn string, parameters map[string]string) (*sql.DB, error) {

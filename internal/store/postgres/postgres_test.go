@@ -2,14 +2,18 @@ package postgres_test
 
 import (
 	"database/sql"
+	"errors"
+	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/pressly/goose/v3"
 
+	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/store"
 	"vedette.dev/vedette/internal/store/postgres"
@@ -44,6 +48,29 @@ func open(tb testing.TB, dsn string, now func() time.Time) *store.Store {
 		}
 	})
 	return s
+}
+
+func TestAServerThatDoesNotAnswerIsNamedWithTheNextStep(t *testing.T) {
+	t.Parallel()
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := nobody.Addr().String()
+	if err := nobody.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = postgres.Open(t.Context(), "postgres://vedette:secret@"+address+"/fleet", time.Now)
+	refused, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		t.Fatalf("error = %v, want one with a next step", err)
+	}
+	if !strings.Contains(refused.Message, address) || strings.Contains(refused.Message, "secret") || strings.Contains(refused.Message, "\n") {
+		t.Errorf("message = %q, want one line with the address and no password", refused.Message)
+	}
+	if refused.Resolution == "" {
+		t.Error("there is no next step")
+	}
 }
 
 func TestReplicasThatStartTogetherMakeOneSchema(t *testing.T) {

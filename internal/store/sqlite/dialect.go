@@ -68,6 +68,10 @@ func (dialect) TextContaining(column, text string) (table, id, condition string,
 	return table, "rowid", table + " MATCH ?", []any{`"` + strings.ReplaceAll(text, `"`, `""`) + `"`}
 }
 
+func (dialect) InBlock(column string, bits int) string {
+	return fmt.Sprintf("(%s >> %d) = k.block", column, bits)
+}
+
 func (dialect) InOrder() string { return " NOT INDEXED" }
 
 // A writing transaction has the database to itself.

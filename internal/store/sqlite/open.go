@@ -9,8 +9,7 @@
 //
 // Limits: writers queue, so a long transaction delays all others; one machine;
 // no network file system. A second process may read, and may write at the cost
-// of waiting up to busyTimeout. Searches by text shorter than three characters
-// pass over all hosts.
+// of waiting up to busyTimeout.
 package sqlite
 
 import (

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"math"
 	"strconv"
 	"testing"
 	"time"
@@ -52,7 +53,12 @@ func testBlocks(t *testing.T, b *bundle) {
 		"a tag of late hosts":              {criterion("tagName", qps.OpEquals, "late")},
 		"tags that exclude each other":     {criterion("tagName", qps.OpEquals, "late"), criterion("tagName", qps.OpEquals, "early")},
 		"two tags":                         {criterion("tagId", qps.OpIn, strconv.FormatInt(tags[0], 10)+","+strconv.FormatInt(tags[1], 10))},
-		"no such tag":                      {criterion("tagName", qps.OpNotEquals, "late")},
+		"not a tag of late hosts":          {criterion("tagName", qps.OpNotEquals, "late")},
+		"not a tag of early hosts":         {criterion("tagName", qps.OpNotEquals, "early")},
+		"not the tag of all hosts":         {criterion("tagName", qps.OpNotEquals, fleet.SystemTag)},
+		"not a port that all hosts have":   {criterion("port", qps.OpNotEquals, "22")},
+		"neither of two tags":              {criterion("tagName", qps.OpNotEquals, "early"), criterion("tagName", qps.OpNotEquals, "half")},
+		"all hosts":                        {criterion("type", qps.OpEquals, qps.TypeHost)},
 		"a date after most":                {criterion("created", qps.OpGreater, created)},
 		"another date than the late ones":  {criterion("created", qps.OpNotEquals, created)},
 		"a date that some hosts have":      {criterion("lastVulnScan", qps.OpGreater, qps.FormatTime(Start))},
@@ -72,24 +78,24 @@ func testBlocks(t *testing.T, b *bundle) {
 		"two characters":                   {criterion("dnsHostName", qps.OpContains, "13"), criterion("created", qps.OpGreater, created)},
 	} {
 		conditions := must(fleet.ParseConditions(criteria))(t)
-		for _, from := range []int64{0, 3, 8192, 70_000, 200_000} {
+		for _, from := range []int64{0, 3, 8192, 70_000, 200_000, math.MaxInt64} {
 			want := []int64{}
 			for i := range all {
 				if all[i].ID >= from && fleet.Match(&all[i], conditions) {
 					want = append(want, all[i].ID)
 				}
 			}
-			for _, offset := range []int{0, 150} {
-				rest := want[min(offset, len(want)):]
-				page := must(b.SearchHosts(t.Context(), fleet.Query{
-					Scope: fleet.WholeFleet(), Conditions: conditions, FromID: from, Offset: int64(offset), Limit: 200, Include: func(string) bool { return false },
+			for _, page := range []struct{ offset, limit int }{{0, 200}, {0, 900}, {150, 200}, {2500, 200}} {
+				rest := want[min(page.offset, len(want)):]
+				got := must(b.SearchHosts(t.Context(), fleet.Query{
+					Scope: fleet.WholeFleet(), Conditions: conditions, FromID: from, Offset: int64(page.offset), Limit: page.limit, Include: func(string) bool { return false },
 				}))(t)
-				got := []int64{}
-				for i := range page.Hosts {
-					got = append(got, page.Hosts[i].ID)
+				ids := []int64{}
+				for i := range got.Hosts {
+					ids = append(ids, got.Hosts[i].ID)
 				}
-				if diff := cmp.Diff(rest[:min(200, len(rest))], got); diff != "" || page.More != (len(rest) > 200) {
-					t.Errorf("%s from id %d and offset %d on: more %t, %s", name, from, offset, page.More, diff)
+				if diff := cmp.Diff(rest[:min(page.limit, len(rest))], ids); diff != "" || got.More != (len(rest) > page.limit) {
+					t.Errorf("%s from id %d, %d from %d on: more %t, %s", name, from, page.limit, page.offset, got.More, diff)
 				}
 			}
 			if n := must(b.CountHosts(t.Context(), fleet.WholeFleet(), conditions))(t); from == 0 && n != int64(len(want)) {

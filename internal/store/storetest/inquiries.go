@@ -17,7 +17,6 @@ type inquiry struct {
 	scope    fleet.Scope
 	from     int64
 	offset   int64
-	found    bool // a host matches
 }
 
 // asked are values to ask a field for: of most hosts, of few, of none.
@@ -27,7 +26,6 @@ type asked struct{ frequent, rare, absent string }
 // has no value on any host.
 func (p *fleetPlan) values() map[fleet.Field]asked {
 	last, lateModel := p.snapshot(p.hosts).Host, p.models-1
-	text := func(at time.Time) string { return qps.FormatTime(at) }
 	late := p.contact(p.hosts - p.hosts/1000).created
 	return map[fleet.Field]asked{
 		fleet.FieldID:                         {strconv.Itoa(p.hosts / 2), strconv.Itoa(p.hosts - 7), strconv.Itoa(10 * p.hosts)},
@@ -45,17 +43,17 @@ func (p *fleetPlan) values() map[fleet.Field]asked {
 		fleet.FieldInstalledSoftware:          {"libssl0", "rare-tool-2", "no-such-package"},
 		fleet.FieldTagName:                    {fleet.SystemTag, lateTag, "no-such-tag"},
 		fleet.FieldTagID:                      {"1", fmt.Sprint(p.tags[lateTag]), "99999"},
-		fleet.FieldCreated:                    {text(p.contact(p.hosts / 2).created), text(late), "2051-01-01T00:00:00Z"},
-		fleet.FieldUpdated:                    {text(p.contact(p.hosts / 2).modified), text(late.Add(25 * 24 * time.Hour)), "2051-01-01T00:00:00Z"},
-		fleet.FieldLastVulnScan:               {text(Start.Add(-2 * time.Hour)), text(Start.Add(-20 * time.Second)), "2051-01-01T00:00:00Z"},
+		fleet.FieldCreated:                    {qps.FormatTime(p.contact(p.hosts / 2).created), qps.FormatTime(late), "2051-01-01T00:00:00Z"},
+		fleet.FieldUpdated:                    {qps.FormatTime(p.contact(p.hosts / 2).modified), qps.FormatTime(late.Add(25 * 24 * time.Hour)), "2051-01-01T00:00:00Z"},
+		fleet.FieldLastVulnScan:               {qps.FormatTime(Start.Add(-2 * time.Hour)), qps.FormatTime(Start.Add(-20 * time.Second)), "2051-01-01T00:00:00Z"},
 		fleet.FieldLastComplianceScan:         {"", "", "2031-01-01T00:00:00Z"},
-		fleet.FieldVulnsUpdated:               {text(p.contact(p.hosts / 2).modified), text(late.Add(25 * 24 * time.Hour)), "2051-01-01T00:00:00Z"},
+		fleet.FieldVulnsUpdated:               {qps.FormatTime(p.contact(p.hosts / 2).modified), qps.FormatTime(late.Add(25 * 24 * time.Hour)), "2051-01-01T00:00:00Z"},
 		fleet.FieldInformationGatheredUpdated: {"", "", "2031-01-01T00:00:00Z"},
 		fleet.FieldActivationKey:              {largeKey(7), p.key(lateModel), "5d2f0000-0000-4000-8000-000000000000"},
 		fleet.FieldAgentConfigurationName:     {"Normal", siteProfile, "no-such-profile"},
 		fleet.FieldAgentConfigurationID:       {"1", "3", "99999"},
 		fleet.FieldAgentVersion:               {"2.3.0", lateVersion, "9.9.9"},
-		fleet.FieldLastCheckedIn:              {text(Start.Add(-2 * time.Hour)), text(Start.Add(-20 * time.Second)), "2051-01-01T00:00:00Z"},
+		fleet.FieldLastCheckedIn:              {qps.FormatTime(Start.Add(-2 * time.Hour)), qps.FormatTime(Start.Add(-20 * time.Second)), "2051-01-01T00:00:00Z"},
 		fleet.FieldAgentUUID:                  {AgentID(p.hosts / 2), AgentID(p.hosts), AgentID(10 * p.hosts)},
 	}
 }
@@ -70,13 +68,14 @@ func (p *fleetPlan) inquiries() []inquiry {
 	values := p.values()
 	for _, field := range fleet.Fields() {
 		for _, op := range []qps.Operator{qps.OpEquals, qps.OpNotEquals, qps.OpGreater, qps.OpLesser, qps.OpIn, qps.OpContains} {
-			for kind, value := range map[string]string{"frequent": values[field].frequent, "rare": values[field].rare, "absent": values[field].absent} {
+			asked := values[field]
+			for kind, value := range []string{asked.frequent, asked.rare, asked.absent} {
 				if op == qps.OpIn && value != "" {
 					value += "," + values[field].absent
 				}
 				c := qps.Criterion{Field: string(field), Operator: op, Value: value}
 				if _, err := fleet.ParseConditions([]qps.Criterion{c}); err == nil {
-					add(fmt.Sprintf("%s %s %s", field, op, kind), c)
+					add(fmt.Sprintf("%s %s %s", field, op, []string{"frequent", "rare", "absent"}[kind]), c)
 				}
 			}
 		}

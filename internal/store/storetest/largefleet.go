@@ -57,11 +57,16 @@ func (p *fleetPlan) model(host int) int {
 	if host <= p.models {
 		return host
 	}
-	r := rand.New(rand.NewPCG(1, uint64(host)))
+	r := draws(1, host)
 	if p.late(host) {
 		return p.models - lateModels + 1 + r.IntN(lateModels)
 	}
 	return 1 + rareModels + r.IntN(p.models-rareModels-lateModels)
+}
+
+// draws returns numbers that are the same for a host, or a model, at every run.
+func draws(purpose, host int) *rand.Rand {
+	return rand.New(rand.NewPCG(uint64(purpose), uint64(host))) //nolint:gosec // they keep no secret
 }
 
 func (p *fleetPlan) lateModel(model int) bool { return model > p.models-lateModels }
@@ -105,7 +110,7 @@ var largeSystems = []system{
 // snapshot is what a host reports of itself.
 func (p *fleetPlan) snapshot(host int) *agentwire.Snapshot {
 	model := p.model(host)
-	r := rand.New(rand.NewPCG(2, uint64(model)))
+	r := draws(2, model)
 	os := largeSystems[min(int(r.ExpFloat64()*2.5), len(largeSystems)-1)]
 	name := fmt.Sprintf("%s-%s-%06d", []string{"web", "db", "cache", "build", "mail", "kiosk", "vpn", "lab"}[r.IntN(8)], siteNames[model%len(siteNames)], host)
 	s := &agentwire.Snapshot{
@@ -172,7 +177,7 @@ type contact struct {
 }
 
 func (p *fleetPlan) contact(host int) contact {
-	r := rand.New(rand.NewPCG(3, uint64(host)))
+	r := draws(3, host)
 	c := contact{
 		created:   Start.Add(-time.Duration(p.hosts-host) * 730 * 24 * time.Hour / time.Duration(p.hosts)).Truncate(time.Second),
 		checkedIn: Start.Add(-time.Duration(r.IntN(4*3600)) * time.Second),
