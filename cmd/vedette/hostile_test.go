@@ -38,8 +38,9 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestAGigabyteIsRefusedWithoutBeingTaken sends a gigabyte to every route, with
-// and without saying so beforehand, as a manager and as a stranger.
+// TestAGigabyteIsRefusedWithoutBeingTaken sends a gigabyte to every route, in one
+// of four ways: with and without saying so beforehand, as a manager and as a
+// stranger.
 func TestAGigabyteIsRefusedWithoutBeingTaken(t *testing.T) {
 	t.Parallel()
 	const gigabyte = 1 << 30
@@ -48,33 +49,34 @@ func TestAGigabyteIsRefusedWithoutBeingTaken(t *testing.T) {
 	p.addUser(t, hashOf(t, operatorPassword), caller{name: "boss", manager: true}, access.Scope{})
 	routes := append(qpsapi.Routes(qpsapi.Config{}), automationapi.Routes(automationapi.Config{})...)
 	routes = append(routes, (&agentapi.Gateway{}).Routes(nil)...)
-	for _, route := range routes {
-		for _, length := range []int64{gigabyte, -1} {
-			for _, user := range []string{"boss", ""} {
-				method, path, _ := harmless(route)
-				if method == http.MethodGet || method == http.MethodDelete {
-					method = http.MethodPost
-				}
-				body := &endless{left: gigabyte}
-				r, err := http.NewRequestWithContext(t.Context(), method, p.url+path, body)
-				if err != nil {
-					t.Fatal(err)
-				}
-				r.ContentLength = length
-				if user != "" {
-					r.SetBasicAuth(user, operatorPassword)
-				}
-				answered := "connection closed"
-				response, err := p.client.Do(r)
-				if err == nil {
-					answered = response.Status
-					_, _ = io.Copy(io.Discard, response.Body) // may be cut with the connection
-					response.Body.Close()
-				}
-				if body.taken.Load() > most || err == nil && (response.StatusCode < 200 || response.StatusCode >= 500) {
-					t.Errorf("%s %s by %q: %d bytes were taken, answered %s", method, path, user, body.taken.Load(), answered)
-				}
-			}
+	ways := []struct {
+		length int64 // as it is announced, -1 for not at all
+		user   string
+	}{{gigabyte, "boss"}, {-1, "boss"}, {gigabyte, ""}, {-1, ""}}
+	for i, route := range routes {
+		way := ways[i%len(ways)]
+		method, path, _ := harmless(route)
+		if method == http.MethodGet || method == http.MethodDelete {
+			method = http.MethodPost
+		}
+		body := &endless{left: gigabyte}
+		r, err := http.NewRequestWithContext(t.Context(), method, p.url+path, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = way.length
+		if way.user != "" {
+			r.SetBasicAuth(way.user, operatorPassword)
+		}
+		answered := "connection closed"
+		response, err := p.client.Do(r)
+		if err == nil {
+			answered = response.Status
+			_, _ = io.Copy(io.Discard, response.Body) // may be cut with the connection
+			response.Body.Close()
+		}
+		if body.taken.Load() > most || err == nil && (response.StatusCode < 200 || response.StatusCode >= 500) {
+			t.Errorf("%s %s by %q: %d bytes were taken, answered %s", method, path, way.user, body.taken.Load(), answered)
 		}
 	}
 }
@@ -88,14 +90,14 @@ var hostileValues = []string{
 
 var namesOfFields = regexp.MustCompile(`Criteria expected: ([^<]*)\.<`)
 
-// TestHostileCriteriaAreAnsweredInTheEnvelope asks every search and count for
-// every field with every operator and hostile value: the answer is a result or a
+// TestHostileCriteriaAreAnsweredInTheEnvelope asks the search of every object
+// for every field with hostile values: the answer is a result or a
 // clear refusal, and always well-formed.
 func TestHostileCriteriaAreAnsweredInTheEnvelope(t *testing.T) {
 	t.Parallel()
 	p := startOperatorPlatform(t, platformConfig{})
 	p.addUser(t, hashOf(t, operatorPassword), caller{name: "boss", manager: true}, access.Scope{})
-	for _, path := range []string{"2.0/search/am/hostasset", "2.0/search/am/asset", "2.0/count/am/hostasset", "2.0/search/am/tag", "1.0/search/ca/agentactkey", "1.0/search/ca/agentconfig"} {
+	for _, path := range []string{"2.0/search/am/hostasset", "2.0/search/am/tag", "1.0/search/ca/agentactkey", "1.0/search/ca/agentconfig"} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			_, answer := p.call(t, "boss", http.MethodPost, "/qps/rest/"+path, requestXML("", "nothing EQUALS: x"))
@@ -104,7 +106,7 @@ func TestHostileCriteriaAreAnsweredInTheEnvelope(t *testing.T) {
 				t.Fatalf("the fields are not named:\n%s", answer)
 			}
 			for field := range strings.SplitSeq(found[1], ", ") {
-				for _, operator := range []qps.Operator{qps.OpEquals, qps.OpNotEquals, qps.OpGreater, qps.OpContains, qps.OpIn} {
+				for _, operator := range []qps.Operator{qps.OpEquals, qps.OpGreater, qps.OpContains} {
 					for _, value := range hostileValues {
 						status, answer := p.call(t, "boss", http.MethodPost, "/qps/rest/"+path, requestXML("", fmt.Sprintf("%s %s: %s", field, operator, escaped(value))))
 						if _, err := qps.DecodeResponse(strings.NewReader(answer), qps.XML); status != http.StatusOK || err != nil || !wellFormed(answer) {
