@@ -40,10 +40,11 @@ bench: ## all benchmarks
 	tools/prerequisites
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
-nightly: test ## all tests, kill -9 runs, every fuzz target for FUZZTIME (2m), all benchmarks
+nightly: test ## all tests, kill -9 runs, every fuzz target for FUZZTIME (2m), all benchmarks, searches over a million hosts
 	VEDETTE_KILL_RUNS=40 $(GO) test -count 1 -timeout 60m -run TestKillNine ./test
 	tools/fuzz $(FUZZTIME)
 	$(MAKE) bench
+	VEDETTE_BENCH_HOSTS=1000000 $(GO) test -run '^$$' -bench LargeFleet -benchtime 20x -timeout 120m ./internal/store/sqlite ./internal/store/postgres
 
 generate: ## the code made from internal/server/automationapi/openapi.yaml
 	$(GO) generate ./...
