@@ -252,19 +252,3 @@ func TestAPasswordIsChangedByWhoKnowsIt(t *testing.T) {
 		t.Errorf("generated %q, %v", generated, err)
 	}
 }
-
-func TestPasswordsAreHashedOneAtATime(t *testing.T) {
-	t.Parallel()
-	b := newBundle(t)
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	busy := 0
-	for range 20 { // which of two ready ways is taken is left to chance
-		if _, err := b.SetPassword(ended, b.admin, "admin", goodPassword, ""); fault.Is(err, fault.Busy) {
-			busy++
-		}
-	}
-	if busy == 0 {
-		t.Error("nobody who hung up was refused")
-	}
-}
