@@ -93,6 +93,13 @@ func (t *Tx) consult(ctx context.Context, p *plan) error {
 	return nil
 }
 
+// valued reports whether a predicate is about a value whose hosts an index has in
+// order of id. Hosts are passed over faster by counting its entries; without it,
+// and with a range of values, by looking at the hosts.
+func (p *plan) valued() bool {
+	return slices.ContainsFunc(p.predicates, func(pred predicate) bool { return pred.index != nil && pred.index.order == byID })
+}
+
 // runsOf joins blocks that follow each other, of which those before an id are
 // left out.
 func runsOf(blocks []int64, from int64) []run {

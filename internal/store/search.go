@@ -138,12 +138,18 @@ func (t *Tx) pages(ctx context.Context, p *plan, limit int, offset int64) ([]int
 	}
 	blocks := p.blocks
 	if offset > 0 {
+		inOneGo := func() ([]int64, error) {
+			return t.walk(ctx, p, run{max(blocks[0]<<blockBits, p.from), math.MaxInt64}, limit, offset)
+		}
+		if !p.valued() {
+			return inOneGo()
+		}
 		counts, known, err := t.counts(ctx, p)
 		if err != nil {
 			return nil, fmt.Errorf("count hosts to pass over: %w", err)
 		}
-		if !known { // in one go
-			return t.walk(ctx, p, run{max(blocks[0]<<blockBits, p.from), math.MaxInt64}, limit, offset)
+		if !known {
+			return inOneGo()
 		}
 		blocks, offset = pass(blocks, counts, offset)
 	}
