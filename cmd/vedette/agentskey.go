@@ -71,12 +71,17 @@ func keyChangeOutcome(changed, asked int) automation.Outcome {
 	if changed >= asked {
 		return automation.Outcome{State: automation.Successful}
 	}
+	return notFound("Change Activation Key failed.", changed, fmt.Sprintf("Not found: %d of %s.", asked-changed, counted(asked, "Cloud Agent")))
+}
+
+// notFound is the outcome of a command that was done for so many agents and did
+// not find others.
+func notFound(indicator string, done int, message string) automation.Outcome {
 	state := automation.PartiallySuccessful
-	if changed == 0 {
+	if done == 0 {
 		state = automation.Failed
 	}
 	return automation.Outcome{State: state, Errors: []automation.Error{{
-		Indicator: "Change Activation Key failed.", StatusCode: http.StatusNotFound,
-		Message: fmt.Sprintf("Not found: %d of %s.", asked-changed, counted(asked, "Cloud Agent")), Resolution: "Search for the agents there are.",
+		Indicator: indicator, StatusCode: http.StatusNotFound, Message: message, Resolution: "Search for the agents there are.",
 	}}}
 }

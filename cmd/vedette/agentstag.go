@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,12 +109,5 @@ func taggedOutcome(indicator string, changed, asked []int64) automation.Outcome 
 	if len(missing) == 0 {
 		return automation.Outcome{State: automation.Successful}
 	}
-	state := automation.PartiallySuccessful
-	if len(changed) == 0 {
-		state = automation.Failed
-	}
-	return automation.Outcome{State: state, Errors: []automation.Error{{
-		Indicator: indicator, StatusCode: http.StatusNotFound,
-		Message: "There is no Cloud Agent with ID " + strings.Join(missing, ", ") + ".", Resolution: "Search for the agents there are.",
-	}}}
+	return notFound(indicator, len(changed), "There is no Cloud Agent with ID "+strings.Join(missing, ", ")+".")
 }
