@@ -46,12 +46,20 @@ type Collected struct {
 	Error   string        `json:"error,omitempty"`
 }
 
+// SnapshotName is the name of the snapshot with the given digest in a state
+// folder, with slashes.
+func SnapshotName(digest string) string { return "snapshots/" + digest + ".json.zst" }
+
+// SpoolName is the name of the compressed delta with the given digest in a state
+// folder, with slashes.
+func SpoolName(digest string) string { return "spool/" + digest + ".delta.zst" }
+
 // SnapshotPath is the file of the snapshot with the given digest.
 func SnapshotPath(stateDir, digest string) string {
-	return filepath.Join(stateDir, "snapshots", digest+".json.zst")
+	return filepath.Join(stateDir, filepath.FromSlash(SnapshotName(digest)))
 }
 
 // SpoolPath is the file of the compressed delta with the given digest.
 func SpoolPath(stateDir, digest string) string {
-	return filepath.Join(stateDir, "spool", digest+".delta.zst")
+	return filepath.Join(stateDir, filepath.FromSlash(SpoolName(digest)))
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -26,6 +26,7 @@ type Runner interface {
 // needed once, to provision; later ServerURI and CA replace the stored ones.
 type Config struct {
 	StateDir string
+	Files    Files  // nil keeps them in StateDir
 	RootDir  string // where the host's file system is mounted; "/" on the host itself
 	Version  string // of the agent, as it tells the platform
 
@@ -40,7 +41,8 @@ type Config struct {
 	Runner      Runner
 	Transport   http.RoundTripper // nil makes one with NewTransport
 	Clock       Clock
-	Random      func() float64 // evenly from [0, 1)
+	Wall        func() time.Time // time in signatures, where Clock does not run at the pace of the world; nil takes Clock's
+	Random      func() float64   // evenly from [0, 1)
 	Log         *slog.Logger
 	SetLogLevel func(performance.LoggingLevel) // follows the profile; nil keeps the level
 	Rest        func()                         // called when the agent comes to rest after activity; nil does nothing
@@ -54,7 +56,7 @@ type Agent struct {
 	clock    Clock
 	spread   spread
 	dir      *folder
-	lock     *os.File
+	lock     io.Closer
 	sequence *sequence
 	client   *client
 
@@ -82,17 +84,22 @@ type Agent struct {
 // key pair where there is none. It returns *UsageError for wrong settings and
 // *LockedError while another agent uses the folder.
 func Open(cfg Config) (*Agent, error) {
-	dir, err := makeFolder(cfg.StateDir, cfg.Clock.Now)
-	if err != nil {
+	if cfg.Wall == nil {
+		cfg.Wall = cfg.Clock.Now
+	}
+	if cfg.Files == nil {
+		cfg.Files = diskFiles{cfg.StateDir}
+	}
+	if err := cfg.Files.Prepare(); err != nil {
 		return nil, err
 	}
-	locked, err := lock(cfg.StateDir)
+	locked, err := cfg.Files.Lock()
 	if err != nil {
 		return nil, err
 	}
 	a := &Agent{
 		cfg: cfg, log: cfg.Log, clock: cfg.Clock, spread: spread{random: cfg.Random},
-		dir: dir, lock: locked,
+		dir: &folder{files: cfg.Files, now: cfg.Clock.Now}, lock: locked,
 		events: make(chan func(), 8), demands: make(chan demandCall),
 	}
 	if err := a.load(); err != nil {
@@ -116,7 +123,7 @@ func (a *Agent) load() error {
 		}
 	}
 	a.sequence = openSequence(a.dir, a.clock.Now(), a.log)
-	a.client = newClient(a.id, a.cfg.Transport, a.clock, a.log, a.sequence)
+	a.client = newClient(a.id, a.cfg.Transport, a.cfg.Wall, a.log, a.sequence)
 	if !a.id.provisioned() {
 		return nil
 	}

@@ -65,7 +65,7 @@ func refusedAs(err error, code string) bool {
 // client sends the signed requests of one identity. It is safe for concurrent use.
 type client struct {
 	http     *http.Client
-	clock    Clock
+	wall     func() time.Time
 	log      *slog.Logger
 	sequence *sequence
 	base     string
@@ -102,14 +102,14 @@ func NewTransport(ca []byte) (http.RoundTripper, error) {
 	}, nil
 }
 
-func newClient(id *identity, transport http.RoundTripper, clock Clock, log *slog.Logger, seq *sequence) *client {
+func newClient(id *identity, transport http.RoundTripper, wall func() time.Time, log *slog.Logger, seq *sequence) *client {
 	c := &client{
 		http: &http.Client{
 			Transport: transport,
 			// A signature is for one path: a redirect is an answer like any other.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		clock: clock, log: log, sequence: seq,
+		wall: wall, log: log, sequence: seq,
 		base: strings.TrimRight(id.ServerURI, "/"),
 	}
 	c.signer = &agentwire.RequestSigner{KeyID: id.keyID(), Key: id.private(), Now: c.now, Sequence: seq.take}
@@ -120,7 +120,7 @@ func newClient(id *identity, transport http.RoundTripper, clock Clock, log *slog
 func (c *client) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.clock.Now().Add(c.offset)
+	return c.wall().Add(c.offset)
 }
 
 // exchange is one request.
@@ -157,7 +157,7 @@ func (c *client) do(ctx context.Context, x exchange) (status int, answer []byte,
 	status, answer, err = c.once(ctx, x)
 	switch {
 	case refusedAs(err, agentwire.ProblemReplayed):
-		c.sequence.leap(c.clock.Now())
+		c.sequence.leap(c.wall())
 	case refusedAs(err, agentwire.ProblemClockSkew):
 	default:
 		return status, answer, err
@@ -210,7 +210,7 @@ func (c *client) correct(response *http.Response) {
 	if err != nil {
 		return
 	}
-	offset := date.Add(time.Second / 2).Sub(c.clock.Now())
+	offset := date.Add(time.Second / 2).Sub(c.wall())
 	c.mu.Lock()
 	before := c.offset
 	if (offset - before).Abs() > skewKept {

@@ -61,8 +61,8 @@ func (a *Agent) provision(ctx context.Context) error {
 
 // renewClient makes requests carry the present identity.
 func (a *Agent) renewClient() {
-	offset := a.client.now().Sub(a.clock.Now())
-	a.client = newClient(a.id, a.cfg.Transport, a.clock, a.log, a.sequence)
+	offset := a.client.now().Sub(a.cfg.Wall())
+	a.client = newClient(a.id, a.cfg.Transport, a.cfg.Wall, a.log, a.sequence)
 	a.client.offset = offset
 }
 

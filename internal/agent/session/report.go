@@ -46,7 +46,7 @@ type Queued struct {
 // ReadReport reads the state folder without disturbing an agent that runs on it.
 // It returns fs.ErrNotExist when the folder holds no identity.
 func ReadReport(stateDir string) (*Report, error) {
-	dir := &folder{path: stateDir, now: time.Now}
+	dir := &folder{files: diskFiles{stateDir}, now: time.Now}
 	var id identity
 	if err := dir.read(identityFile, &id); err != nil {
 		return nil, err
@@ -129,6 +129,6 @@ func Uninstall(stateDir string) error {
 		return err
 	}
 	defer locked.Close()
-	dir := &folder{path: stateDir, now: time.Now}
+	dir := &folder{files: diskFiles{stateDir}, now: time.Now}
 	return dir.clear()
 }

@@ -140,7 +140,7 @@ func (a *Agent) returnAnew(ctx context.Context) error {
 	}
 	a.log.Info("provisioning as a new asset", "former agent", a.id.AgentID, "old identity", aside)
 	a.id, a.state = next, newState()
-	if a.dir, err = makeFolder(a.dir.path, a.clock.Now); err != nil {
+	if err := a.cfg.Files.Prepare(); err != nil {
 		return err
 	}
 	a.renewClient()

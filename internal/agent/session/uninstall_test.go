@@ -224,7 +224,7 @@ func TestKilledWhileItRemovesItsState(t *testing.T) {
 			bubble(t, func(t *testing.T, b *bundle) {
 				b.run(time.Minute)
 				b.platform.Uninstall()
-				dir := &folder{path: b.cfg.StateDir, now: time.Now}
+				dir := &folder{files: diskFiles{b.cfg.StateDir}, now: time.Now}
 				var id identity
 				if err := dir.read(identityFile, &id); err != nil {
 					t.Fatal(err)

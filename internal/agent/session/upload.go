@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strconv"
 	"time"
 
@@ -122,13 +121,8 @@ func (a *Agent) fragment(u *pendingUpload) ([]byte, error) {
 	if a.sending.fragment == 0 {
 		a.sending.fragment = min(a.settings().UploadFragmentBytes(), agentwire.MaxFragmentBytes)
 	}
-	file, err := os.Open(scan.SpoolPath(a.cfg.StateDir, u.Digest))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errSpool, err)
-	}
-	defer file.Close()
 	data := make([]byte, min(int64(a.sending.fragment), u.Size-a.sending.offset))
-	if _, err := file.ReadAt(data, a.sending.offset); err != nil {
+	if _, err := a.cfg.Files.ReadAt(scan.SpoolName(u.Digest), data, a.sending.offset); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpool, err)
 	}
 	return data, nil
