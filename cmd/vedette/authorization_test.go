@@ -84,6 +84,7 @@ var needed = map[string][]access.Permission{
 	"GET /automation/v1/scans/{id}":    {access.CAAPIAccess, access.LaunchOnDemandScan},
 	"GET /automation/v1/uninstalls":    {access.UninstallAgent},
 	"POST /automation/v1/agents/purge": {access.UninstallAgent},
+	"GET /automation/v1/installation":  {access.ViewActivationKey},
 	"GET /automation/v1/users/me":      anyUser,
 	"GET /automation/v1/permissions":   anyUser,
 

@@ -21,10 +21,11 @@ Disabled, expired, used up or deleted, a key refuses new agents. It never touche
 those it has made.`)
 	group.Example = `  vedette keys list
   vedette keys create --title Edge --max-agents 250 --expires 2032-06-30 --module VM_LICENSE
+  vedette keys install-line 3
   vedette keys disable 3`
 	group.AddCommand(
 		newKeysList(a, f), newKeysShow(a, f), newKeysCreate(a, f), newKeysUpdate(a, f),
-		newKeysSwitch(a, f, "enable", false), newKeysSwitch(a, f, "disable", true), newKeysDelete(a, f))
+		newKeysSwitch(a, f, "enable", false), newKeysSwitch(a, f, "disable", true), newKeysDelete(a, f), newKeysInstallLine(a, f))
 	return group
 }
 

@@ -60,7 +60,9 @@ type platform struct {
 	store       *store.Store
 	url         string // how this machine reaches it
 	publicURL   string
-	fingerprint string // of its own authority; empty with a certificate from elsewhere
+	everywhere  bool   // listens on every address of this machine
+	authority   []byte // certificate of its own authority, DER; nil with a certificate from elsewhere
+	fingerprint string // of authority, empty without one
 	admin       adminEnv
 	server      *server.Server
 	bindings    []server.Binding
@@ -154,6 +156,8 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	mux := server.NewMux(log)
 	mux.Add(server.HealthRoute(p.store.Ready))
 	mux.Add(gateway.Routes(server.NewBudget(server.AgentRequests))...)
+	installation := &agentapi.Installation{Packages: p.packages, Admission: &fleet.Admission{Keys: p.store, Now: now}, Authority: p.authority}
+	mux.Add(installation.Routes()...)
 	mux.Add(routes...)
 	mux.Add(server.SignInRoute(users, sessions))
 	p.server = server.New(server.Options{Handler: mux, Log: log})
@@ -252,6 +256,8 @@ func (p *platform) listen(ctx context.Context, config platformConfig, now time.T
 	}
 	p.bindings = append(p.bindings, server.Binding{Listener: listener})
 	p.url = "https://" + reachable(listener.Addr())
+	tcp, ok := listener.Addr().(*net.TCPAddr)
+	p.everywhere = ok && tcp.IP.IsUnspecified()
 	p.publicURL = strings.TrimRight(config.PublicURL, "/")
 	if p.publicURL == "" {
 		p.publicURL = p.url
@@ -287,9 +293,12 @@ func (p *platform) tls(config platformConfig, listening net.Addr, now time.Time)
 	if err != nil {
 		return nil, err
 	}
-	config509, fingerprint, err := p.folder.serverTLS(hosts, now)
-	p.fingerprint = fingerprint
-	return config509, err
+	config509, authority, err := p.folder.serverTLS(hosts, now)
+	if err != nil {
+		return nil, err
+	}
+	p.authority, p.fingerprint = authority.DER(), authority.Fingerprint()
+	return config509, nil
 }
 
 // certificateHosts returns the names and addresses the certificate stands for.

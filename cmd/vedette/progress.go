@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,7 +40,7 @@ func newLog(out io.Writer, verbose bool) *slog.Logger {
 
 // describe says where things are and what to try. host is this host's asset,
 // nil when it has no agent.
-func (p *platform) describe(out io.Writer, host *qps.HostAsset) {
+func (p *platform) describe(ctx context.Context, out io.Writer, host *qps.HostAsset) {
 	fmt.Fprintf(out, "\nVedette is up.\n\n")
 	fmt.Fprintf(out, "  API          %s/qps/rest\n", p.publicURL)
 	fmt.Fprintf(out, "  Automation   %s/automation/v1/openapi.yaml\n", p.publicURL)
@@ -52,7 +53,7 @@ func (p *platform) describe(out io.Writer, host *qps.HostAsset) {
 		fmt.Fprintf(out, "  Sign in      as a user of this database: another replica made the administrator,\n")
 		fmt.Fprintf(out, "               and its admin.env has the password\n")
 	}
-	p.describeSecondHost(out)
+	p.describeSecondHost(ctx, out)
 	fmt.Fprintf(out, "\nTry next, in another terminal:\n\n")
 	// Elsewhere than in the default folder, clients have to be told.
 	if local, err := filepath.Abs(defaultDataFolder); err != nil || local != p.folder.path {
@@ -70,20 +71,36 @@ func (p *platform) describe(out io.Writer, host *qps.HostAsset) {
 
 // describeSecondHost prints how another host joins, where another host can reach
 // the platform.
-func (p *platform) describeSecondHost(out io.Writer) {
+func (p *platform) describeSecondHost(ctx context.Context, out io.Writer) {
 	public, err := url.Parse(p.publicURL)
 	if err != nil {
 		return
 	}
-	if ip := net.ParseIP(public.Hostname()); public.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+	if isLoopback(public) {
+		if p.everywhere {
+			fmt.Fprint(out, "\nFor other hosts to join, start it with --public-url, the https URL by which they reach this machine.\n")
+		}
 		return
 	}
-	fmt.Fprintf(out, "\nAnother Linux host joins with vedette-agent and vedette-agent-worker of this build")
-	caFile := ""
-	if p.fingerprint != "" {
-		fmt.Fprintf(out, ", and a copy of\n%s (SHA-256 %s)", p.admin.caFile, p.fingerprint)
-		caFile = " CaFile=ca.pem"
+	offered, err := p.packages.Installers(ctx)
+	if err != nil || len(offered) == 0 {
+		fmt.Fprintf(out, "\nFor other hosts there are no packages in %s:\n'make packages' of the sources builds them, --packages names another folder.\n", p.packages.Path())
+		return
 	}
-	fmt.Fprintf(out, ":\n\n  vedette-agent run ServerUri=%s ActivationId=%s CustomerId=%s%s\n",
-		p.publicURL, p.admin.activationKey, p.admin.customerID, caFile)
+	line := installLine{
+		system: offered[0].System, url: p.publicURL, authority: p.fingerprint, customerID: p.admin.customerID, activationKey: p.admin.activationKey,
+	}
+	text, err := line.shell()
+	if err != nil { // such as a public URL that agents do not take
+		fmt.Fprintf(out, "\nOther hosts cannot join: %v.\n", err)
+		return
+	}
+	fmt.Fprintf(out, "\nAnother host joins with this line, run by root (%s):\n\n%s\n\n", systemTitle[line.system], text)
+	fmt.Fprintf(out, "The lines of other systems:  vedette keys install-line %s\n", p.admin.activationKey)
+}
+
+// isLoopback reports whether a URL leads nowhere but to the host it is used on.
+func isLoopback(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }

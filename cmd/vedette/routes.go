@@ -32,8 +32,14 @@ func (p *platform) operatorRoutes(users *access.Authenticator, launcher *ondeman
 		automationapi.Routes(automationapi.Config{
 			Scans: p.store, Uninstalls: p.store, Purger: actions, Users: users, Journal: p.store, Budget: budget, Limits: p.limits,
 			Directory: access.NewDirectory(p.store, p.store, tagNames{p.store}, time.Now), AuditLog: p.store,
+			Installers: p.packages, Doorway: p.doorway(),
 		})...,
 	)
+}
+
+// doorway is how hosts become agents of the platform.
+func (p *platform) doorway() automationapi.Doorway {
+	return automationapi.Doorway{URL: p.publicURL, Authority: p.fingerprint, CustomerID: p.admin.customerID}
 }
 
 // tagNames are the tags of the fleet as scopes need them.

@@ -22,40 +22,40 @@ import (
 // its last third renews it.
 const instructionKeyLife = 365 * 24 * time.Hour
 
-// serverTLS returns the TLS configuration for the given host names, from the
-// folder's own authority, which is made at the first start. The certificate is
-// renewed when it ends soon or does not stand for all hosts.
-func (d *dataFolder) serverTLS(hosts []string, now time.Time) (config *tls.Config, fingerprint string, err error) {
-	authority, err := d.authority(now)
+// serverTLS returns the TLS configuration for the given host names, and the
+// folder's own authority it is from, which is made at the first start. The
+// certificate is renewed when it ends soon or does not stand for all hosts.
+func (d *dataFolder) serverTLS(hosts []string, now time.Time) (config *tls.Config, authority *certificate.Authority, err error) {
+	authority, err = d.authority(now)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	certPEM, err := d.read("tls", "server.pem")
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	keyPEM, err := d.read("tls", "server.key")
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	pair, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil || !authority.Usable(certPEM, hosts, now) {
 		if certPEM, keyPEM, err = authority.Issue(hosts, now); err != nil {
-			return nil, "", err
+			return nil, nil, err
 		}
 		// The key goes first: a crash between the two leaves a pair that does not
 		// match and is issued again.
 		if err := d.write(keyPEM, 0o600, "tls", "server.key"); err != nil {
-			return nil, "", err
+			return nil, nil, err
 		}
 		if err := d.write(certPEM, 0o644, "tls", "server.pem"); err != nil {
-			return nil, "", err
+			return nil, nil, err
 		}
 		if pair, err = tls.X509KeyPair(certPEM, keyPEM); err != nil {
-			return nil, "", fmt.Errorf("load server certificate: %w", err)
+			return nil, nil, fmt.Errorf("load server certificate: %w", err)
 		}
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, authority.Fingerprint(), nil
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, authority, nil
 }
 
 func (d *dataFolder) caFile() string { return d.file("tls", "ca.pem") }

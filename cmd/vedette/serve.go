@@ -118,6 +118,6 @@ func serve(ctx context.Context, a *app, config platformConfig, verbose bool) err
 	}
 	show.done("platform", "%s, data folder %s", p.url, p.folder.path)
 	config.announce(show)
-	p.describe(a.stdout, nil)
+	p.describe(ctx, a.stdout, nil)
 	return errors.Join(p.run(ctx), p.close())
 }

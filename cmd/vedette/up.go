@@ -82,7 +82,7 @@ func up(ctx context.Context, a *app, o upOptions) error {
 	served := make(chan error, 1)
 	work.Go(func() { served <- p.run(ctx); stop() })
 	if o.noAgent {
-		p.describe(a.stdout, nil)
+		p.describe(ctx, a.stdout, nil)
 	} else if err := upAgent(ctx, a, p, o.agentRoot, show, log, &work); err != nil && ctx.Err() == nil {
 		stop()
 		work.Wait()
@@ -110,12 +110,12 @@ func upAgent(ctx context.Context, a *app, p *platform, root string, show *progre
 		return err
 	}
 	if host == nil { // uninstalled, which its runner has said
-		p.describe(a.stdout, nil)
+		p.describe(ctx, a.stdout, nil)
 		return nil
 	}
 	show.done("inventory", "%s is asset %d: %s, %d packages, %d open ports, %d accounts",
 		host.Name, host.ID, host.OS, len(host.Software), len(host.OpenPorts), len(host.Accounts))
-	p.describe(a.stdout, host)
+	p.describe(ctx, a.stdout, host)
 	return nil
 }
 

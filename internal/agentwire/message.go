@@ -16,6 +16,15 @@ const (
 	PathUninstall = "/agent/v1/uninstall"
 )
 
+// Paths below the base URL for a host that is not an agent yet; nothing there is
+// signed. A package is asked for with the customer id as user and the activation
+// key as password (RFC 7617).
+const (
+	PathAuthority = "/agent/v1/authority"  // certificate to trust, DER
+	PathInstall   = "/agent/v1/install.sh" // what the install line runs
+	PathPackages  = "/agent/v1/packages/"  // + system + "/" + machine
+)
+
 // Module names what an instruction, scan or upload is about.
 type Module string
 

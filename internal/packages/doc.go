@@ -10,6 +10,13 @@
 // folders, links, files that are still being copied under another name. Of
 // several versions for one platform and architecture, the newest is offered.
 //
+// An archive for systems without a package format has a name such as
+//
+//	vedette-agent-2.0.0-linux-amd64.tar.gz
+//
+// It is offered to hosts that are to be installed and not through the API, which
+// has no word for it.
+//
 // The folder is read at every call, so that a package is offered from the moment
 // it is there. Hashes are kept for as long as a file keeps its name, size and
 // time of modification.

@@ -51,9 +51,18 @@ func NewFolder(path string) *Folder {
 	return &Folder{path: path, turn: make(chan struct{}, 1), known: make(map[string]hashed)}
 }
 
-// List returns the newest package for each platform and architecture, ordered by
-// both. A file that changes while it is read is left out.
+// Path returns the folder as it was named.
+func (f *Folder) Path() string { return f.path }
+
+// List returns the newest package for each platform and architecture of the API,
+// ordered by both. A file that changes while it is read is left out.
 func (f *Folder) List(ctx context.Context) ([]fleet.Package, error) {
+	all, err := f.all(ctx)
+	return slices.DeleteFunc(all, func(p fleet.Package) bool { return p.Platform == archives }), err
+}
+
+// all returns the packages of List, and archives.
+func (f *Folder) all(ctx context.Context) ([]fleet.Package, error) {
 	release, err := f.take(ctx)
 	if err != nil {
 		return nil, err

@@ -17,12 +17,36 @@ var namePattern = regexp.MustCompile(`^vedette-agent-([0-9]{1,9}(?:\.[0-9]{1,9})
 // parseName returns what the name of a file says of the package in it. ok is
 // false for the name of something else.
 func parseName(name string) (p fleet.Package, ok bool) {
-	m := namePattern.FindStringSubmatch(name)
+	m := archivePattern.FindStringSubmatch(name)
+	if len(m) == 5 {
+		return fleet.Package{Name: name, Version: m[1], Platform: m[2], Architecture: m[3], Extension: m[4]}, true
+	}
+	m = namePattern.FindStringSubmatch(name)
 	if len(m) != 5 || !slices.Contains(qps.BinaryPlatforms(), m[2]) || !slices.Contains(qps.BinaryArchitectures(), m[3]) {
 		return fleet.Package{}, false
 	}
 	return fleet.Package{Name: name, Version: m[1], Platform: m[2], Architecture: m[3], Extension: m[4]}, true
 }
+
+// archivePattern is that of packages for systems that have no package format. The
+// API does not know them: its words are for the two above.
+var archivePattern = regexp.MustCompile(`^vedette-agent-([0-9]{1,9}(?:\.[0-9]{1,9}){1,4})-(linux)-(amd64|arm64)(\.tar\.gz)$`)
+
+// archives is the platform in the names of archives.
+const archives = "linux"
+
+// pair is a platform and an architecture as names of packages have them.
+type pair struct{ platform, architecture string }
+
+// installers says which package a host is installed from.
+var installers = map[string]map[string]pair{ // by system and machine
+	fleet.SystemDeb: {"x86_64": {"LINUX_UBUNTU", "X_64"}, "aarch64": {"LINUX_UBUNTU", "ARM_64"}},
+	fleet.SystemRPM: {"x86_64": {"LINUX", "X_64"}, "aarch64": {"LINUX", "ARM_64"}},
+	fleet.SystemTar: {"x86_64": {archives, "amd64"}, "aarch64": {archives, "arm64"}},
+}
+
+// extensions are those that the tools of a system install.
+var extensions = map[string]string{fleet.SystemDeb: ".deb", fleet.SystemRPM: ".rpm", fleet.SystemTar: ".tar.gz"}
 
 // byPairAndAge orders packages by platform and architecture, and those for the
 // same by version, newest first. Names decide between equals, so that the choice

@@ -95,7 +95,7 @@ func (g Guard) Protect(op Operation, h http.Handler) http.Handler {
 			return
 		}
 		defer leave()
-		release, err := g.Budget.acquireFor(principal.User.Username)
+		release, err := g.Budget.AcquireFor(principal.User.Username)
 		if err != nil {
 			Fail(w, r, err)
 			return

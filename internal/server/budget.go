@@ -61,8 +61,9 @@ func full() error {
 	return fault.New(fault.Busy, "Too many requests are in progress.", "Wait as long as Retry-After says, then send the request again.")
 }
 
-// acquireFor is acquire for a user, within the user's share.
-func (b *Budget) acquireFor(user string) (release func(), err error) {
+// AcquireFor takes a slot within the share of a user, or of whoever else the
+// requests are counted for, and returns what gives it back, or fault.Busy.
+func (b *Budget) AcquireFor(user string) (release func(), err error) {
 	if b == nil {
 		return func() {}, nil
 	}

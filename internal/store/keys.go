@@ -219,6 +219,22 @@ func (s *Store) ActivationKey(ctx context.Context, id int64) (k fleet.Activation
 	return k, nil
 }
 
+// KeyByUUID returns a key without its modules and tags; see fleet.JoiningKeys.
+func (s *Store) KeyByUUID(ctx context.Context, uuid string) (k fleet.ActivationKey, err error) {
+	err = s.view(ctx, func(tx *Tx) error {
+		k, err = scanKey(tx.QueryRow(ctx, keyQuery+" WHERE activation_key = ?", storable(uuid)).Scan)
+		return err
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		// The UUID is a secret that lets hosts join: the error does not repeat it.
+		return fleet.ActivationKey{}, fault.New(fault.NotFound, "There is no activation key with this UUID.", "")
+	}
+	if err != nil {
+		return fleet.ActivationKey{}, fmt.Errorf("read activation key: %w", err)
+	}
+	return k, nil
+}
+
 // ActivationKeys returns every key in ascending order of id.
 func (s *Store) ActivationKeys(ctx context.Context) ([]fleet.ActivationKey, error) {
 	var keys []fleet.ActivationKey

@@ -44,6 +44,7 @@ type Store struct {
 // What the domain asks of its storage.
 var (
 	_ fleet.Enrolments     = (*Store)(nil)
+	_ fleet.JoiningKeys    = (*Store)(nil)
 	_ fleet.AgentStates    = (*Store)(nil)
 	_ fleet.Heartbeats     = (*Store)(nil)
 	_ fleet.Changes        = (*Store)(nil)

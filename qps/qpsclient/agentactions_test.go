@@ -133,4 +133,7 @@ func TestAPlatformWithoutTheAutomationAPIIsRecognised(t *testing.T) {
 	if _, err := c.PurgeAgents(context.Background(), PurgeRule{}, true); !errors.Is(err, ErrNoAutomationAPI) {
 		t.Errorf("purge: %v", err)
 	}
+	if _, err := c.Installation(context.Background()); !errors.Is(err, ErrNoAutomationAPI) {
+		t.Errorf("installation: %v", err)
+	}
 }

@@ -66,6 +66,8 @@ func TestUsersAndRolesGoToTheirEndpoints(t *testing.T) {
 		{"audit", func(c *Client) (any, error) {
 			return c.Audit(t.Context(), AuditQuery{Actor: "a b", Action: "x", Object: "y", Outcome: AuditRefused, Since: testNow(), Until: testNow().Add(time.Hour), Limit: 5, Before: 9})
 		}, `{"entries":[{"id":7}]}`, "GET /automation/v1/audit?action=x&actor=a+b&before=9&limit=5&object=y&outcome=refused&since=2031-04-01T06%3A00%3A00Z&until=2031-04-01T07%3A00%3A00Z ", []AuditEntry{{ID: 7}}},
+		{"installation", func(c *Client) (any, error) { return c.Installation(t.Context()) }, `{"url":"https://v","authority":"0f","customerId":"c","packages":[{"system":"deb","machine":"x86_64","version":"2.0.0"}]}`,
+			"GET /automation/v1/installation ", &Installation{URL: "https://v", Authority: "0f", CustomerID: "c", Packages: []InstallPackage{{"deb", "x86_64", "2.0.0"}}}},
 		{"whole audit", func(c *Client) (any, error) { return c.Audit(t.Context(), AuditQuery{}) }, `{"entries":[]}`, "GET /automation/v1/audit ", []AuditEntry{}},
 	} {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {

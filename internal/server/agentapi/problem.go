@@ -57,6 +57,8 @@ var problemCodes = map[fault.Code]string{
 	fault.TooLarge:  agentwire.ProblemTooLarge,
 	fault.Busy:      agentwire.ProblemBusy,
 	fault.Internal:  agentwire.ProblemInternal,
+
+	fault.Unauthenticated: agentwire.ProblemKeyRefused,
 }
 
 // writeFailure writes a failure as a Problem of the agent protocol.

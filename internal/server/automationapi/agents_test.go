@@ -62,6 +62,40 @@ func (a *agents) call(method, target, body string) *httptest.ResponseRecorder {
 	return w
 }
 
+// offered are the packages of two systems.
+type offered struct{}
+
+func (offered) Installers(context.Context) ([]fleet.Installer, error) {
+	return []fleet.Installer{
+		{System: fleet.SystemDeb, Machine: "x86_64", Package: fleet.Package{Version: "2.0.0", Name: "agent.deb"}},
+		{System: fleet.SystemTar, Machine: "aarch64", Package: fleet.Package{Version: "2.1.0", Name: "agent.tar.gz"}},
+	}, nil
+}
+
+func TestAnInstallationIsShown(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		doorway automationapi.Doorway
+		want    string
+	}{
+		{"its own authority", automationapi.Doorway{URL: "https://v", Authority: "0f", CustomerID: "c"}, `{"authority":"0f","customerId":"c","packages":[` +
+			`{"machine":"x86_64","system":"deb","version":"2.0.0"},{"machine":"aarch64","system":"tar.gz","version":"2.1.0"}],"url":"https://v"}`},
+		{"an authority from elsewhere", automationapi.Doorway{URL: "https://v", CustomerID: "c"}, `{"customerId":"c","packages":[` +
+			`{"machine":"x86_64","system":"deb","version":"2.0.0"},{"machine":"aarch64","system":"tar.gz","version":"2.1.0"}],"url":"https://v"}`},
+	} {
+		mux := server.NewMux(slog.New(slog.DiscardHandler))
+		mux.Add(automationapi.Routes(automationapi.Config{Installers: offered{}, Doorway: test.doorway, Users: operators{}, Journal: &accesstest.Memory{}})...)
+		r := httptest.NewRequest("GET", "/automation/v1/installation", nil)
+		r.SetBasicAuth("admin", "right")
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		if w.Code != 200 || strings.TrimSpace(w.Body.String()) != test.want {
+			t.Errorf("%s: %d %s, want %s", test.name, w.Code, w.Body, test.want)
+		}
+	}
+}
+
 const purgePath = "/automation/v1/agents/purge"
 
 func TestUninstallsAndPurgesAreShown(t *testing.T) {

@@ -224,6 +224,32 @@ type CreatedUser struct {
 	User User `json:"user"`
 }
 
+// InstallPackage defines model for InstallPackage.
+type InstallPackage struct {
+	// Machine What `uname -m` says on the hosts it is for: x86_64 or aarch64.
+	Machine string `json:"machine"`
+
+	// System What installs it: deb, rpm or tar.gz.
+	System string `json:"system"`
+
+	// Version Version of the agent in it.
+	Version string `json:"version"`
+}
+
+// Installation defines model for Installation.
+type Installation struct {
+	// Authority SHA-256 in hexadecimal of the certificate, in DER, of the platform's own authority. Absent where hosts trust the
+	// platform by authorities of their own.
+	Authority *string `json:"authority,omitempty"`
+
+	// CustomerId UUID of the subscription.
+	CustomerId string           `json:"customerId"`
+	Packages   []InstallPackage `json:"packages"`
+
+	// Url Base URL by which hosts reach the platform.
+	Url string `json:"url"`
+}
+
 // NewPassword defines model for NewPassword.
 type NewPassword = newPassword
 
@@ -572,6 +598,9 @@ type ServerInterface interface {
 	// ListAudit Search the audit log
 	// (GET /automation/v1/audit)
 	ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams)
+	// GetInstallation Get what agents are installed with
+	// (GET /automation/v1/installation)
+	GetInstallation(w http.ResponseWriter, r *http.Request)
 	// ListPermissions List the permissions there are
 	// (GET /automation/v1/permissions)
 	ListPermissions(w http.ResponseWriter, r *http.Request)
@@ -775,6 +804,20 @@ func (siw *ServerInterfaceWrapper) ListAudit(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListAudit(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetInstallation operation middleware
+func (siw *ServerInterfaceWrapper) GetInstallation(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetInstallation(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1483,6 +1526,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/scans/{id}", wrapper.GetScan)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/uninstalls", wrapper.ListUninstalls)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/agents/purge", wrapper.PurgeAgents)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/installation", wrapper.GetInstallation)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/users", wrapper.ListUsers)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/users", wrapper.CreateUser)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/users/me", wrapper.GetCaller)
@@ -1575,6 +1619,44 @@ type ListAuditdefaultJSONResponse struct {
 }
 
 func (response ListAuditdefaultJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInstallationRequestObject struct {
+}
+
+type GetInstallationResponseObject interface {
+	VisitGetInstallationResponse(w http.ResponseWriter) error
+}
+
+type GetInstallation200JSONResponse Installation
+
+func (response GetInstallation200JSONResponse) VisitGetInstallationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetInstallationdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetInstallationdefaultJSONResponse) VisitGetInstallationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2397,6 +2479,9 @@ type StrictServerInterface interface {
 	// ListAudit Search the audit log
 	// (GET /automation/v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// GetInstallation Get what agents are installed with
+	// (GET /automation/v1/installation)
+	GetInstallation(ctx context.Context, request GetInstallationRequestObject) (GetInstallationResponseObject, error)
 	// ListPermissions List the permissions there are
 	// (GET /automation/v1/permissions)
 	ListPermissions(ctx context.Context, request ListPermissionsRequestObject) (ListPermissionsResponseObject, error)
@@ -2551,6 +2636,30 @@ func (sh *strictHandler) ListAudit(w http.ResponseWriter, r *http.Request, param
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
 		if err := validResponse.VisitListAuditResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetInstallation operation middleware
+func (sh *strictHandler) GetInstallation(w http.ResponseWriter, r *http.Request) {
+	var request GetInstallationRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetInstallation(ctx, request.(GetInstallationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetInstallation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetInstallationResponseObject); ok {
+		if err := validResponse.VisitGetInstallationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

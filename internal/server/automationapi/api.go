@@ -39,18 +39,21 @@ type Config struct {
 	Scans      Scans
 	Uninstalls Uninstalls
 	Purger     Purger
-	Directory  *access.Directory
-	AuditLog   access.AuditLog
-	Users      server.Authenticator
-	Journal    access.Journal
-	Budget     *server.Budget // shared with other operators' APIs
-	Limits     *server.Limits // of each user, shared likewise; nil for none
+	Installers Installers
+	// Doorway is how hosts reach the platform.
+	Doorway   Doorway
+	Directory *access.Directory
+	AuditLog  access.AuditLog
+	Users     server.Authenticator
+	Journal   access.Journal
+	Budget    *server.Budget // shared with other operators' APIs
+	Limits    *server.Limits // of each user, shared likewise; nil for none
 }
 
 // Routes returns the routes of the API.
 func Routes(c Config) []server.Route {
 	collected := &collector{}
-	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Purger, c.Directory, c.AuditLog}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
+	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Purger, c.Installers, c.Doorway, c.Directory, c.AuditLog}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failBody,
 		ResponseErrorHandlerFunc: server.Fail,
 	})
@@ -112,6 +115,8 @@ type api struct {
 	scans      Scans
 	uninstalls Uninstalls
 	purger     Purger
+	installers Installers
+	doorway    Doorway
 	directory  *access.Directory
 	auditLog   access.AuditLog
 }

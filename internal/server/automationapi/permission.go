@@ -18,6 +18,7 @@ var operations = map[string]server.Operation{
 	"GET /automation/v1/scans/{id}":    {Name: "get scan", AnyOf: []access.Permission{access.CAAPIAccess, access.LaunchOnDemandScan}},
 	"GET /automation/v1/uninstalls":    {Name: "list uninstalls", AnyOf: []access.Permission{access.UninstallAgent}},
 	"POST /automation/v1/agents/purge": {Name: "purge agents", AnyOf: []access.Permission{access.UninstallAgent}, Write: true},
+	"GET /automation/v1/installation":  {Name: "get installation", AnyOf: []access.Permission{access.ViewActivationKey}},
 
 	"GET /automation/v1/users":               {Name: "list users"},
 	"POST /automation/v1/users":              {Name: "create user", Write: true},

@@ -93,6 +93,10 @@ func (a *Authority) Fingerprint() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// DER returns the authority's certificate as Fingerprint digests it. The caller
+// does not change it.
+func (a *Authority) DER() []byte { return a.certificate.Raw }
+
 // Issue signs a server certificate for the given host names and addresses.
 func (a *Authority) Issue(hosts []string, now time.Time) (certificatePEM, keyPEM []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

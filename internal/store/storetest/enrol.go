@@ -46,6 +46,20 @@ func testEnrolment(t *testing.T, create func(tb testing.TB) Database) {
 			t.Errorf("%d units used, want 1", used)
 		}
 	})
+	t.Run("a key is found by its UUID alone", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, create)
+		at := time.Date(2031, 4, 1, 6, 0, 0, 0, time.UTC)
+		createKey(t, b.Store, fleet.ActivationKey{Key: "timed", Type: fleet.KeyTimeLimited, ExpireDate: at, Disabled: true})
+		got := must(b.KeyByUUID(t.Context(), "timed"))(t)
+		if got.Key != "timed" || !got.ExpireDate.Equal(at) || !got.Disabled {
+			t.Errorf("got %+v", got)
+		}
+		for _, unknown := range []string{"TIMED", "timed ", "", "%", "\x00", "\xff"} {
+			_, err := b.KeyByUUID(t.Context(), unknown)
+			wantCode(t, err, fault.NotFound)
+		}
+	})
 	t.Run("a key that may not be used is refused with the reason", func(t *testing.T) {
 		t.Parallel()
 		testRefusedKeys(t, setup(t, create))
