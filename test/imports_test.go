@@ -74,7 +74,7 @@ func floors() []room {
 	return append(
 		plan,
 		room{"internal/agent", []string{"internal/agentwire", "performance"}, "the agent shares only agentwire and performance with the platform"},
-		room{"internal/swarm", []string{"internal/agentwire", "performance", "internal/agent/session"}, "the swarm is made of agent sessions and collects nothing"},
+		room{"internal/swarm", []string{"internal/agentwire", "performance", "internal/agent/session", "internal/agent/scan"}, "the swarm is made of agent sessions and collects nothing"},
 		room{"cmd", slices.Concat(ground, known, acting, []string{
 			"qps/qpsclient", "data", "web", "internal/backup", "internal/store", "internal/jobs", "internal/server", "internal/server/qpsapi",
 			"internal/server/agentapi", "internal/server/automationapi", "internal/server/console", "internal/outbound",

@@ -2,8 +2,8 @@
 // speaks the agent protocol with agentwire, verifies every signature, applies
 // every upload for real, and can be told to fail. Platform is the main type.
 //
-// Limits: uploads are JSON without compression (see Runner), agents live in
-// memory, and there is one profile and one manifest for all of them.
+// Limits: agents live in memory, and there is one profile and one manifest for
+// all of them.
 package sessiontest
 
 import (

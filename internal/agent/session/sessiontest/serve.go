@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/klauspost/compress/zstd"
+
 	"vedette.dev/vedette/internal/agentwire"
 )
 
@@ -158,7 +160,10 @@ func (p *Platform) upload(w http.ResponseWriter, r *http.Request, a *Agent, body
 func (a *Agent) commit(w http.ResponseWriter, digest string, u *upload) bool {
 	var delta agentwire.Delta
 	sum := sha256.Sum256(u.data)
-	err := json.NewDecoder(bytes.NewReader(u.data)).Decode(&delta)
+	doc, err := decompress(u.data)
+	if err == nil {
+		err = json.NewDecoder(bytes.NewReader(doc)).Decode(&delta)
+	}
 	if err != nil || hex.EncodeToString(sum[:]) != digest {
 		refuse(w, http.StatusBadRequest, agentwire.ProblemInvalid, "upload is damaged")
 		return false
@@ -189,4 +194,18 @@ func (a *Agent) answered(scans []int64) {
 			r.Answered++
 		}
 	}
+}
+
+// decompress returns an upload as it is, or what the zstd frame in it holds: the
+// Runner here writes none, workers do.
+func decompress(data []byte) ([]byte, error) {
+	if !bytes.HasPrefix(data, []byte{0x28, 0xb5, 0x2f, 0xfd}) { // RFC 8878, 3.1.1
+		return data, nil
+	}
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(agentwire.MaxDeltaBytes))
+	if err != nil {
+		return nil, err
+	}
+	defer decoder.Close()
+	return decoder.DecodeAll(data, nil)
 }
