@@ -65,6 +65,7 @@ func setupPlatformScript(env *testscript.Env) error {
 	})
 	for name, value := range map[string]string{
 		"VEDETTE_URL": p.admin.url, "VEDETTE_USERNAME": p.admin.username, "VEDETTE_PASSWORD": p.admin.password, "VEDETTE_CA_FILE": p.admin.caFile,
+		"VEDETTE_ACTIVATION_KEY": p.admin.activationKey, "VEDETTE_CUSTOMER_ID": p.admin.customerID,
 		"HOME": filepath.Join(env.WorkDir, "home"), "XDG_CONFIG_HOME": filepath.Join(env.WorkDir, "config"),
 	} {
 		env.Setenv(name, value)
