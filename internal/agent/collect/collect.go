@@ -54,6 +54,10 @@ type Env struct {
 	RootDir string
 	// Now is the clock. It decides the offset of the host's time zone.
 	Now func() time.Time
+	// Pause waits as long as the scan is to wait between two operations, or
+	// returns the context's error. A collector that reads one file after another
+	// calls it between them; before each collector the worker does.
+	Pause func(context.Context) error
 }
 
 // Collector gathers one part of a snapshot.

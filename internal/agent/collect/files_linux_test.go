@@ -29,7 +29,7 @@ func inRoot(t *testing.T, dir string) Env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Env{RootDir: absolute, Now: func() time.Time { return time.Date(2031, 7, 1, 12, 0, 0, 0, time.UTC) }}
+	return Env{RootDir: absolute, Now: func() time.Time { return time.Date(2031, 7, 1, 12, 0, 0, 0, time.UTC) }, Pause: noPause}
 }
 
 // rootWith makes a root folder with the given files.
@@ -179,7 +179,7 @@ func collector(t *testing.T, name string) Collector {
 func TestRootFolderThatIsNot(t *testing.T) {
 	t.Parallel()
 	for _, dir := range []string{"", "relative", "/does/not/exist"} {
-		if _, err := software(t.Context(), Env{RootDir: dir}); err == nil {
+		if _, err := software(t.Context(), Env{RootDir: dir, Pause: noPause}); err == nil {
 			t.Errorf("root folder %q was accepted", dir)
 		}
 	}
@@ -332,5 +332,47 @@ func TestSilentDockerEngineIsNotWaitedForAfterTheScan(t *testing.T) {
 	defer root.Close()
 	if isHost, engine := docker(ctx, root); !isHost || engine != nil {
 		t.Errorf("docker = %t, %+v, want a host with a silent engine", isHost, engine)
+	}
+}
+
+// noPause is the pause of a scan without a throttle.
+func noPause(ctx context.Context) error { return ctx.Err() }
+
+func TestPausesLieBetweenTheFilesOfACollector(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	folder := filepath.Join(dir, dpkgStatusD)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"base-files", "libc6", "openssl", "tzdata"} {
+		stanza := "Package: " + name + "\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n"
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(stanza), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pauses := 0
+	found, err := software(t.Context(), Env{RootDir: dir, Pause: func(context.Context) error { pauses++; return nil }})
+	if err != nil || len(found) != 4 || pauses != 3 {
+		t.Errorf("%d packages with %d pauses, error %v; want 4 with a pause between two", len(found), pauses, err)
+	}
+}
+
+func TestAScanThatIsStoppedInAPauseEndsThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	folder := filepath.Join(dir, dpkgStatusD)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"libc6", "tzdata"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("Package: "+name+"\nVersion: 1\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	found, err := software(ctx, Env{RootDir: dir, Pause: func(ctx context.Context) error { stop(); return ctx.Err() }})
+	if err == nil {
+		t.Errorf("%d packages without an error, want none of half the files", len(found))
 	}
 }

@@ -23,7 +23,7 @@ import (
 // check them with, on the host that runs the tests.
 
 // realHost is the running system.
-func realHost() Env { return Env{RootDir: "/", Now: time.Now} }
+func realHost() Env { return Env{RootDir: "/", Now: time.Now, Pause: noPause} }
 
 // tool runs one of the tools that collectors are compared with. Without it the
 // comparison is not made, which is a failure.

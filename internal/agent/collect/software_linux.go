@@ -56,7 +56,7 @@ func software(ctx context.Context, env Env) ([]agentwire.Software, error) {
 		return nil, fmt.Errorf("set up the dpkg extractor: %w", err)
 	}
 	found, status, err := filesystem.Run(ctx, &filesystem.Config{
-		Extractors:     []filesystem.Extractor{dpkgExtractor},
+		Extractors:     []filesystem.Extractor{&paced{Extractor: dpkgExtractor, pause: env.Pause}},
 		ScanRoots:      []*scalibrfs.ScanRoot{{FS: root}},
 		PathsToExtract: databases,
 		MaxInodes:      maxPackageInodes,

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -28,6 +29,7 @@ const (
 func Main(in io.Reader, out, errOut io.Writer) int {
 	lowerPriority()
 	debug.SetGCPercent(gcPercent)
+	runtime.GOMAXPROCS(1) // a limit is a share of one core, so there is no use for another
 	log.SetOutput(io.Discard)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()

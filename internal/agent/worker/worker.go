@@ -25,9 +25,13 @@ import (
 	"vedette.dev/vedette/internal/agentwire"
 )
 
-// collectorTimeout bounds one collector. The slowest, the package database of a
-// large host at a CPU limit of 2 %, takes about half a minute.
-const collectorTimeout = 5 * time.Minute
+// operationTimeout bounds one operation: a collector call, or one of the files it
+// reads. The slowest, the package database of a large host at a CPU limit of 2 %,
+// takes about half a minute.
+const operationTimeout = 5 * time.Minute
+
+// errOperationTimeout is why a collector that took too long was given up.
+var errOperationTimeout = fmt.Errorf("took longer than %s for one operation", operationTimeout)
 
 // Worker runs scans. Its fields must not change while it does.
 type Worker struct {
@@ -95,11 +99,11 @@ func (w *Worker) collect(ctx context.Context, job *scan.Job, base *agentwire.Sna
 	if base != nil {
 		*next = *base
 	}
-	env := collect.Env{RootDir: job.RootDir, Now: w.Now}
+	env := collect.Env{RootDir: job.RootDir, Now: w.Now, Pause: w.between(job)}
 	collected := make([]scan.Collected, 0, len(job.Collectors))
 	for i, name := range job.Collectors {
-		if i > 0 && job.Throttle > 0 {
-			if err := w.Pause(ctx, job.Throttle); err != nil {
+		if i > 0 {
+			if err := env.Pause(ctx); err != nil {
 				return nil, nil, fmt.Errorf("scan stopped before collector %s: %w", name, err)
 			}
 		}
@@ -117,12 +121,22 @@ func (w *Worker) collect(ctx context.Context, job *scan.Job, base *agentwire.Sna
 	return next, collected, nil
 }
 
+// between returns how a job pauses between two operations.
+func (w *Worker) between(job *scan.Job) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if job.Throttle <= 0 {
+			return ctx.Err()
+		}
+		return w.Pause(ctx, job.Throttle)
+	}
+}
+
 // call runs one collector on a snapshot of its own and makes that the next one
 // if it succeeded. A collector that the kernel does not let go (a dead disk) is
 // left behind with its copy and ends with the process.
 func (w *Worker) call(ctx context.Context, c collect.Collector, env collect.Env, next **agentwire.Snapshot) scan.Collected {
-	ctx, cancel := context.WithTimeout(ctx, collectorTimeout)
-	defer cancel()
+	ctx, env, end := bounded(ctx, env)
+	defer end()
 	type outcome struct {
 		entries int
 		err     error
@@ -149,10 +163,28 @@ func (w *Worker) call(ctx context.Context, c collect.Collector, env collect.Env,
 			*next = &scratch
 		}
 	case <-ctx.Done():
-		report.Error = ctx.Err().Error()
+		report.Error = context.Cause(ctx).Error()
 	}
 	report.Took = w.Now().Sub(start)
 	return report
+}
+
+// bounded returns a context that ends with the first operation that takes longer
+// than operationTimeout, and what tells it where one operation ends and the next
+// begins. Call end when the last one is over.
+func bounded(ctx context.Context, env collect.Env) (_ context.Context, _ collect.Env, end func()) {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(operationTimeout, func() { giveUp(errOperationTimeout) })
+	pause := env.Pause
+	env.Pause = func(ctx context.Context) error {
+		timer.Stop() // to pause is no operation
+		defer timer.Reset(operationTimeout)
+		return pause(ctx)
+	}
+	return ctx, env, func() {
+		timer.Stop()
+		giveUp(nil)
+	}
 }
 
 func anyCollected(collected []scan.Collected) bool {

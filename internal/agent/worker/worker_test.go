@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -127,6 +128,29 @@ func (s *site) snapshots() []string {
 type fixed struct {
 	name    string
 	collect func(ctx context.Context, into *agentwire.Snapshot) (int, error)
+}
+
+// reading is a collector that takes its time for each of so many files.
+type reading struct {
+	files int
+	each  time.Duration
+}
+
+func (r reading) Name() string { return "software" }
+
+func (r reading) Collect(ctx context.Context, env collect.Env, into *agentwire.Snapshot) (int, error) {
+	for i := range r.files {
+		if i > 0 {
+			if err := env.Pause(ctx); err != nil {
+				return 0, err
+			}
+		}
+		if err := pause(ctx, r.each); err != nil {
+			return 0, err
+		}
+	}
+	into.Software = []agentwire.Software{{Kind: "deb", Name: "bash", Version: "1"}}
+	return 1, nil
 }
 
 func (f *fixed) Name() string { return f.name }
@@ -312,6 +336,37 @@ func TestPausesLieBetweenCollectors(t *testing.T) {
 	}
 	if diff := cmp.Diff([]time.Duration{job.Throttle, job.Throttle}, s.pauses); diff != "" {
 		t.Errorf("pauses (-want +got):\n%s", diff)
+	}
+}
+
+func TestACollectorMayTakeItsTimeForEachOperation(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name      string
+		collector reading
+		throttle  time.Duration
+		want      string // error
+	}{
+		{"many files, each in time", reading{20, 4 * time.Minute}, 0, ""},
+		{"long pauses between short reads", reading{3, time.Second}, 6 * time.Minute, ""},
+		{"one file without an end", reading{2, 6 * time.Minute}, time.Second, "took longer than 5m0s for one operation"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, users("root"), test.collector)
+				s.worker.Pause = pause
+				job := s.job("")
+				job.Throttle = test.throttle
+				result, err := s.run(t.Context(), job)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := result.Collectors[1].Error; got != test.want {
+					t.Errorf("collector reports the error %q, want %q", got, test.want)
+				}
+			})
+		})
 	}
 }
 
