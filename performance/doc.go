@@ -21,8 +21,8 @@
 // Where Vedette differs from the release note:
 //
 //   - CPU_LIMIT is published for Windows. For Vedette's agent it means a cap on
-//     the scan worker on every operating system, in percent of one core (the
-//     agent does not apply it yet; see docs/protocol.md).
+//     the scan worker on every operating system, in percent of one core; see
+//     docs/pacing.md.
 //   - The release note names the key THROTTLE_EVENT_COMM_UPLOAD "Rx" and says
 //     that it slows downloads, and THROTTLE_EVENT_COMM_DOWNLOAD "Tx" that slows
 //     uploads. The catalogue keeps that pairing, and the description rules what

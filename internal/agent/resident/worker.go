@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"vedette.dev/vedette/internal/agent/pacing"
 	"vedette.dev/vedette/internal/agent/scan"
 )
 
@@ -25,16 +26,18 @@ const (
 	killDelay = 5 * time.Second
 )
 
-// worker runs scans in child processes. On Linux a child dies with this process;
-// elsewhere it ends its scan, which nobody then takes over.
+// worker runs scans in child processes, each below the CPU limit of its job. On
+// Linux and Windows a child dies with this process; elsewhere it ends its scan,
+// which nobody then takes over.
 type worker struct {
 	command []string
+	pacer   *pacing.Pacer
 }
 
 // newWorker takes the command of the worker, or the program beside this one.
 func newWorker(command []string) (*worker, error) {
 	if len(command) > 0 {
-		return &worker{command: command}, nil
+		return &worker{command, pacing.New()}, nil
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -44,7 +47,7 @@ func newWorker(command []string) (*worker, error) {
 	if runtime.GOOS == "windows" {
 		name += ".exe"
 	}
-	return &worker{command: []string{filepath.Join(filepath.Dir(self), name)}}, nil
+	return &worker{[]string{filepath.Join(filepath.Dir(self), name)}, pacing.New()}, nil
 }
 
 // Scan runs one scan. The job is all there is on the worker's standard input.
@@ -58,9 +61,8 @@ func (w *worker) Scan(ctx context.Context, job scan.Job) (*scan.Result, error) {
 	cmd := exec.CommandContext(ctx, w.command[0], w.command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(doc), stdout, stderr
 	cmd.WaitDelay = killDelay
-	cmd.Cancel = func() error { return killGroup(cmd) }
-	ownGroup(cmd)
-	if err := cmd.Run(); err != nil {
+	start := time.Now()
+	if err := w.pacer.Run(cmd, job.CPULimit); err != nil {
 		return nil, fmt.Errorf("scan worker %s: %w%s", w.command[0], err, stderr)
 	}
 	if stdout.over {
@@ -70,6 +72,7 @@ func (w *worker) Scan(ctx context.Context, job scan.Job) (*scan.Result, error) {
 	if err := json.Unmarshal(stdout.buffer.Bytes(), &result); err != nil {
 		return nil, fmt.Errorf("decode the scan worker's result: %w", err)
 	}
+	result.Took, result.CPU = time.Since(start), cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()
 	return &result, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"vedette.dev/vedette/internal/agent/pacing"
 	"vedette.dev/vedette/internal/agent/scan"
 )
 
@@ -42,7 +43,7 @@ func TestWorkerOutcomes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			result, err := script(t, tt.lines).Scan(t.Context(), scan.Job{Collectors: []string{"a", "b"}})
+			result, err := script(t, tt.lines).Scan(t.Context(), scan.Job{Collectors: []string{"a", "b"}, CPULimit: pacing.Unlimited})
 			switch {
 			case tt.says == "" && (err != nil || result.Snapshot != "s"):
 				t.Errorf("result %+v, error %v", result, err)
@@ -52,6 +53,38 @@ func TestWorkerOutcomes(t *testing.T) {
 				t.Errorf("error has %d bytes", len(err.Error()))
 			}
 		})
+	}
+}
+
+// TestTheCPULimitOfAJobHoldsForItsWorker compares what the result says with what
+// the worker itself found the kernel to have counted.
+func TestTheCPULimitOfAJobHoldsForItsWorker(t *testing.T) {
+	t.Parallel()
+	note := filepath.Join(t.TempDir(), "times")
+	w := script(t, `i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; cat /proc/$$/stat >`+note+`; echo '{"snapshot":"s"}'`)
+	result, err := w.Scan(t.Context(), scan.Job{CPULimit: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat, err := os.ReadFile(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')'):]))
+	const userField, systemField, tick = 12, 13, 10 * time.Millisecond // proc_pid_stat(5); USER_HZ is 100
+	counted := time.Duration(0)
+	for _, i := range []int{userField, systemField} {
+		ticks, err := strconv.Atoi(fields[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted += time.Duration(ticks) * tick
+	}
+	if result.CPU < counted || counted == 0 {
+		t.Errorf("result says %s of CPU time, the kernel had counted %s before the end", result.CPU, counted)
+	}
+	if share := result.CPU.Seconds() / result.Took.Seconds(); share > 0.22 {
+		t.Errorf("worker used %s in %s, %.1f %% of a core, at most 22 %% are allowed", result.CPU, result.Took, share*100)
 	}
 }
 
@@ -75,7 +108,7 @@ func TestCancelKillsTheWholeGroup(t *testing.T) {
 	ended := make(chan error, 1)
 	w := script(t, `sleep 600 & echo $! >`+note+`.new; mv `+note+`.new `+note+`; wait`)
 	go func() {
-		_, err := w.Scan(ctx, scan.Job{})
+		_, err := w.Scan(ctx, scan.Job{CPULimit: pacing.Unlimited})
 		ended <- err
 	}()
 	pid := 0

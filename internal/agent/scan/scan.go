@@ -23,7 +23,8 @@ type Job struct {
 	RootDir    string           `json:"rootDir"`            // where the host's file system is mounted, "/" on the host itself
 	StateDir   string           `json:"stateDir"`           // the agent's state folder
 	Base       string           `json:"base,omitempty"`     // digest of the confirmed snapshot; empty or unreadable makes a baseline
-	Throttle   time.Duration    `json:"throttle,omitempty"` // pause between operations (a collector call)
+	Throttle   time.Duration    `json:"throttle,omitempty"` // pause between operations (a collector call, a file read)
+	CPULimit   int              `json:"-"`                  // percent of one core, 1 to 100; held from outside by the side that starts the worker
 }
 
 // Result is what a worker reports when it has ended well. A worker that ends
@@ -35,6 +36,11 @@ type Result struct {
 	UploadSize int64       `json:"uploadSize"`     // bytes
 	Unchanged  bool        `json:"unchanged"`      // the delta changes nothing
 	Collectors []Collected `json:"collectors"`
+
+	// What the scan took, by the system's accounting: added by the side that
+	// started the worker.
+	Took time.Duration `json:"-"` // from start to end
+	CPU  time.Duration `json:"-"` // of all threads
 }
 
 // Collected is how one collector fared. One that failed leaves its part of the

@@ -12,7 +12,8 @@ import (
 // MaxThrottle is the largest throttle of a local demand.
 const MaxThrottle = time.Second
 
-// Demand is a scan asked for on the host itself.
+// Demand is a scan asked for on the host itself. Its throttle takes the place of
+// the profile's; the profile's CPU limit holds.
 type Demand struct {
 	Type     agentwire.ScanType
 	Throttle time.Duration // pause between operations, 0 to MaxThrottle
@@ -57,7 +58,7 @@ func (a *Agent) accept(call demandCall) demandAnswer {
 		return demandAnswer{err: errors.New("an inventory scan is running: wait until it has ended")}
 	}
 	id := a.controlID()
-	a.run(order{throttle: d.Throttle, local: id})
+	a.run(order{throttle: d.Throttle, cpuLimit: a.cpuLimit(), local: id})
 	return demandAnswer{controlID: id}
 }
 

@@ -25,6 +25,8 @@ const (
 	// scanRetry is the ceiling of the first delay after a failed interval scan. It
 	// doubles with every failure up to the interval.
 	scanRetry = 10 * time.Minute
+	// wholeCore is the CPU limit, in percent, of a scan that overrides the profile's.
+	wholeCore = 100
 )
 
 // scans is the state of the scanner.
@@ -41,8 +43,13 @@ type scans struct {
 type order struct {
 	requests []int64
 	throttle time.Duration
+	cpuLimit int    // percent of one core
 	local    string // control id
 }
+
+// cpuLimit returns what the profile lets a scan use, in percent of one core. A
+// profile that was stored under another range may say more than there is.
+func (a *Agent) cpuLimit() int { return min(a.settings().CPULimitPercent(), wholeCore) }
 
 func (o order) onDemand() bool { return len(o.requests) > 0 || o.local != "" }
 
@@ -102,7 +109,7 @@ func (a *Agent) startScan(now time.Time) {
 		return
 	}
 	rejected := false
-	o := order{throttle: a.settings().ScanThrottle()}
+	o := order{throttle: a.settings().ScanThrottle(), cpuLimit: a.cpuLimit()}
 	for _, r := range a.state.waiting() {
 		if reason := a.cannotRun(r.Type); reason != "" { // the profile changed after it was recorded
 			r.end(requestRejected, reason)
@@ -114,7 +121,7 @@ func (a *Agent) startScan(now time.Time) {
 		r.Attempts++
 		o.requests = append(o.requests, r.ID)
 		if r.OverrideCPU {
-			o.throttle = 0
+			o.throttle, o.cpuLimit = 0, wholeCore
 		}
 	}
 	due := a.scans.due(a)
@@ -138,12 +145,12 @@ func (a *Agent) run(o order) {
 		Module:     agentwire.ModuleInventory,
 		Collectors: a.manifest.body.Modules[agentwire.ModuleInventory].Collectors,
 		RootDir:    a.cfg.RootDir, StateDir: a.cfg.StateDir,
-		Throttle: o.throttle,
+		Throttle: o.throttle, CPULimit: o.cpuLimit,
 	}
 	if !a.state.Rescan {
 		job.Base = a.state.Confirmed
 	}
-	a.log.Info("scan started", "event", agentwire.EventScanning, "requests", o.requests, "control id", o.local, "throttle", o.throttle)
+	a.log.Info("scan started", "event", agentwire.EventScanning, "requests", o.requests, "control id", o.local, "throttle", o.throttle, "cpu limit", o.cpuLimit)
 	id := a.id
 	a.spawn(func(ctx context.Context) func() {
 		ctx, cancel := context.WithTimeout(ctx, scanTimeout)
@@ -195,7 +202,7 @@ func (a *Agent) scanned(o order, job scan.Job, result *scan.Result, err error) {
 	a.sending.replace(now, o.onDemand())
 	a.prune()
 	a.log.Info("scan finished", "requests", o.requests, "control id", o.local, "collected", summary(result.Collectors),
-		"upload bytes", result.UploadSize, "baseline", result.Base == "", "unchanged", result.Unchanged, "next scan", a.scans.next)
+		"took", result.Took, "cpu", result.CPU, "upload bytes", result.UploadSize, "baseline", result.Base == "", "unchanged", result.Unchanged, "next scan", a.scans.next)
 	for _, c := range result.Collectors {
 		if c.Error != "" {
 			a.log.Warn("collector failed: its part of the inventory stays as it was", "collector", c.Name, "error", c.Error)

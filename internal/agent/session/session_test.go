@@ -95,6 +95,40 @@ func TestChangedConfiguration(t *testing.T) {
 	})
 }
 
+func TestANewProfilePacesTheNextScan(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		b.beside()
+		time.Sleep(time.Minute)
+		paces := []struct {
+			settings map[string]string
+			limit    int
+			throttle time.Duration
+		}{
+			{map[string]string{performance.KeyCPULimit: "50", performance.KeyScanThrottle: "7"}, 50, 7 * time.Millisecond},
+			{map[string]string{performance.KeyCPULimit: "400", performance.KeyScanThrottle: "0"}, 100, 0}, // stored under another range
+			{map[string]string{}, 5, 20 * time.Millisecond},                                               // Low
+		}
+		for i, pace := range paces {
+			b.platform.Edit(func() {
+				b.platform.ProfileV++
+				b.platform.Profile.Performance = pace.settings
+			})
+			time.Sleep(time.Hour) // longer than the interval of a check-in
+			before := len(b.runner.Jobs())
+			b.platform.Launch(agentwire.InventoryScan, false)
+			time.Sleep(time.Minute)
+			jobs := b.runner.Jobs()
+			if len(jobs) != before+1 {
+				t.Fatalf("%d scans after profile %d, want one more than %d", len(jobs), i+2, before)
+			}
+			if job := jobs[before]; job.CPULimit != pace.limit || job.Throttle != pace.throttle {
+				t.Errorf("scan has the limit %d %% and pauses of %s, want those of its profile: %d %%, %s", job.CPULimit, job.Throttle, pace.limit, pace.throttle)
+			}
+		}
+	})
+}
+
 func TestDemandWithinAWake(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, b *bundle) {
@@ -122,6 +156,9 @@ func TestDemandWithinAWake(t *testing.T) {
 		jobs := b.runner.Jobs()
 		if jobs[0].Throttle != 20*time.Millisecond || jobs[1].Throttle != 0 {
 			t.Errorf("throttles %s and %s, want the profile's 20ms and 0 for the override", jobs[0].Throttle, jobs[1].Throttle)
+		}
+		if jobs[0].CPULimit != 5 || jobs[1].CPULimit != 100 {
+			t.Errorf("CPU limits %d and %d, want the profile's 5 and 100 for the override", jobs[0].CPULimit, jobs[1].CPULimit)
 		}
 		b.settled()
 		time.Sleep(3*time.Hour + 45*time.Minute)
@@ -219,8 +256,8 @@ func TestLocalDemand(t *testing.T) {
 			t.Errorf("demand of another module: %v, want that it is not activated", err)
 		}
 		time.Sleep(time.Minute)
-		if jobs := b.runner.Jobs(); len(jobs) != 2 || jobs[1].Throttle != 5*time.Millisecond {
-			t.Errorf("jobs %+v, want a second one with the demanded throttle", jobs)
+		if jobs := b.runner.Jobs(); len(jobs) != 2 || jobs[1].Throttle != 5*time.Millisecond || jobs[1].CPULimit != 5 {
+			t.Errorf("jobs %+v, want a second one with the demanded throttle and the profile's CPU limit", jobs)
 		}
 	})
 }
