@@ -355,10 +355,14 @@ func (a *Agent) rest() {
 	}
 }
 
-// spawn runs work beside the loop; what work returns is done by the loop.
+// spawn runs work beside the loop; what work returns is done by the loop. Work
+// that ends with the agent has no outcome: it was cut short, and has not failed.
 func (a *Agent) spawn(work func(ctx context.Context) (done func())) {
 	a.running.Go(func() {
 		done := work(a.life)
+		if a.life.Err() != nil {
+			return
+		}
 		select {
 		case a.events <- done:
 		case <-a.life.Done():

@@ -123,6 +123,32 @@ func TestKilledDuringAScan(t *testing.T) {
 	})
 }
 
+func TestAScanThatEndsWithItsAgentHasNotFailed(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		b.run(time.Minute)
+		b.runner.Takes = time.Hour
+		request := b.platform.Launch(agentwire.InventoryScan, false)
+		ctx, stop := context.WithCancel(t.Context())
+		b.wire.Cut = func(r *http.Request, handled bool) error {
+			if handled || !strings.HasSuffix(r.URL.Path, "/state") || ctx.Err() != nil {
+				return nil
+			}
+			stop() // while the scan runs, and it is over before the agent looks again
+			time.Sleep(time.Second)
+			return ctx.Err()
+		}
+		if err := b.runUntil(ctx); err != nil {
+			t.Fatal(err)
+		}
+		b.runner.Takes = 3 * time.Second
+		b.run(5 * time.Minute)
+		if request.State != "complete" {
+			t.Errorf("request is %s because %q, want complete after the restart", request.State, request.Reason)
+		}
+	})
+}
+
 func TestScanThatTakesTheAgentDownIsGivenUp(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, b *bundle) {
