@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -289,4 +290,23 @@ func (h *host) status(agentID string) {
 	if text, _, _ := h.command("status"); !strings.Contains(text, agentID) {
 		h.t.Errorf("status as text does not name the agent:\n%s", text)
 	}
+}
+
+// TestALegacyAgentSaysWhatItIs runs the real binary in the compatibility mode.
+func TestALegacyAgentSaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	h.options = append(h.options, "Legacy=1")
+	p := h.start()
+	asked := func(call string) bool { return slices.Contains(h.platform.Calls(), call) }
+	h.until(p, "its own timers", func() bool { return asked("GET /revocation") && asked("POST /uploads/commit") })
+	if h.polls.Load() != 0 {
+		t.Error("a legacy agent holds a wake-up poll")
+	}
+	agent := h.platform.Agents()[0]
+	h.platform.Edit(func() {
+		if agent.Last.AgentVersion != "1.5.0" {
+			t.Errorf("it says to be version %q, want the last one before the consolidated status", agent.Last.AgentVersion)
+		}
+	})
 }

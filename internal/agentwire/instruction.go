@@ -33,6 +33,11 @@ type Instruction struct {
 	Body     json.RawMessage `json:"body"`
 }
 
+// IssuedEvery is what the time of issue is rounded down to: one instruction that
+// is signed again and again within it is the same bytes, which can be downloaded
+// in parts.
+const IssuedEvery = time.Minute
+
 // SignedInstruction is an instruction on the wire and on the agent's disk.
 type SignedInstruction struct {
 	Instruction []byte         `json:"instruction"` // the exact bytes that are signed

@@ -14,6 +14,8 @@ const (
 	PathScans     = "/agent/v1/scans/"   // + id + "/state"
 	PathUploads   = "/agent/v1/uploads/" // + digest [+ "/fragments" | "/commit"]
 	PathUninstall = "/agent/v1/uninstall"
+	// PathRevocation answers with nothing, unless the agent shall uninstall itself.
+	PathRevocation = "/agent/v1/revocation"
 )
 
 // Paths below the base URL for a host that is not an agent yet; nothing there is

@@ -21,6 +21,15 @@ import (
 // end with 1.5, so it starts above.
 const Version = "2.0.0"
 
+// legacyVersion returns the last version of the legacy agents on this system: what
+// an agent in the compatibility mode says it is.
+func legacyVersion() string {
+	if runtime.GOOS == "windows" {
+		return "1.4.0"
+	}
+	return "1.5.0"
+}
+
 // Exit codes.
 const (
 	exitDone   = 0
@@ -61,6 +70,8 @@ Options:
   WorkerPath=PATH       scan worker, by default vedette-agent-worker beside this program
   LogLevel=0..5         fatal, error, warning, info, debug, trace; by default the profile's
   Wakeup=0|1            hold the wake-up poll, by default 1
+  Legacy=0|1            compatibility mode: say to be a legacy agent and act as one, with
+                        a timer for each event and no wake-up poll; by default 0
   ExitWithParent=0|1    end when standard input ends, by default 0
 `
 
@@ -131,7 +142,7 @@ func run(ctx context.Context, o *options, sys System) error {
 		return err
 	}
 	defer control.close()
-	log.Info("agent started", "version", Version, "state", o.stateDir)
+	log.Info("agent started", "version", Version, "state", o.stateDir, "legacy", o.legacy)
 	err = agent.Run(ctx)
 	if errors.Is(err, session.ErrUninstalled) {
 		// Done, not failed: a service manager need not start it again.
@@ -166,6 +177,9 @@ func open(o *options, sys System) (*session.Agent, *slog.Logger, error) {
 		Wakeup: o.wakeup, Host: hostFacts(o.rootDir),
 		Clock: session.SystemClock{}, Random: rand.Float64,
 		Log: log, Rest: debug.FreeOSMemory,
+	}
+	if o.legacy {
+		cfg.Legacy, cfg.Version = true, legacyVersion()
 	}
 	if o.logLevel != nil {
 		level.Set(*o.logLevel)

@@ -32,6 +32,7 @@ func TestWrongUsage(t *testing.T) {
 		{"option of another command", []string{"status", "Wakeup=1"}, `status takes no option "Wakeup"`},
 		{"option twice", []string{"run", "Wakeup=1", "wakeup=0"}, "Wakeup is given twice"},
 		{"flag", []string{"run", "Wakeup=yes"}, `Wakeup is "yes", allowed are 0 and 1`},
+		{"compatibility mode", []string{"run", "Legacy=on"}, `Legacy is "on", allowed are 0 and 1`},
 		{"log level", []string{"run", "LogLevel=6"}, `LogLevel is "6", allowed are 0 to 5`},
 		{"throttle", []string{"demand", "action=demand", "type=inv", "cputhrottle=1001"}, "allowed are 0 to 1000 ms"},
 		{"type", []string{"demand", "action=demand", "type=all"}, `type is "all", allowed are inv, vm, pc`},

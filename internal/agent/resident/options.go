@@ -21,6 +21,7 @@ type options struct {
 
 	logLevel       *slog.Level // nil follows the profile
 	wakeup         bool
+	legacy         bool
 	exitWithParent bool
 	confirm        bool
 	json           bool
@@ -31,8 +32,8 @@ type options struct {
 var commands = map[string][]string{
 	"help":      {},
 	"version":   {},
-	"provision": {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "RootDir", "LogLevel", "WorkerPath"},
-	"run":       {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "RootDir", "LogLevel", "WorkerPath", "Wakeup", "ExitWithParent"},
+	"provision": {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "RootDir", "LogLevel", "WorkerPath", "Legacy"},
+	"run":       {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "RootDir", "LogLevel", "WorkerPath", "Wakeup", "Legacy", "ExitWithParent"},
 	"status":    {"StateDir", "Format"},
 	"demand":    {"StateDir", "action", "type", "cputhrottle"},
 	"uninstall": {"StateDir", "Confirm"},
@@ -105,6 +106,8 @@ func (o *options) set(name, value string) (err error) {
 		o.logLevel, err = logLevel(value)
 	case "Wakeup":
 		o.wakeup, err = flag(name, value)
+	case "Legacy":
+		o.legacy, err = flag(name, value)
 	case "ExitWithParent":
 		o.exitWithParent, err = flag(name, value)
 	case "Confirm":

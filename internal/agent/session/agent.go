@@ -35,10 +35,16 @@ type Config struct {
 	ServerURI    string
 	CA           []byte // PEM; empty trusts the host's own authorities
 
-	Wakeup bool           // hold the wake-up poll
+	Wakeup bool           // hold the wake-up poll; a legacy agent holds none
 	Host   agentwire.Host // facts to provision with: name, OS and platform are enough
 
+	// Legacy makes the agent behave as Windows agents up to 1.4 and Linux and Mac
+	// agents up to 1.5 do: each event runs from a timer of its own, under the
+	// parameters that the catalogue marks as legacy. Version should be one of those.
+	Legacy bool
+
 	Runner      Runner
+	Upgrader    Upgrader          // nil: this agent is upgraded by other means
 	Transport   http.RoundTripper // nil makes one with NewTransport
 	Clock       Clock
 	Wall        func() time.Time // time in signatures, where Clock does not run at the pace of the world; nil takes Clock's
@@ -66,12 +72,14 @@ type Agent struct {
 	manifest *held[agentwire.Manifest]
 	windows  blackout.Windows
 
+	timers   [events]timer
 	contacts contacts
 	poll     poll
 	scans    scans
 	sending  sending
+	upgrade  upgrade
 
-	events   chan func()     // what goroutines want done by the loop
+	outcomes chan func()     // what goroutines want done by the loop
 	demands  chan demandCall // from Demand
 	life     context.Context // of the goroutines beside the loop; set by Run
 	running  sync.WaitGroup
@@ -100,7 +108,7 @@ func Open(cfg Config) (*Agent, error) {
 	a := &Agent{
 		cfg: cfg, log: cfg.Log, clock: cfg.Clock, spread: spread{random: cfg.Random},
 		dir: &folder{files: cfg.Files, now: cfg.Clock.Now}, lock: locked,
-		events: make(chan func(), 8), demands: make(chan demandCall),
+		outcomes: make(chan func(), 8), demands: make(chan demandCall),
 	}
 	if err := a.load(); err != nil {
 		locked.Close()
@@ -124,6 +132,7 @@ func (a *Agent) load() error {
 	}
 	a.sequence = openSequence(a.dir, a.clock.Now(), a.log)
 	a.client = newClient(a.id, a.cfg.Transport, a.cfg.Wall, a.log, a.sequence)
+	a.client.setPace(a.pace())
 	if !a.id.provisioned() {
 		return nil
 	}
@@ -205,10 +214,7 @@ func (a *Agent) start() error {
 		return err
 	}
 	a.prune()
-	a.contacts.status = now
-	if !a.state.LastContact.IsZero() {
-		a.contacts.status = now.Add(a.spread.below(startSpread))
-	}
+	a.startTimers(now)
 	a.scans.early = a.spread.random()
 	a.scans.next = a.nextInventory(now)
 	return nil
@@ -249,61 +255,16 @@ func (a *Agent) step(ctx context.Context) time.Duration {
 	return max(wait, shortestWait)
 }
 
-// talk does the first network action that is due and reports whether there was
-// one. Each is one request or few, so that none starves the others, and none
-// outlasts the start of a blackout.
-func (a *Agent) talk(ctx context.Context, now time.Time) bool {
-	if blackout, ok := a.windows.Next(now); ok {
-		limited, cancel := context.WithTimeout(ctx, blackout.Sub(now))
-		defer cancel()
-		ctx = limited
-	}
-	switch {
-	case !a.id.provisioned():
-		if now.Before(a.contacts.provision) {
-			return false
-		}
-		a.tryProvision(ctx)
-	case !now.Before(a.contacts.status):
-		a.contact(ctx)
-	case a.reportDue(now):
-		a.report(ctx)
-	case a.uploadDue(now):
-		a.upload(ctx)
-	case a.pollDue(now):
-		a.startPoll()
-	default:
-		return false
-	}
-	return true
-}
-
-// talkDue returns when talk has something to do next.
-func (a *Agent) talkDue() time.Time {
-	if !a.id.provisioned() {
-		return a.contacts.provision
-	}
-	next := a.contacts.status
-	if a.unreported() != nil {
-		next = earliest(next, a.contacts.report)
-	}
-	if a.state.Upload != nil && !a.scans.running {
-		next = earliest(next, a.sending.next)
-	}
-	if a.pollWanted() {
-		next = earliest(next, a.poll.next)
-	}
-	return next
-}
-
 // silence ends what holds a connection in a blackout.
 func (a *Agent) silence() {
 	if !a.inactive {
 		a.log.Info("blackout: neither sending nor receiving")
 	}
 	a.inactive = true
-	if a.poll.cancel != nil {
-		a.poll.cancel()
+	for _, cancel := range []context.CancelFunc{a.poll.cancel, a.upgrade.cancel} {
+		if cancel != nil {
+			cancel()
+		}
 	}
 }
 
@@ -315,19 +276,17 @@ func (a *Agent) resume(now time.Time) {
 	a.inactive = false
 	at := now.Add(a.spread.below(resumeSpread))
 	a.log.Info("blackout is over", "next contact", at)
-	for _, next := range []*time.Time{&a.contacts.status, &a.contacts.report, &a.sending.next, &a.poll.next} {
-		if next.Before(at) {
-			*next = at
-		}
+	for e := range a.timers {
+		a.timers[e].notBefore(at)
 	}
 }
 
-// wait waits for the next moment, an event or a local demand, or looks once for
+// wait waits for the next moment, an outcome or a local demand, or looks once for
 // the latter two when d is 0.
 func (a *Agent) wait(ctx context.Context, d time.Duration) {
 	if d == 0 {
 		select {
-		case act := <-a.events:
+		case act := <-a.outcomes:
 			act()
 		case call := <-a.demands:
 			call.answer <- a.accept(call)
@@ -340,7 +299,7 @@ func (a *Agent) wait(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-expired:
-	case act := <-a.events:
+	case act := <-a.outcomes:
 		act()
 	case call := <-a.demands:
 		call.answer <- a.accept(call)
@@ -364,7 +323,7 @@ func (a *Agent) spawn(work func(ctx context.Context) (done func())) {
 			return
 		}
 		select {
-		case a.events <- done:
+		case a.outcomes <- done:
 		case <-a.life.Done():
 		}
 	})

@@ -73,6 +73,7 @@ type client struct {
 
 	mu     sync.Mutex
 	offset time.Duration // the platform's clock less the host's
+	pace   pace          // of downloads
 }
 
 // NewTransport returns the HTTP transport of an agent: HTTP/1.1 over TLS 1.2 or
@@ -126,9 +127,17 @@ func (c *client) now() time.Time {
 // exchange is one request.
 type exchange struct {
 	method, path string
+	header       http.Header // beside what every request has; may be nil
 	body         []byte
 	timeout      time.Duration
 	limit        int64 // bytes of the answer
+}
+
+// reply is an answer of the platform within 2xx.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
 }
 
 // send sends request as JSON, unless it is nil, and decodes the answer into
@@ -141,11 +150,11 @@ func (c *client) send(ctx context.Context, method, path string, request, answer 
 			return fmt.Errorf("encode request to %s: %w", path, err)
 		}
 	}
-	_, doc, err := c.do(ctx, x)
+	got, err := c.do(ctx, x)
 	if err != nil || answer == nil {
 		return err
 	}
-	if err := json.Unmarshal(doc, answer); err != nil {
+	if err := json.Unmarshal(got.body, answer); err != nil {
 		return fmt.Errorf("decode answer from %s: %w", path, err)
 	}
 	return nil
@@ -153,24 +162,27 @@ func (c *client) send(ctx context.Context, method, path string, request, answer 
 
 // do performs an exchange. A request refused for the time or the number in its
 // signature is repeated once: by then both are corrected.
-func (c *client) do(ctx context.Context, x exchange) (status int, answer []byte, err error) {
-	status, answer, err = c.once(ctx, x)
+func (c *client) do(ctx context.Context, x exchange) (*reply, error) {
+	got, err := c.once(ctx, x)
 	switch {
 	case refusedAs(err, agentwire.ProblemReplayed):
 		c.sequence.leap(c.wall())
 	case refusedAs(err, agentwire.ProblemClockSkew):
 	default:
-		return status, answer, err
+		return got, err
 	}
 	return c.once(ctx, x)
 }
 
-func (c *client) once(ctx context.Context, x exchange) (int, []byte, error) {
+func (c *client) once(ctx context.Context, x exchange) (*reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, x.timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, x.method, c.base+x.path, bytes.NewReader(x.body))
 	if err != nil {
-		return 0, nil, fmt.Errorf("%s %s: %w", x.method, x.path, err)
+		return nil, fmt.Errorf("%s %s: %w", x.method, x.path, err)
+	}
+	for name, values := range x.header {
+		request.Header[name] = values
 	}
 	if len(x.body) > 0 {
 		request.Header.Set("Content-Type", "application/json")
@@ -179,25 +191,25 @@ func (c *client) once(ctx context.Context, x exchange) (int, []byte, error) {
 		}
 	}
 	if err := c.signer.Sign(request, x.body); err != nil {
-		return 0, nil, fmt.Errorf("%s %s: %w", x.method, x.path, err)
+		return nil, fmt.Errorf("%s %s: %w", x.method, x.path, err)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return 0, nil, err // names method and address
+		return nil, err // names method and address
 	}
 	defer response.Body.Close()
 	c.correct(response)
 	doc, err := io.ReadAll(io.LimitReader(response.Body, x.limit+1))
 	if err != nil {
-		return 0, nil, fmt.Errorf("%s %s: read answer: %w", x.method, x.path, err)
+		return nil, fmt.Errorf("%s %s: read answer: %w", x.method, x.path, err)
 	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return 0, nil, c.refusal(response, doc)
+		return nil, c.refusal(response, doc)
 	}
 	if int64(len(doc)) > x.limit {
-		return 0, nil, fmt.Errorf("%s %s: answer has more than %d bytes", x.method, x.path, x.limit)
+		return nil, fmt.Errorf("%s %s: answer has more than %d bytes", x.method, x.path, x.limit)
 	}
-	return response.StatusCode, doc, nil
+	return &reply{response.StatusCode, response.Header, doc}, nil
 }
 
 // correct sets the offset of the clock from the Date of an answer whose sender

@@ -17,20 +17,10 @@ import (
 // what was fetched, and one for what changed meanwhile.
 const maxRounds = 3
 
-// reprovisionAfter is how long an identity lives before an answer "unknown
-// agent" makes the host a new asset: a replica that lags or is broken must not
-// multiply assets.
-const reprovisionAfter = 15 * time.Minute
-
-// contacts is the schedule of the agent's own requests.
+// contacts is what the status requests of this run have shown.
 type contacts struct {
-	provision, status, report time.Time // when next
-	failures                  int       // of provisioning or status requests in a row
-	busy                      int       // status requests in a row that the platform was too busy for
-	reportFailures            int
-	reached                   bool // the platform answered in this run, and since the last failure
-	problem                   string
-	renewed                   time.Time // when a renewal was last looked for
+	reached bool      // the platform answered in this run, and since the last failure
+	renewed time.Time // when a renewal was last looked for
 }
 
 // provision asks the platform to make this host an agent.
@@ -64,23 +54,25 @@ func (a *Agent) renewClient() {
 	offset := a.client.now().Sub(a.cfg.Wall())
 	a.client = newClient(a.id, a.cfg.Transport, a.cfg.Wall, a.log, a.sequence)
 	a.client.offset = offset
+	a.client.setPace(a.pace())
 }
 
+// tryProvision handles the event that makes this host an agent, or one again.
 func (a *Agent) tryProvision(ctx context.Context) {
 	err := a.provision(ctx)
 	if ctx.Err() != nil {
 		return
 	}
-	now := a.clock.Now()
+	t, now := &a.timers[eventProvision], a.clock.Now()
 	if err == nil {
-		a.succeeded()
-		a.contacts.status = now
+		a.succeeded(eventProvision)
+		t.start(now, a.spread.regular())
 		return
 	}
-	a.contacts.failures++
-	delay := a.spread.doubling(a.contacts.failures, firstRetry, provisionRetry)
-	a.contacts.provision = now.Add(a.obey(err, a.contacts.failures, delay))
-	a.complain(err)
+	t.failures++
+	delay := a.spread.doubling(t.failures, firstRetry, a.interval(eventProvision))
+	t.at(now.Add(a.obey(err, t.failures, delay)))
+	a.complain(eventProvision, err)
 }
 
 // contact sends the consolidated status request and fetches what has changed.
@@ -101,26 +93,28 @@ func (a *Agent) contact(ctx context.Context) {
 		rounds++
 	}
 	a.poll.settle(!changed && rounds > 1)
-	now := a.clock.Now()
-	next := a.spread.status
-	if a.contacts.failures > 0 {
-		next = a.spread.recovered
+	now, t := a.clock.Now(), &a.timers[eventStatus]
+	if t.failures > 0 {
+		t.start(now, a.spread.recovered())
+	} else {
+		t.start(now, a.spread.regular())
 	}
 	if refused == nil {
-		a.succeeded()
+		a.succeeded(eventStatus)
 	} else {
 		// The platform was reached; what it sent changes nothing here.
-		a.contacts.failures, a.contacts.busy, a.contacts.reached = 0, 0, true
-		a.complain(refused)
+		t.failures, t.busy, a.contacts.reached = 0, 0, true
+		a.complain(eventStatus, refused)
 	}
+	a.upgrade.look = true
 	a.warnExpired(a.client.now())
-	a.contacts.status = now.Add(next(a.statusInterval()))
-	a.state.LastContact, a.state.NextStatus = now.UTC(), a.contacts.status.UTC()
+	next := a.due(eventStatus)
+	a.state.LastContact, a.state.NextStatus = now.UTC(), next.UTC()
 	if err := a.saveState(); err != nil {
 		return
 	}
 	a.scans.next = a.nextInventory(now)
-	a.log.Debug("status sent", "next", a.contacts.status)
+	a.log.Debug("status sent", "next", next)
 }
 
 // round is one status request and what its answer asks for. Instructions that
@@ -136,8 +130,13 @@ func (a *Agent) round(ctx context.Context) (changed bool, untrusted, err error) 
 	if err := a.client.send(ctx, http.MethodPost, agentwire.PathStatus, status, &answer, agentwire.MaxMessageBytes); err != nil {
 		return false, nil, fmt.Errorf("send status: %w", err)
 	}
+	if a.cfg.Legacy { // timers of their own ask for these
+		answer.Profile, answer.Manifest = 0, 0
+	}
 	changed = !answer.Unchanged()
-	a.renewals(&answer)
+	if !a.cfg.Legacy {
+		a.renewals(&answer)
+	}
 	for _, part := range []struct {
 		version int64
 		store   func(context.Context) error
@@ -169,10 +168,11 @@ func (a *Agent) renewals(answer *agentwire.StatusAnswer) {
 	}
 }
 
-// contactFailed decides when to try again. Nothing but "unknown agent" changes
-// who the agent is or what it holds.
+// contactFailed decides what a failed status request means. Nothing but "unknown
+// agent" and an order to leave change who the agent is or what it holds.
 func (a *Agent) contactFailed(err error) {
-	if refusedAs(err, agentwire.ProblemUnknownAgent) && a.removed() {
+	unknown := refusedAs(err, agentwire.ProblemUnknownAgent)
+	if unknown && a.removed() {
 		return
 	}
 	if refusedAs(err, agentwire.ProblemUninstall) {
@@ -180,25 +180,36 @@ func (a *Agent) contactFailed(err error) {
 			return
 		}
 	}
-	interval := a.statusInterval()
+	if refusal, ok := errors.AsType[*Refusal](err); !ok || !refusal.busy() {
+		a.contacts.reached = false
+	}
+	a.failed(eventStatus, err)
+	if unknown { // the same answer then makes this host a new asset
+		a.timers[eventStatus].at(a.due(eventProvision))
+	}
+}
+
+// failed decides when an event is tried again.
+func (a *Agent) failed(e event, err error) {
+	t, interval := &a.timers[e], a.interval(e)
 	refusal, refused := errors.AsType[*Refusal](err)
 	busy := refused && refusal.busy()
 	if busy {
-		a.contacts.busy++
+		t.busy++
 	} else {
-		a.contacts.failures++
-		a.contacts.reached, a.contacts.busy = false, 0
+		t.failures++
+		t.busy = 0
 	}
 	var delay time.Duration
 	switch {
 	case !busy && (a.profile == nil || a.manifest == nil):
 		// Somebody is waiting for a new host, and new hosts are few.
-		delay = a.spread.doubling(a.contacts.failures, firstRetry, interval)
+		delay = a.spread.doubling(t.failures, firstRetry, interval)
 	default:
 		delay = a.spread.retry(interval)
 	}
-	a.contacts.status = a.clock.Now().Add(a.obey(err, a.contacts.busy, delay))
-	a.complain(err)
+	t.at(a.clock.Now().Add(a.obey(err, t.busy, delay)))
+	a.complain(e, err)
 }
 
 // obey replaces a delay by the platform's Retry-After, where it sent one. A
@@ -210,17 +221,19 @@ func (a *Agent) obey(err error, inRow int, delay time.Duration) time.Duration {
 		return delay
 	}
 	wait := refusal.RetryAfter
-	for i := 1; i < inRow && wait < a.statusInterval(); i++ {
-		wait = min(2*wait, a.statusInterval())
+	most := a.interval(eventStatus)
+	for i := 1; i < inRow && wait < most; i++ {
+		wait = min(2*wait, most)
 	}
 	return a.spread.after(wait)
 }
 
 // removed makes a host whose asset was removed a new one: the identity is kept
 // aside and everything tied to it goes. It reports false for an identity too
-// young to give up.
+// young to give up: a replica that lags or is broken must not multiply assets, so
+// repairs keep INTERVAL_EVENT_PROVISION apart.
 func (a *Agent) removed() bool {
-	if a.clock.Now().Sub(a.id.Provisioned).Abs() < reprovisionAfter {
+	if a.clock.Now().Before(a.due(eventProvision)) {
 		return false
 	}
 	old := a.id
@@ -234,31 +247,29 @@ func (a *Agent) removed() bool {
 	a.profile, a.manifest, a.windows = nil, nil, blackout.Windows{}
 	a.state = newState()
 	a.renewClient()
-	a.contacts = contacts{provision: a.clock.Now().Add(a.spread.below(firstRetry))}
+	a.contacts, a.timers = contacts{}, [events]timer{}
+	a.timers[eventProvision].at(a.clock.Now().Add(a.spread.below(firstRetry)))
 	if a.fatal = errors.Join(a.dir.remove(profileFile), a.dir.remove(manifestFile)); a.fatal == nil && a.saveState() == nil {
 		a.prune()
 	}
 	return true
 }
 
-// complain logs a failure when it differs from the one before.
-func (a *Agent) complain(err error) {
+// complain logs a failure of an event when it differs from the one before.
+func (a *Agent) complain(e event, err error) {
 	text := "network" // whose errors name ports that change with every attempt
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		text = strconv.Itoa(refusal.Status) + refusal.Code
 	} else if errors.Is(err, errInstruction) {
 		text = err.Error()
 	}
-	if text == a.contacts.problem {
-		a.log.Debug("platform still not reached", "error", err)
+	t := &a.timers[e]
+	if text == t.problem {
+		a.log.Debug("platform still not reached", "for", e, "error", err)
 		return
 	}
-	a.contacts.problem = text
-	next := a.contacts.status
-	if !a.id.provisioned() {
-		next = a.contacts.provision
-	}
-	a.log.Error("contact failed", "error", err, "next step", Advice(err), "next attempt", next)
+	t.problem = text
+	a.log.Error("contact failed", "for", e, "error", err, "next step", Advice(err), "next attempt", a.due(e))
 }
 
 // Advice is what a person can do about a failed contact.
@@ -280,15 +291,13 @@ func Advice(err error) string {
 }
 
 // succeeded notes that the platform was reached and understood.
-func (a *Agent) succeeded() {
-	if a.contacts.problem != "" {
-		a.log.Info("platform reached again", "after failures", a.contacts.failures)
+func (a *Agent) succeeded(e event) {
+	t := &a.timers[e]
+	if t.problem != "" {
+		a.log.Info("platform reached again", "for", e, "after failures", t.failures)
 	}
-	a.contacts.problem, a.contacts.failures, a.contacts.busy, a.contacts.reached = "", 0, 0, true
-}
-
-func (a *Agent) statusInterval() time.Duration {
-	return min(a.settings().StatusInterval(), maxStatusInterval)
+	t.problem, t.failures, t.busy = "", 0, 0
+	a.contacts.reached = true
 }
 
 // unreported returns a request whose state the platform has not acknowledged.
@@ -301,9 +310,7 @@ func (a *Agent) unreported() *request {
 	return nil
 }
 
-func (a *Agent) reportDue(now time.Time) bool {
-	return a.unreported() != nil && !now.Before(a.contacts.report)
-}
+func (a *Agent) reportWanted() bool { return a.id.provisioned() && a.unreported() != nil }
 
 // report tells the platform the state of one on-demand request.
 func (a *Agent) report(ctx context.Context) {
@@ -323,16 +330,17 @@ func (a *Agent) report(ctx context.Context) {
 	}
 	if err != nil && !settled(err) {
 		a.consult(err)
-		a.contacts.reportFailures++
-		delay := a.spread.doubling(a.contacts.reportFailures, firstRetry, a.statusInterval())
-		a.contacts.report = a.clock.Now().Add(a.obey(err, a.contacts.reportFailures, delay))
+		t := &a.timers[eventReport]
+		t.failures++
+		delay := a.spread.doubling(t.failures, firstRetry, a.interval(eventStatus))
+		t.at(a.clock.Now().Add(a.obey(err, t.failures, delay)))
 		a.log.Debug("scan report failed", "request", r.ID, "error", err)
 		return
 	}
 	if err != nil {
 		a.log.Warn("platform does not take the state of an on-demand scan", "request", r.ID, "state", report.State, "error", err)
 	}
-	a.contacts.reportFailures = 0
+	a.timers[eventReport].failures = 0
 	r.Unreported = false
 	_ = a.saveState() // a failure ends the loop; the report is then repeated, which changes nothing
 }

@@ -14,6 +14,7 @@ import (
 
 	"vedette.dev/vedette/internal/agent/session/sessiontest"
 	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/performance"
 )
 
 // life is what the crash tests live through: a first inventory, a change, and an
@@ -29,11 +30,27 @@ func (b *bundle) life(run func(d time.Duration)) *sessiontest.Request {
 
 func TestKilledAtEveryRequest(t *testing.T) {
 	t.Parallel()
+	killedAtEveryRequest(t, 3*time.Minute, func(*bundle) {})
+}
+
+func TestALegacyAgentKilledAtEveryRequest(t *testing.T) {
+	t.Parallel()
+	killedAtEveryRequest(t, 20*time.Minute, func(b *bundle) {
+		b.cfg.Legacy = true
+		b.platform.Profile.Performance = performance.Settings{performance.KeyStatusInterval: "600"}
+	})
+}
+
+// killedAtEveryRequest counts the requests in the first part of a life and lives
+// once for each of them.
+func killedAtEveryRequest(t *testing.T, part time.Duration, prepare func(*bundle)) {
+	t.Helper()
 	total := 0
 	t.Run("undisturbed", func(t *testing.T) {
 		bubble(t, func(t *testing.T, b *bundle) {
+			prepare(b)
 			b.wire.Cut = func(r *http.Request, handled bool) error {
-				if !handled && r.URL.Path != agentwire.PathWakeup && time.Since(epoch) < 3*time.Minute {
+				if !handled && r.URL.Path != agentwire.PathWakeup && time.Since(epoch) < part {
 					total++
 				}
 				return nil
@@ -48,7 +65,10 @@ func TestKilledAtEveryRequest(t *testing.T) {
 		for _, handled := range []bool{false, true} {
 			t.Run(fmt.Sprintf("request %d handled %t", at, handled), func(t *testing.T) {
 				t.Parallel()
-				bubble(t, func(t *testing.T, b *bundle) { b.killedAt(at, handled) })
+				bubble(t, func(t *testing.T, b *bundle) {
+					prepare(b)
+					b.killedAt(at, handled)
+				})
 			})
 		}
 	}

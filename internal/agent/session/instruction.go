@@ -1,12 +1,12 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"time"
 
 	"vedette.dev/vedette/internal/agent/session/blackout"
@@ -16,6 +16,13 @@ import (
 
 // renewEvery is how often an instruction near its end is asked for again.
 const renewEvery = time.Hour
+
+// maxSignedBytes bounds a signed instruction, which is in base64, on the wire.
+const maxSignedBytes = 2 * agentwire.MaxInstructionBytes
+
+// fetchTimeout bounds the fragments of one instruction together: nothing else
+// happens meanwhile.
+const fetchTimeout = 10 * time.Minute
 
 // renewPart is the part of an instruction's life, at its end, in which the agent
 // looks for a renewal.
@@ -41,8 +48,19 @@ type held[T any] struct {
 // errInstruction for one that must not be followed, among them any version below
 // the highest one seen.
 func fetch[T any](ctx context.Context, a *Agent, path string, kind agentwire.InstructionKind) (*held[T], *agentwire.SignedInstruction, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	var doc bytes.Buffer
+	err := a.client.download(ctx, path, &doc, maxSignedBytes)
+	if errors.Is(err, errChanged) { // it was signed anew meanwhile
+		doc.Reset()
+		err = a.client.download(ctx, path, &doc, maxSignedBytes)
+	}
 	var signed agentwire.SignedInstruction
-	if err := a.client.send(ctx, http.MethodGet, path, nil, &signed, agentwire.MaxInstructionBytes*2); err != nil {
+	if err == nil {
+		err = json.Unmarshal(doc.Bytes(), &signed)
+	}
+	if err != nil {
 		return nil, nil, fmt.Errorf("fetch %s: %w", kind, err)
 	}
 	h, err := take[T](a, &signed, kind)
@@ -111,6 +129,12 @@ func load[T any](a *Agent, name string, kind agentwire.InstructionKind) (*held[T
 	return nil, nil
 }
 
+// replaces reports whether an instruction that was fetched says something new, or
+// comes when a renewal is looked for. Every other one need not be written again.
+func (h *held[T]) replaces(before *held[T], now time.Time) bool {
+	return version(before) != h.version || before.ending(now)
+}
+
 // ending reports whether a renewal should be looked for.
 func (h *held[T]) ending(now time.Time) bool {
 	return h != nil && now.After(h.expires.Add(-h.expires.Sub(h.issued)/renewPart))
@@ -126,7 +150,7 @@ func version[T any](h *held[T]) int64 {
 // storeProfile fetches the profile, stores it and applies it.
 func (a *Agent) storeProfile(ctx context.Context) error {
 	profile, signed, err := fetch[agentwire.Profile](ctx, a, agentwire.PathConfig, agentwire.KindProfile)
-	if err != nil {
+	if err != nil || !profile.replaces(a.profile, a.client.now()) {
 		return err
 	}
 	if err := a.dir.write(profileFile, signed); err != nil {
@@ -140,6 +164,7 @@ func (a *Agent) storeProfile(ctx context.Context) error {
 		return err
 	}
 	a.applyProfile(profile)
+	a.scans.next = a.nextInventory(a.clock.Now())
 	return nil
 }
 
@@ -152,6 +177,10 @@ func (a *Agent) applyProfile(profile *held[agentwire.Profile]) {
 		a.log.Error("blackout windows of the profile are ignored", "profile", profile.body.Name, "error", err)
 	}
 	a.windows = windows
+	a.client.setPace(a.pace())
+	if profile.body.PreventUpdate && a.upgrade.cancel != nil {
+		a.upgrade.cancel()
+	}
 	settings := a.settings()
 	if a.cfg.SetLogLevel != nil {
 		a.cfg.SetLogLevel(settings.LoggingLevel())
@@ -174,7 +203,7 @@ func (a *Agent) settings() performance.Settings {
 // storeManifest fetches the manifest and stores it.
 func (a *Agent) storeManifest(ctx context.Context) error {
 	manifest, signed, err := fetch[agentwire.Manifest](ctx, a, agentwire.PathManifest, agentwire.KindManifest)
-	if err != nil {
+	if err != nil || !manifest.replaces(a.manifest, a.client.now()) {
 		return err
 	}
 	if err := a.dir.write(manifestFile, signed); err != nil {

@@ -19,11 +19,9 @@ const (
 
 // poll is the state of the wake-up poll.
 type poll struct {
-	cancel   context.CancelFunc // of the poll that is held; nil for none
-	next     time.Time
-	failures int
-	woken    bool // the next contact answers a wake-up
-	vain     int  // wake-ups in a row that brought nothing
+	cancel context.CancelFunc // of the poll that is held; nil for none
+	woken  bool               // the next contact answers a wake-up
+	vain   int                // wake-ups in a row that brought nothing
 }
 
 // settle notes what the contact that answered a wake-up brought.
@@ -38,17 +36,14 @@ func (p *poll) settle(something bool) {
 }
 
 // pollWanted reports whether a poll should be held, now or later. It is a
-// courtesy of an agent whose status requests get through.
+// courtesy of an agent whose status requests get through, and brings nothing to
+// one that asks by timers.
 func (a *Agent) pollWanted() bool {
-	return a.cfg.Wakeup && a.poll.cancel == nil && a.contacts.reached
-}
-
-func (a *Agent) pollDue(now time.Time) bool {
-	return a.pollWanted() && !now.Before(a.poll.next)
+	return a.cfg.Wakeup && !a.cfg.Legacy && a.id.provisioned() && a.poll.cancel == nil && a.contacts.reached
 }
 
 // startPoll holds a poll beside the loop.
-func (a *Agent) startPoll() {
+func (a *Agent) startPoll(context.Context) {
 	ctx, cancel := context.WithCancel(a.life)
 	a.poll.cancel = cancel
 	client, started := a.client, a.clock.Now()
@@ -56,7 +51,7 @@ func (a *Agent) startPoll() {
 	// changed between the last status and this poll is not missed.
 	path := fmt.Sprintf("%s?p=%d&m=%d&d=%d", agentwire.PathWakeup, version(a.profile), version(a.manifest), a.highestDemands())
 	a.spawn(func(context.Context) func() {
-		status, _, err := client.do(ctx, exchange{
+		answer, err := client.do(ctx, exchange{
 			method: http.MethodGet, path: path, timeout: pollTimeout, limit: agentwire.MaxMessageBytes,
 		})
 		cut := ctx.Err() != nil
@@ -69,7 +64,7 @@ func (a *Agent) startPoll() {
 				a.wake() // the status request brings the order
 			case err != nil:
 				a.pollFailed(err)
-			case status == http.StatusOK:
+			case answer.status == http.StatusOK:
 				a.wake()
 			default:
 				a.pollEmpty(started)
@@ -81,37 +76,42 @@ func (a *Agent) startPoll() {
 // wake brings the next contact forward to now. A platform that wakes its agents
 // for nothing is answered less and less often.
 func (a *Agent) wake() {
-	a.poll.failures, a.poll.woken = 0, true
+	a.poll.woken = true
 	now := a.clock.Now()
-	gap := min(wakeGap<<min(a.poll.vain, 16), a.statusInterval())
+	gap := min(wakeGap<<min(a.poll.vain, 16), a.interval(eventStatus))
 	soonest := a.state.LastContact.Add(gap)
 	if soonest.Before(now) || soonest.Sub(now) > gap {
 		soonest = now
 	}
-	a.contacts.status = earliest(a.contacts.status, soonest)
-	a.poll.next = soonest
+	if a.due(eventStatus).After(soonest) {
+		a.timers[eventStatus].at(soonest)
+	}
+	a.timers[eventWakeup].failures = 0
+	a.timers[eventWakeup].at(soonest)
 	a.log.Debug("woken up")
 }
 
 func (a *Agent) pollEmpty(started time.Time) {
-	now := a.clock.Now()
+	t, now := &a.timers[eventWakeup], a.clock.Now()
 	if now.Sub(started) >= quickAnswer {
-		a.poll.failures, a.poll.next = 0, now
+		t.failures = 0
+		t.at(now)
 		return
 	}
-	a.poll.failures++
-	a.poll.next = now.Add(a.spread.doubling(a.poll.failures, pollRetry, retryCap*a.statusInterval()))
+	t.failures++
+	t.at(now.Add(a.spread.doubling(t.failures, pollRetry, retryCap*a.interval(eventStatus))))
 }
 
 // pollFailed waits before the next poll. Only status requests decide whether the
 // platform is lost, or all agents would turn to it at once.
 func (a *Agent) pollFailed(err error) {
-	a.poll.failures++
-	delay := a.spread.doubling(a.poll.failures, pollRetry, retryCap*a.statusInterval())
-	a.poll.next = a.clock.Now().Add(a.obey(err, a.poll.failures, delay))
+	t := &a.timers[eventWakeup]
+	t.failures++
+	delay := a.spread.doubling(t.failures, pollRetry, retryCap*a.interval(eventStatus))
+	t.at(a.clock.Now().Add(a.obey(err, t.failures, delay)))
 	level := a.log.Debug
-	if a.poll.failures == 1 {
+	if t.failures == 1 {
 		level = a.log.Warn
 	}
-	level("wake-up poll failed: on-demand scans may start later", "error", err, "next poll", a.poll.next)
+	level("wake-up poll failed: on-demand scans may start later", "error", err, "next poll", a.due(eventWakeup))
 }

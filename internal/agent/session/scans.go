@@ -81,6 +81,15 @@ func (s *scans) due(a *Agent) time.Time {
 	return s.next
 }
 
+// scanWanted returns when the next scan should start: at once when one is asked
+// for, otherwise for the interval.
+func (a *Agent) scanWanted() time.Time {
+	if len(a.state.waiting()) > 0 && a.ready() {
+		return a.clock.Now()
+	}
+	return a.scans.due(a)
+}
+
 // nextInventory returns when the next interval scan is due: at once after the
 // first manifest, then an interval after the last good scan.
 func (a *Agent) nextInventory(now time.Time) time.Time {
@@ -99,7 +108,7 @@ func (a *Agent) inventoryInterval() time.Duration {
 	if a.profile == nil || a.profile.body.InventoryEvery <= 0 {
 		return defaultInventory
 	}
-	return time.Duration(min(a.profile.body.InventoryEvery, int64(maxStatusInterval/time.Second))) * time.Second
+	return time.Duration(min(a.profile.body.InventoryEvery, int64(maxInterval/time.Second))) * time.Second
 }
 
 // startScan starts the scan that is due, if any: all waiting requests share one.
@@ -199,7 +208,7 @@ func (a *Agent) scanned(o order, job scan.Job, result *scan.Result, err error) {
 	}
 	a.scans.early = a.spread.random()
 	a.scans.next = a.nextInventory(now)
-	a.sending.replace(now, o.onDemand())
+	a.replaceUpload(now, o.onDemand())
 	a.prune()
 	a.log.Info("scan finished", "requests", o.requests, "control id", o.local, "collected", summary(result.Collectors),
 		"took", result.Took, "cpu", result.CPU, "upload bytes", result.UploadSize, "baseline", result.Base == "", "unchanged", result.Unchanged, "next scan", a.scans.next)

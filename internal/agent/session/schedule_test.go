@@ -19,8 +19,8 @@ func TestJitterBounds(t *testing.T) {
 		draw        func() time.Duration
 		least, most time.Duration
 	}{
-		{"status varies by a tenth", func() time.Duration { return s.status(interval) }, interval * 9 / 10, interval * 11 / 10},
-		{"recovered varies by a half", func() time.Duration { return s.recovered(interval) }, interval / 2, interval * 3 / 2},
+		{"status varies by a tenth", func() time.Duration { return scale(interval, s.regular()) }, interval * 9 / 10, interval * 11 / 10},
+		{"recovered varies by a half", func() time.Duration { return scale(interval, s.recovered()) }, interval / 2, interval * 3 / 2},
 		{"retry reaches below twice the interval", func() time.Duration { return s.retry(interval) }, 0, 2 * interval},
 		{"doubling starts at first", func() time.Duration { return s.doubling(1, time.Minute, interval) }, 0, time.Minute},
 		{"doubling doubles", func() time.Duration { return s.doubling(4, time.Minute, interval) }, 0, 8 * time.Minute},
@@ -71,9 +71,9 @@ func TestReturnFromAnOutage(t *testing.T) {
 					}
 					perMinute[(at-outage)/time.Minute]++
 					if lost {
-						at += s.recovered(interval)
+						at += scale(interval, s.recovered())
 					} else {
-						at += s.status(interval)
+						at += scale(interval, s.regular())
 					}
 					lost = false
 				}

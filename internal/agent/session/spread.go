@@ -3,9 +3,9 @@ package session
 import "time"
 
 const (
-	// statusJitter is the part of the status interval by which contacts vary to
-	// either side, so that agents installed together drift apart.
-	statusJitter = 0.1
+	// jitter is the part of an interval by which events vary to either side, so
+	// that agents installed together drift apart.
+	jitter = 0.1
 	// retryCap is the longest retry delay in status intervals. With a delay drawn
 	// evenly below twice the interval the mean is the interval itself: a platform
 	// that returns from an outage meets the load of any other day.
@@ -16,17 +16,14 @@ const (
 	// firstRetry is the same for provisioning and for what a contact found changed
 	// and could not fetch, where somebody may be waiting.
 	firstRetry = 10 * time.Second
-	// provisionRetry is the longest delay between attempts to provision:
-	// INTERVAL_EVENT_PROVISION is 900 s at every level.
-	provisionRetry = 900 * time.Second
 	// resumeSpread spreads the first contact after a blackout: the smallest
 	// interval of status requests that a profile may ask for.
 	resumeSpread = 300 * time.Second
 	// startSpread spreads the first contact of an agent that was started again.
 	startSpread = 5 * time.Second
-	// maxStatusInterval bounds stored values outside the published range, so that
-	// an agent always stays reachable.
-	maxStatusInterval = 7 * 24 * time.Hour
+	// maxInterval bounds stored values outside the published range and those that
+	// have no published bound, so that an agent always stays reachable.
+	maxInterval = 7 * 24 * time.Hour
 	// maxRetryAfter bounds how long a platform may send an agent away: the largest
 	// status interval.
 	maxRetryAfter = 24 * time.Hour
@@ -42,16 +39,12 @@ func (s spread) below(d time.Duration) time.Duration {
 	return time.Duration(s.random() * float64(d))
 }
 
-// status returns the delay to the next regular status request.
-func (s spread) status(interval time.Duration) time.Duration {
-	return time.Duration(float64(interval) * (1 - statusJitter + 2*statusJitter*s.random()))
-}
+// regular returns the part of its interval after which an event comes again.
+func (s spread) regular() float64 { return 1 - jitter + 2*jitter*s.random() }
 
-// recovered returns the delay to the next status request after one that got
-// through at last: wide, so that those who returned together part again.
-func (s spread) recovered(interval time.Duration) time.Duration {
-	return interval/2 + s.below(interval)
-}
+// recovered returns the same after an event that got through at last: wide, so
+// that those who returned together part again.
+func (s spread) recovered() float64 { return 0.5 + s.random() }
 
 // retry returns the delay after a status request that failed. There is no quick
 // first attempt: all agents of a platform lose it together, so the very first

@@ -45,11 +45,20 @@ func (a *Agent) ordered(err error) error {
 	return nil
 }
 
+// checkRevocation asks whether this agent shall uninstall itself.
+func (a *Agent) checkRevocation(ctx context.Context) error {
+	err := a.client.send(ctx, http.MethodGet, agentwire.PathRevocation, nil, nil, agentwire.MaxMessageBytes)
+	if refusedAs(err, agentwire.ProblemUninstall) {
+		return a.ordered(err)
+	}
+	return err
+}
+
 // consult brings the next status request forward when a refusal says that the
 // agent was removed: that request decides what it means.
 func (a *Agent) consult(err error) {
 	if refusedAs(err, agentwire.ProblemUnknownAgent) || refusedAs(err, agentwire.ProblemUninstall) {
-		a.contacts.status = a.clock.Now()
+		a.timers[eventStatus].at(a.clock.Now())
 	}
 }
 
@@ -76,7 +85,7 @@ func (a *Agent) leave(ctx context.Context) error {
 			}
 			a.log.Warn("the platform does not know yet that this agent is gone", "error", err)
 		}
-		if !a.pause(ctx, a.spread.doubling(failures, firstRetry, a.statusInterval())) {
+		if !a.pause(ctx, a.spread.doubling(failures, firstRetry, a.interval(eventStatus))) {
 			return nil
 		}
 	}

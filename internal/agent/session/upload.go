@@ -24,32 +24,38 @@ const (
 
 // sending is how far the pending upload has come in this run.
 type sending struct {
-	next     time.Time
-	failures int
-	started  bool
-	offset   int64 // bytes the platform holds
-	fragment int   // bytes per fragment; 0 takes the profile's
-	stalls   int
+	started     bool
+	offset      int64 // bytes the platform holds
+	most        int   // bytes of a fragment that gets through; 0 for any
+	stalls      int
+	unconfirmed bool // committed, as far as the answer to that goes
 }
 
-// replace starts over with a new upload. It keeps the delta interval to the last
-// one unless somebody waits for it, and always what a failure has imposed.
-func (s *sending) replace(now time.Time, awaited bool) {
-	if awaited && s.failures == 0 {
-		s.next = now
+// replaceUpload starts over with a new upload. It keeps the delta interval to the
+// last one unless somebody waits for it, and always what a failure has imposed.
+func (a *Agent) replaceUpload(now time.Time, awaited bool) {
+	if t := &a.timers[eventUploadChangelist]; awaited && t.failures == 0 {
+		t.at(now)
 	}
-	*s = sending{next: s.next, failures: s.failures}
+	a.sending = sending{}
 }
 
-// uploadDue reports whether the upload can go on. While a scan runs it waits: a
+// uploadWanted reports whether the upload can go on. While a scan runs it waits: a
 // commit would pull the base away from under the scan.
-func (a *Agent) uploadDue(now time.Time) bool {
-	return a.state.Upload != nil && !a.scans.running && !now.Before(a.sending.next)
+func (a *Agent) uploadWanted() bool {
+	return a.id.provisioned() && a.state.Upload != nil && !a.scans.running && !a.sending.unconfirmed
+}
+
+// confirmWanted reports whether a legacy agent still has to ask whether its
+// upload was processed.
+func (a *Agent) confirmWanted() bool {
+	return a.id.provisioned() && a.state.Upload != nil && !a.scans.running && a.sending.unconfirmed
 }
 
 // uploading reports whether the upload goes on right now.
 func (a *Agent) uploading(now time.Time) bool {
-	return a.uploadDue(now) && a.id.provisioned() && !a.windows.Active(now)
+	goesOn := a.uploadWanted() && !now.Before(a.due(eventUploadChangelist)) || a.confirmWanted()
+	return goesOn && !a.windows.Active(now)
 }
 
 // upload brings the pending upload one request further: start, a fragment, or
@@ -67,6 +73,11 @@ func (a *Agent) upload(ctx context.Context) {
 	}
 	switch answer.State {
 	case agentwire.UploadCommitted:
+		if a.cfg.Legacy && a.sending.started {
+			a.sending.unconfirmed = true
+			a.timers[eventConfirmDelta].start(a.clock.Now(), a.spread.regular())
+			return
+		}
 		a.committed(u, answer)
 	case agentwire.UploadStale:
 		a.stale(u)
@@ -75,6 +86,13 @@ func (a *Agent) upload(ctx context.Context) {
 	default:
 		a.uploadFailed(u, fmt.Errorf("platform answered with upload state %.40q", answer.State))
 	}
+}
+
+// confirmDelta asks whether the upload was processed: the answer to its start
+// says so. One that the platform does not have any more begins again.
+func (a *Agent) confirmDelta(ctx context.Context) {
+	a.sending = sending{most: a.sending.most}
+	a.upload(ctx)
 }
 
 func (a *Agent) uploadStep(ctx context.Context, u *pendingUpload) (*agentwire.UploadAnswer, error) {
@@ -94,12 +112,12 @@ func (a *Agent) uploadStep(ctx context.Context, u *pendingUpload) (*agentwire.Up
 		method: http.MethodPut, path: path + "/fragments?offset=" + strconv.FormatInt(a.sending.offset, 10),
 		body: data, timeout: fragmentTimeout, limit: agentwire.MaxMessageBytes,
 	}
-	_, doc, err := a.client.do(ctx, x)
+	reply, err := a.client.do(ctx, x)
 	if err != nil {
 		return nil, fmt.Errorf("upload at byte %d: %w", a.sending.offset, err)
 	}
 	var answer agentwire.UploadAnswer
-	if err := json.Unmarshal(doc, &answer); err != nil {
+	if err := json.Unmarshal(reply.body, &answer); err != nil {
 		return nil, fmt.Errorf("decode answer to a fragment: %w", err)
 	}
 	return &answer, nil
@@ -118,17 +136,24 @@ var errSpool = errors.New("spooled upload cannot be read")
 
 // fragment reads the next piece of the spooled upload.
 func (a *Agent) fragment(u *pendingUpload) ([]byte, error) {
-	if a.sending.fragment == 0 {
-		a.sending.fragment = min(a.settings().UploadFragmentBytes(), agentwire.MaxFragmentBytes)
-	}
-	data := make([]byte, min(int64(a.sending.fragment), u.Size-a.sending.offset))
+	data := make([]byte, min(int64(a.fragmentBytes()), u.Size-a.sending.offset))
 	if _, err := a.cfg.Files.ReadAt(scan.SpoolName(u.Digest), data, a.sending.offset); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSpool, err)
 	}
 	return data, nil
 }
 
-// proceed goes on from the offset the platform named.
+// fragmentBytes is how large fragments are right now.
+func (a *Agent) fragmentBytes() int {
+	size := min(a.settings().UploadFragmentBytes(), agentwire.MaxFragmentBytes)
+	if a.sending.most > 0 {
+		size = min(size, a.sending.most)
+	}
+	return size
+}
+
+// proceed goes on from the offset the platform named. An upload that has begun is
+// not held up by the delta interval; a legacy agent pauses between fragments.
 func (a *Agent) proceed(u *pendingUpload, offset int64) {
 	if offset < 0 || offset > u.Size {
 		a.uploadFailed(u, fmt.Errorf("platform wants byte %d of an upload of %d", offset, u.Size))
@@ -143,6 +168,11 @@ func (a *Agent) proceed(u *pendingUpload, offset int64) {
 		a.uploadFailed(u, fmt.Errorf("upload does not get beyond byte %d", offset))
 		return
 	}
+	next := a.clock.Now()
+	if a.cfg.Legacy && offset > a.sending.offset && offset < u.Size {
+		next = next.Add(a.settings().UploadThrottle())
+	}
+	a.timers[eventUploadChangelist].at(next)
 	a.sending.started, a.sending.offset = true, offset
 }
 
@@ -164,7 +194,10 @@ func (a *Agent) committed(u *pendingUpload, answer *agentwire.UploadAnswer) {
 
 // sendingDone keeps the next upload a delta interval away from the last.
 func (a *Agent) sendingDone() {
-	a.sending = sending{next: a.clock.Now().Add(a.settings().DeltaUploadInterval())}
+	a.sending = sending{}
+	t := &a.timers[eventUploadChangelist]
+	t.start(a.clock.Now(), a.spread.regular())
+	t.failures = 0
 }
 
 // stale makes the next scan a baseline that answers the same requests. A
@@ -185,7 +218,7 @@ func (a *Agent) stale(u *pendingUpload) {
 		return
 	}
 	a.scans.next = a.clock.Now()
-	a.sending = sending{}
+	a.sending, a.timers[eventUploadChangelist] = sending{}, timer{}
 	a.prune()
 }
 
@@ -200,7 +233,7 @@ func (a *Agent) uploadFailed(u *pendingUpload, err error) {
 		a.sending.started = false // a new start tells the offset
 		a.sending.stalls++
 		return
-	case refused && refusal.Status == http.StatusRequestEntityTooLarge && a.sending.fragment > minFragment:
+	case refused && refusal.Status == http.StatusRequestEntityTooLarge && a.fragmentBytes() > minFragment:
 		a.halveFragment(err)
 		return
 	case refused && refusal.Status == http.StatusNotFound && a.sending.started && refusal.Code != agentwire.ProblemUnknownAgent && a.sending.stalls < maxStalls:
@@ -215,20 +248,22 @@ func (a *Agent) uploadFailed(u *pendingUpload, err error) {
 	if errors.Is(err, context.DeadlineExceeded) || refused && refusal.Status == http.StatusRequestTimeout {
 		a.halveFragment(err) // the way there is too slow for fragments of this size
 	}
-	a.sending.failures++
 	a.sending.started, a.sending.stalls = false, 0
-	delay := max(a.spread.doubling(a.sending.failures, max(firstRetry, a.settings().DeltaUploadInterval()), a.statusInterval()), a.settings().DeltaUploadInterval())
-	a.sending.next = a.clock.Now().Add(a.obey(err, a.sending.failures, delay))
+	t, interval := &a.timers[eventUploadChangelist], a.interval(eventUploadChangelist)
+	t.failures++
+	delay := max(a.spread.doubling(t.failures, max(firstRetry, interval), a.interval(eventStatus)), interval)
+	t.at(a.clock.Now().Add(a.obey(err, t.failures, delay)))
 	level := a.log.Debug
-	if a.sending.failures == 1 {
+	if t.failures == 1 {
 		level = a.log.Warn
 	}
-	level("upload waits", "error", err, "next attempt", a.sending.next)
+	level("upload waits", "error", err, "next attempt", a.due(eventUploadChangelist))
 }
 
 func (a *Agent) halveFragment(err error) {
-	if half := max(a.sending.fragment/2, minFragment); half < a.sending.fragment {
-		a.sending.fragment = half
+	size := a.fragmentBytes()
+	if half := max(size/2, minFragment); half < size {
+		a.sending.most = half
 		a.log.Warn("fragments of this size do not get through: halved", "bytes", half, "error", err)
 	}
 }

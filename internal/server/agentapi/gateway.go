@@ -88,6 +88,7 @@ func (g *Gateway) Routes(budget *server.Budget) []server.Route {
 		{Methods: get, Path: agentwire.PathConfig, Handler: g.signed(0, g.config)},
 		{Methods: get, Path: agentwire.PathManifest, Handler: g.signed(0, g.manifest)},
 		{Methods: get, Path: agentwire.PathDemands, Handler: g.signed(0, g.demands)},
+		{Methods: get, Path: agentwire.PathRevocation, Handler: g.signed(0, g.revocation)},
 		{Methods: post, Path: agentwire.PathScans + "{id}/state", Handler: g.signed(agentwire.MaxMessageBytes, g.scanState)},
 		{Methods: post, Path: agentwire.PathUninstall, Handler: http.HandlerFunc(g.uninstalled)},
 		{Methods: post, Path: agentwire.PathUploads + "{digest}", Handler: g.signed(agentwire.MaxMessageBytes, g.uploadStart)},

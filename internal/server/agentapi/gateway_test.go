@@ -386,6 +386,54 @@ func TestInstructionsAreSignedForOneAgent(t *testing.T) {
 	}
 }
 
+func TestAnInstructionCanBeFetchedInParts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	part := func(span, tag string) (*http.Response, string) {
+		t.Helper()
+		r := b.request(t, http.MethodGet, agentwire.PathConfig, nil)
+		r.Header.Set("Range", span)
+		if tag != "" {
+			r.Header.Set("If-Match", tag)
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response, string(body)
+	}
+	first, head := part("bytes=0-99", "")
+	b.now = b.now.Add(30 * time.Second) // it is signed anew for each part
+	second, tail := part("bytes=100-1000000", first.Header.Get("ETag"))
+	if first.StatusCode != http.StatusPartialContent || second.StatusCode != http.StatusPartialContent || len(head) != 100 {
+		t.Fatalf("parts are answered with %d and %d, the first with %d bytes", first.StatusCode, second.StatusCode, len(head))
+	}
+	var signed agentwire.SignedInstruction
+	if err := json.Unmarshal([]byte(head+tail), &signed); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := signed.Open(b.gateway.Signer.Root, agentID, agentwire.KindProfile); err != nil {
+		t.Errorf("the parts together: %v", err)
+	}
+	b.now = b.now.Add(2 * time.Minute) // now it says that it was issued later
+	if third, _ := part("bytes=100-1000000", first.Header.Get("ETag")); third.StatusCode != http.StatusPreconditionFailed {
+		t.Errorf("a part of what has changed is answered with %d, want 412", third.StatusCode)
+	}
+}
+
+func TestAnAgentThatMayStayIsToldSo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if status, body := send(t, b.request(t, http.MethodGet, agentwire.PathRevocation, nil)); status != http.StatusNoContent || body != "" {
+		t.Errorf("got %d %q, want 204 and nothing", status, body)
+	}
+}
+
 func TestAWakeupPollEndsWhenThereIsSomethingToAskFor(t *testing.T) {
 	t.Parallel()
 	t.Run("already when it arrives", func(t *testing.T) {

@@ -1,14 +1,15 @@
 package agentapi
 
 import (
+	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
 
 	"vedette.dev/vedette/internal/agentwire"
-	"vedette.dev/vedette/internal/fleet"
 )
 
 // instructionLife is how long an instruction is fresh. Expired ones stay in
@@ -42,11 +43,11 @@ func (g *Gateway) config(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return fmt.Errorf("profile %d of agent %s: %w", r.agent.ProfileID, r.agent.AgentID, err)
 	}
-	return g.instruct(w, r.agent, agentwire.KindProfile, r.agent.ProfileVersion, profile.Wire())
+	return g.instruct(w, r, agentwire.KindProfile, r.agent.ProfileVersion, profile.Wire())
 }
 
 func (g *Gateway) manifest(w http.ResponseWriter, r *request) error {
-	return g.instruct(w, r.agent, agentwire.KindManifest, r.agent.ManifestVersion, inventoryManifest())
+	return g.instruct(w, r, agentwire.KindManifest, r.agent.ManifestVersion, inventoryManifest())
 }
 
 func (g *Gateway) demands(w http.ResponseWriter, r *request) error {
@@ -60,16 +61,30 @@ func (g *Gateway) demands(w http.ResponseWriter, r *request) error {
 		list.Demands = append(list.Demands, agentwire.Demand{ID: request.ID, Type: request.Type, OverrideCPU: request.OverrideCPU})
 		version = max(version, request.ID)
 	}
-	return g.instruct(w, r.agent, agentwire.KindDemands, version, list)
+	return g.instruct(w, r, agentwire.KindDemands, version, list)
 }
 
-// instruct answers with a signed instruction for the agent.
-func (g *Gateway) instruct(w http.ResponseWriter, agent fleet.AgentState, kind agentwire.InstructionKind, version int64, body any) error {
-	signed, err := g.sign(agent.AgentID, kind, version, body)
+// instruct answers with a signed instruction for the agent, or the part of it
+// that is asked for.
+func (g *Gateway) instruct(w http.ResponseWriter, r *request, kind agentwire.InstructionKind, version int64, body any) error {
+	signed, err := g.sign(r.agent.AgentID, kind, version, body)
 	if err != nil {
 		return err
 	}
-	answer(w, http.StatusOK, signed)
+	doc, err := json.Marshal(signed)
+	if err != nil {
+		return fmt.Errorf("encode %s of agent %s: %w", kind, r.agent.AgentID, err)
+	}
+	w.Header()["Content-Type"] = jsonType
+	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(doc)))
+	http.ServeContent(w, r.Request, "", time.Time{}, bytes.NewReader(doc))
+	return nil
+}
+
+// revocation answers an agent that need not uninstall itself: every other one was
+// sent away before.
+func (g *Gateway) revocation(w http.ResponseWriter, _ *request) error {
+	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
@@ -79,7 +94,7 @@ func (g *Gateway) sign(agentID string, kind agentwire.InstructionKind, version i
 	if err != nil {
 		return nil, fmt.Errorf("encode %s of agent %s: %w", kind, agentID, err)
 	}
-	now := g.Now().UTC()
+	now := g.Now().UTC().Truncate(agentwire.IssuedEvery)
 	return agentwire.SignInstruction(agentwire.Instruction{
 		Audience: agentID, Kind: kind, Version: version,
 		Issued: now, Expires: now.Add(instructionLife), Body: doc,

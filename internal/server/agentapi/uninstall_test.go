@@ -30,6 +30,7 @@ func TestAnUninstalledAgentIsToldWhateverItAsks(t *testing.T) {
 		b.request(t, http.MethodPost, agentwire.PathStatus, agentwire.StatusRequest{}),
 		b.request(t, http.MethodGet, agentwire.PathWakeup+"?p=3&m=1", nil),
 		b.request(t, http.MethodGet, agentwire.PathConfig, nil),
+		b.request(t, http.MethodGet, agentwire.PathRevocation, nil),
 		b.request(t, http.MethodPost, agentwire.PathScans+"12/state", agentwire.ScanReport{State: agentwire.ScanRunning}),
 	} {
 		status, body := send(t, r)

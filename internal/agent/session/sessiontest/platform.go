@@ -7,8 +7,10 @@
 package sessiontest
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -307,7 +309,7 @@ func (p *Platform) Sign(agentID string, kind agentwire.InstructionKind, version 
 	if err != nil {
 		panic(err)
 	}
-	now := p.Now().UTC()
+	now := p.Now().UTC().Truncate(agentwire.IssuedEvery)
 	certificate := agentwire.CertifyInstructionKey(p.Root, p.Online.Public().(ed25519.PublicKey), now.Add(365*24*time.Hour))
 	signed, err := agentwire.SignInstruction(agentwire.Instruction{
 		Audience: agentID, Kind: kind, Version: version, Issued: now, Expires: now.Add(p.Life), Body: doc,
@@ -316,6 +318,17 @@ func (p *Platform) Sign(agentID string, kind agentwire.InstructionKind, version 
 		panic(err)
 	}
 	return signed
+}
+
+// instruct answers with an instruction, or the part of it that is asked for.
+func instruct(w http.ResponseWriter, r *http.Request, signed *agentwire.SignedInstruction) {
+	doc, err := json.Marshal(signed)
+	if err != nil {
+		panic(err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(doc)))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(doc))
 }
 
 func answer(w http.ResponseWriter, v any) {

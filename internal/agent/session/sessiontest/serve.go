@@ -21,15 +21,17 @@ func (p *Platform) serve(w http.ResponseWriter, r *http.Request, a *Agent, body 
 	case path == agentwire.PathStatus:
 		p.status(w, a, body)
 	case path == agentwire.PathConfig:
-		answer(w, p.Sign(a.ID, agentwire.KindProfile, p.ProfileV, p.Profile))
+		instruct(w, r, p.Sign(a.ID, agentwire.KindProfile, p.ProfileV, p.Profile))
 	case path == agentwire.PathManifest:
-		answer(w, p.Sign(a.ID, agentwire.KindManifest, p.ManifestV, p.Manifest))
+		instruct(w, r, p.Sign(a.ID, agentwire.KindManifest, p.ManifestV, p.Manifest))
 	case path == agentwire.PathDemands:
 		list := agentwire.DemandList{}
 		for _, r := range a.open() {
 			list.Demands = append(list.Demands, r.Demand)
 		}
-		answer(w, p.Sign(a.ID, agentwire.KindDemands, a.highest(), list))
+		instruct(w, r, p.Sign(a.ID, agentwire.KindDemands, a.highest(), list))
+	case path == agentwire.PathRevocation:
+		w.WriteHeader(http.StatusNoContent)
 	case strings.HasPrefix(path, agentwire.PathScans):
 		a.report(w, strings.TrimSuffix(strings.TrimPrefix(path, agentwire.PathScans), "/state"), body)
 	case strings.HasPrefix(path, agentwire.PathUploads):
