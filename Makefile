@@ -40,11 +40,12 @@ bench: ## all benchmarks
 	tools/prerequisites
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
-nightly: test ## all tests, kill -9 runs, every fuzz target for FUZZTIME (2m), all benchmarks, searches over a million hosts
+nightly: test ## all tests, kill -9 runs, every fuzz target for FUZZTIME (2m), all benchmarks, searches over a million hosts, an outage of 10,000 agents
 	VEDETTE_KILL_RUNS=40 $(GO) test -count 1 -timeout 60m -run TestKillNine ./test
 	tools/fuzz $(FUZZTIME)
 	$(MAKE) bench
 	VEDETTE_BENCH_HOSTS=1000000 $(GO) test -run '^$$' -bench LargeFleet -benchtime 20x -timeout 120m ./internal/store/sqlite ./internal/store/postgres
+	VEDETTE_BENCH_AGENTS=10000 $(GO) test -run '^$$' -bench ReturnFromAnOutage -timeout 60m ./cmd/vedette
 
 generate: ## the code made from internal/server/automationapi/openapi.yaml
 	$(GO) generate ./...

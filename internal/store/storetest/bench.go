@@ -101,6 +101,7 @@ func BenchmarkCommit(b *testing.B, s *store.Store, packages int) {
 					b.Fatalf("commit says %s", state)
 				}
 			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "hosts/s")
 		})
 	}
 	run("baseline, all packages new", func() parcel { return pack(host, nil, inventory(fmt.Sprint(generation))) })
