@@ -26,7 +26,7 @@ type swarmOptions struct {
 	agents, connections       int
 	scenario                  string
 	duration, ramp            time.Duration // negative leaves the scenario's
-	speed                     float64
+	speed, legacy             float64
 	seed                      uint64
 	wakeup, keep, verbose     bool
 	activationKey, customerID string
@@ -60,6 +60,7 @@ a tag, on a platform that has hosts.`)
 	cmd.Example = `  vedette swarm --agents 1000
   vedette swarm --agents 10000 --scenario outage --speed 60
   vedette swarm --agents 500 --scenario storm --duration 10m -o json
+  vedette swarm --agents 1000 --legacy 0.25
   vedette swarm --agents 2000 --url https://vedette.example.net:8443 --against https://vedette.example.net:8443 --activation-key UUID --customer-id UUID
   vedette swarm clean swarm-1f9a3c-`
 	o := swarmOptions{}
@@ -74,6 +75,7 @@ a tag, on a platform that has hosts.`)
 	flags.Float64Var(&o.speed, "speed", 1, fmt.Sprintf("how many `times` as fast as the world's the agents' clock runs, 1 to %d", swarm.MaxSpeed))
 	flags.IntVar(&o.connections, "connections", 256, fmt.Sprintf("how many `connections` the agents share, 1 to %d", swarm.MaxConnections))
 	flags.BoolVar(&o.wakeup, "wakeup", false, "hold wake-up polls, as agents do: one more connection for each agent")
+	flags.Float64Var(&o.legacy, "legacy", 0, "`part` of the agents, 0 to 1, whose events run from timers of their own, as before version 1.6")
 	flags.Uint64Var(&o.seed, "seed", 1, "`number` that decides what each host is")
 	flags.StringVar(&o.activationKey, "activation-key", "", "`UUID` of the activation key (VEDETTE_ACTIVATION_KEY)")
 	flags.StringVar(&o.customerID, "customer-id", "", "`UUID` of the subscription (VEDETTE_CUSTOMER_ID)")
@@ -122,7 +124,7 @@ func runSwarm(ctx context.Context, a *app, f *clientFlags, o swarmOptions) error
 	}
 	show := &progress{out: a.stderr, started: time.Now()}
 	config := swarm.Config{
-		Scenario: o.lives(), Agents: o.agents, Speed: o.speed, Connections: o.connections, Wakeup: o.wakeup,
+		Scenario: o.lives(), Agents: o.agents, Speed: o.speed, Connections: o.connections, Wakeup: o.wakeup, Legacy: o.legacy,
 		Seed: o.seed, Prefix: runPrefix(),
 		ServerURI: target.url, CA: target.ca, ActivationID: target.activationKey, CustomerID: target.customerID,
 		AgentVersion: resident.Version, Recordings: recordings, Log: newSwarmLog(a.stderr, o.verbose),

@@ -13,7 +13,7 @@
 // interval of 30 minutes passes in 30 seconds. Whatever the platform measures or
 // asks for stays in the time of the world: signatures, time-outs, Retry-After.
 //
-// Limits: about 30 KB of memory for each agent at rest. An outage is one of the
+// Limits: about 40 KB of memory for each agent at rest. An outage is one of the
 // network on this side; the platform notices nothing but silence. A scan takes no
 // time and no part of a CPU limit.
 package swarm

@@ -40,6 +40,7 @@ const (
 	drawUpgrade
 	drawScan
 	drawLife
+	drawLegacy
 )
 
 func (h *host) draw(part, step int) *rand.Rand {

@@ -224,6 +224,7 @@ func TestSwarmsThatCannotBe(t *testing.T) {
 		"agents: 50001 is not allowed":       func(c *Config) { c.Agents = MaxAgents + 1 },
 		"speed: 0.5 is not allowed":          func(c *Config) { c.Speed = 0.5 },
 		"connections: 0 is not allowed":      func(c *Config) { c.Connections = 0 },
+		"legacy: 2 is not allowed":           func(c *Config) { c.Legacy = 2 },
 		"there is none to make hosts from":   func(c *Config) { c.Recordings = nil },
 		"holds no PEM certificate":           func(c *Config) { c.CA = []byte("x") },
 		fmt.Sprintf("1 to %d are", MaxSpeed): func(c *Config) { c.Speed = 1e9 },

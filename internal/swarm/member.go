@@ -138,11 +138,22 @@ func (i *installation) run(ctx context.Context) error {
 	return agent.Run(ctx)
 }
 
+// legacyVersion is the last version of agents on Linux without the consolidated
+// status.
+const legacyVersion = "1.5.0"
+
 func (i *installation) config() session.Config {
 	s := i.swarm
 	facts := i.host.hardware()
+	// An agent that departs asks for the order itself: a legacy one would wait for
+	// its revocation interval.
+	legacy := i.leave == nil && i.host.draw(drawLegacy, 0).Float64() < s.cfg.Legacy
+	version := s.cfg.AgentVersion
+	if legacy {
+		version = legacyVersion
+	}
 	return session.Config{
-		StateDir: facts.Name, Files: i.files, RootDir: "/", Version: s.cfg.AgentVersion,
+		StateDir: facts.Name, Files: i.files, RootDir: "/", Version: version, Legacy: legacy,
 		ActivationID: s.cfg.ActivationID, CustomerID: s.cfg.CustomerID, ServerURI: s.cfg.ServerURI,
 		Wakeup: s.cfg.Wakeup, Host: facts,
 		Runner:    &runner{scanner: s.scanner, host: i.host, hosts: s.host, files: i.files, clock: s.clock, change: s.cfg.Scenario.Change, began: s.clock.start},

@@ -38,6 +38,7 @@ type Config struct {
 	Speed       float64 // of the agents' clock, 1 to MaxSpeed
 	Connections int     // that carry their requests, 1 to MaxConnections
 	Wakeup      bool    // hold wake-up polls: one more connection for each agent
+	Legacy      float64 // part of the agents whose events run from timers of their own, 0 to 1
 	Seed        uint64  // decides what each host is; keys are always new
 	Prefix      string  // of host names; a number follows
 
@@ -61,6 +62,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("speed: %g is not allowed, 1 to %d are", c.Speed, MaxSpeed)
 	case c.Connections < 1 || c.Connections > MaxConnections:
 		return fmt.Errorf("connections: %d is not allowed, 1 to %d are", c.Connections, MaxConnections)
+	case !(c.Legacy >= 0 && c.Legacy <= 1):
+		return fmt.Errorf("legacy: %g is not allowed, a part from 0 to 1 is", c.Legacy)
 	case len(c.Recordings) == 0:
 		return errors.New("recordings: there is none to make hosts from")
 	}

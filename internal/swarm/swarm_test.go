@@ -156,6 +156,28 @@ func TestAgentsOfAFastClockSignWithTheTimeOfTheWorld(t *testing.T) {
 	})
 }
 
+func TestLegacyAgentsAskFromTimersOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	bubble(t, 40, Scenario{Name: "steady", Duration: 12 * time.Hour}, func(b *bundle) {
+		b.cfg.Legacy = 0.5
+		s, report := b.run()
+		// REVOCATION_INTERVAL is an hour at every level.
+		if n := report.of("revocation").Count; n < 40/4*11 || n > 40*3/4*12 {
+			b.t.Errorf("%d questions whether to leave in 12 hours, want one an hour of half of 40 agents", n)
+		}
+		if n := report.of("status").Count; n == 0 || report.Inventoried != 40 || len(report.Ended) > 0 {
+			b.t.Errorf("%d status requests, %d of 40 inventoried, ended: %v", n, report.Inventoried, report.Ended)
+		}
+		b.platform.Uninstall()
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(b.t.Context(), time.Hour)
+		defer cancel()
+		if gone, of := s.Depart(ctx); gone != of || time.Since(begun) > time.Minute {
+			b.t.Errorf("%d of %d agents are gone after %s, want all within seconds", gone, of, time.Since(begun))
+		}
+	})
+}
+
 func TestASwarmIsStoppedAtAnyTimeAndReports(t *testing.T) {
 	t.Parallel()
 	bubble(t, 20, Scenario{Name: "steady", Ramp: 10 * time.Minute, Duration: 12 * time.Hour}, func(b *bundle) {
