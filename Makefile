@@ -13,7 +13,7 @@ NFPM := .tools/nfpm
 FUZZTIME ?= 2m
 
 .DEFAULT_GOAL := help
-.PHONY: help build packages test lint bench nightly generate clean
+.PHONY: help build packages others test lint bench nightly generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,9 +28,17 @@ packages: $(NFPM) ## packages of the agent for Linux, amd64 and arm64, in bin/pa
 		tools/package-agent $(NFPM) "$$version" $$arch bin/linux-$$arch bin/packages; \
 	done
 
-test: $(NFPM) ## install what is missing, lint, run all tests with the race detector
+others: ## compile agent and worker, and their tests, for the systems this is not tested on
+	for system in windows/amd64 darwin/arm64 linux/arm64; do \
+		export CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/}; \
+		$(GO) build ./cmd/vedette-agent ./cmd/vedette-agent-worker; \
+		$(GO) vet ./cmd/vedette-agent ./cmd/vedette-agent-worker ./internal/agent/...; \
+	done
+
+test: $(NFPM) ## install what is missing, lint, compile for other systems, run all tests with the race detector
 	tools/prerequisites
 	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory others
 	$(GO) test -race -timeout 20m ./...
 
 lint: $(LINTER) ## golangci-lint, with .golangci.yml

@@ -124,6 +124,19 @@ func TestPackagesHoldWhatAnAgentNeedsAndNothingSecret(t *testing.T) {
 	wantUnitOfTheAgent(t, debs[0])
 }
 
+// debOfTheAgent returns the folder that the deb package was unpacked into.
+func debOfTheAgent(t *testing.T) (host string) {
+	t.Helper()
+	dir, _ := pack(t)
+	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+	if err != nil || len(debs) != 1 {
+		t.Fatalf("packages %v: %v", debs, err)
+	}
+	host = t.TempDir()
+	output(t, "dpkg-deb", "--extract", debs[0], host)
+	return host
+}
+
 // filesOf returns mode, owner and name of what is no folder.
 func filesOf(contents string) []string {
 	var files []string

@@ -23,7 +23,19 @@ const patience = 90 * time.Second
 
 // folder is a data folder of a platform and the environment its clients need.
 type folder struct {
-	path string
+	path  string
+	enter []string // command that runs another one on the platform's machine; empty for this machine
+}
+
+// command returns a command of vedette on the platform's machine.
+func (f *folder) command(ctx context.Context, args []string) *exec.Cmd {
+	all := slices.Concat(f.enter, []string{filepath.Join(binaries, "vedette")}, args)
+	cmd := exec.CommandContext(ctx, all[0], all[1:]...)
+	cmd.Env = os.Environ()
+	if f.enter != nil {
+		cmd.Env = append(cmd.Env, "NO_PROXY=*", "no_proxy=*") // there is nothing beyond that machine
+	}
+	return cmd
 }
 
 func newFolder(t *testing.T) *folder {
@@ -51,7 +63,7 @@ func (f *folder) start(t *testing.T, h *host, args ...string) *process {
 func (f *folder) startPlatform(t *testing.T, args []string) *process {
 	t.Helper()
 	p := &process{
-		cmd:   exec.Command(filepath.Join(binaries, "vedette"), args...),
+		cmd:   f.command(context.Background(), args),
 		ready: make(chan struct{}), ended: make(chan struct{}),
 	}
 	stdout, err := p.cmd.StdoutPipe()
@@ -142,8 +154,8 @@ func (f *folder) run(t *testing.T, variables []string, args ...string) result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(binaries, "vedette"), args...)
-	cmd.Env = append(append(os.Environ(), f.environment(t)...), variables...)
+	cmd := f.command(ctx, args)
+	cmd.Env = append(append(cmd.Env, f.environment(t)...), variables...)
 	cmd.Env = append(cmd.Env, "XDG_CONFIG_HOME="+t.TempDir())
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -1,0 +1,195 @@
+package test
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"vedette.dev/vedette/internal/server/certificate"
+)
+
+const (
+	platformAddress = "198.51.100.1" // TEST-NET-2
+	platformName    = "vedette.example.net"
+	platformPort    = "8443"
+)
+
+// systemctl stands in for the one of systemd, which does not run on the machines
+// of these tests: it starts and stops the agent, and writes down what it is told.
+const systemctl = `#!/bin/sh
+set -eu
+echo "$*" >>/var/log/systemctl
+start() { setsid /usr/lib/vedette-agent/vedette-agent run >>/var/log/vedette-agent 2>&1 </dev/null & echo $! >/run/vedette-agent.pid; }
+stop() { pid=$(cat /run/vedette-agent.pid); rm /run/vedette-agent.pid; kill "$pid"; tail --pid="$pid" -f /dev/null; }
+case $* in
+"stop vedette-agent") [ ! -e /run/vedette-agent.pid ] || stop ;;
+"enable --now vedette-agent") [ -e /run/vedette-agent.pid ] || start ;;
+"try-restart vedette-agent.service") [ ! -e /run/vedette-agent.pid ] || { stop; start; } ;;
+esac
+`
+
+// rpm is the one of this Debian, which knows of no package that is installed and
+// is told so.
+const rpm = "#!/bin/sh\nexec /usr/bin/rpm --force-debian --nodeps \"$@\"\n"
+
+// site is a platform in a network of its own, with the packages of these binaries.
+type site struct {
+	*folder
+	network *machine
+	hosts   int
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	pack(t)
+	s := &site{folder: newFolder(t), network: newNetwork(t, "platform")}
+	s.network.must(t, "", "ip", "address", "add", platformAddress+"/32", "dev", "lo")
+	s.enter = s.network.enter
+	s.startPlatform(t, []string{
+		"up", "--data", s.path, "--no-agent", "--listen", net.JoinHostPort(platformAddress, platformPort),
+		"--public-url", "https://" + net.JoinHostPort(platformName, platformPort),
+	}).awaitReady(t)
+	return s
+}
+
+// join makes a machine that reaches the platform by its name.
+func (s *site) join(t *testing.T, name string) *machine {
+	t.Helper()
+	m := newMachine(t, name)
+	s.hosts++
+	connect(t, s.network, platformAddress, m, "198.51.100."+string(rune('1'+s.hosts)))
+	m.must(t, platformAddress+" "+platformName+"\n", "sh", "-c", "cat >>/etc/hosts")
+	m.must(t, "", "rm", "-rf", "/var/lib/vedette-agent") // of an agent that this machine may have
+	return m
+}
+
+// awaitHost waits until a host is searchable and returns its asset.
+func (s *site) awaitHost(t *testing.T, name string) asset {
+	t.Helper()
+	var found []asset
+	eventually(t, name+" is searchable with its packages", func() bool {
+		found = s.search(t, "--host-name", name)
+		return len(found) == 1 && found[0].version("bash") != ""
+	})
+	return found[0]
+}
+
+// TestASecondHostJoinsWithALine installs the agent on machines of their own, with
+// the line of each system, as an operator does it who has nothing but the line.
+func TestASecondHostJoinsWithALine(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	_, version := pack(t)
+	for _, system := range []string{"deb", "rpm", "tar.gz"} {
+		name := strings.TrimSuffix(system, ".gz") + "-host"
+		m := s.join(t, name)
+		m.install(t, "/usr/local/bin/rpm", rpm)
+		line := s.vedette(t, "keys", "install-line", "1", "--system", system)
+
+		said := m.must(t, line, "sh")
+		if !strings.Contains(said, "ca.der: OK\n") || !strings.Contains(said, "It has no systemd: let its service manager run /usr/lib/vedette-agent/vedette-agent run\n") {
+			t.Errorf("the line for %s said %s", system, said)
+		}
+		if got := strings.TrimSpace(m.must(t, "", "/usr/lib/vedette-agent/vedette-agent", "version")); got != version {
+			t.Errorf("agent %q was installed, want %s", got, version)
+		}
+		m.must(t, "", "sh", "-c", "setsid /usr/lib/vedette-agent/vedette-agent run >/var/log/vedette-agent 2>&1 </dev/null &")
+		asset := s.awaitHost(t, name)
+		if system == "deb" && asset.version("vedette-agent") != version {
+			t.Errorf("the inventory has version %q of the package it came with", asset.version("vedette-agent"))
+		}
+		if left := m.must(t, "", "find", "/tmp", "-mindepth", "1"); left != "" {
+			t.Errorf("the line left behind: %s", left)
+		}
+	}
+}
+
+// TestALineBringsAnAgentUpToDate runs a line on a host that has no agent, and then
+// where the agent runs: the host stays the same asset.
+func TestALineBringsAnAgentUpToDate(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.join(t, "again-host")
+	m.install(t, "/usr/local/bin/systemctl", systemctl)
+	m.must(t, "", "mkdir", "-p", "/run/systemd/system")
+	line := s.vedette(t, "keys", "install-line", "1", "--system", "deb")
+
+	m.must(t, line, "sh")
+	first := s.awaitHost(t, m.name)
+	const calls = "daemon-reload\ntry-restart vedette-agent.service\ndaemon-reload\nstop vedette-agent\nenable --now vedette-agent\n"
+	if got := m.must(t, "", "cat", "/var/log/systemctl"); got != calls {
+		t.Errorf("systemctl was told\n%swant\n%s", got, calls)
+	}
+
+	said := m.must(t, line, "sh")
+	if id := first.AgentInfo.AgentID; !strings.Contains(said, "This host is agent "+id+".\n") {
+		t.Errorf("the line said %s, the agent is %s", said, id)
+	}
+	eventually(t, "the agent runs again", func() bool {
+		return strings.Contains(m.must(t, "", "vedette-agent", "status"), "Running             yes")
+	})
+	if again := s.awaitHost(t, m.name); again.ID != first.ID {
+		t.Errorf("asset %d became %d", first.ID, again.ID)
+	}
+}
+
+// TestALineOfADisabledKeyChangesNothing runs a line after its key was disabled.
+func TestALineOfADisabledKeyChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.join(t, "late-host")
+	line := s.vedette(t, "keys", "install-line", "1", "--system", "tar.gz")
+	s.vedette(t, "keys", "disable", "1")
+
+	said, err := m.run(t, line, "sh")
+	if err == nil || !strings.Contains(said, "the platform refuses the activation key") {
+		t.Errorf("the line of a disabled key: %v, %s", err, said)
+	}
+	if said, err := m.run(t, "", "ls", "/usr/lib/vedette-agent", "/var/lib/vedette-agent"); err == nil {
+		t.Errorf("it left %s", said)
+	}
+	s.vedette(t, "keys", "enable", "1")
+	m.must(t, line, "sh")
+}
+
+// TestALinePassesOverTheAuthoritiesOfTheHost has somebody in the middle whom an
+// authority of the host vouches for, as a proxy that looks into TLS is. The line
+// with a fingerprint runs nothing of theirs; the one without, which leaves it to
+// the host whom to trust, shows that the host does trust them.
+func TestALinePassesOverTheAuthoritiesOfTheHost(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.join(t, "watched-host")
+	theirs, err := certificate.NewAuthority("Somebody", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	caPEM, _, err := theirs.PEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	certPEM, keyPEM, err := theirs.Issue([]string{platformName}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.must(t, string(caPEM), "sh", "-euc", `cat >/root/ca.pem; cp /root/ca.pem "/etc/ssl/certs/$(openssl x509 -hash -noout -in /root/ca.pem).0"`)
+	m.must(t, string(certPEM)+string(keyPEM), "sh", "-euc", "mkdir -p /root/www/agent/v1; cat >/root/server.pem")
+	m.must(t, "", "sh", "-euc", "curl -sSfk -o /root/www/agent/v1/authority https://"+net.JoinHostPort(platformName, platformPort)+"/agent/v1/authority")
+	m.install(t, "/root/www/agent/v1/install.sh", "echo theirs ran\n")
+	m.must(t, "127.0.0.1 "+platformName+"\n", "sh", "-euc", "cat >/etc/hosts")
+	m.must(t, "", "sh", "-c", "cd /root/www; setsid openssl s_server -accept "+platformPort+" -WWW -cert /root/server.pem >/root/log 2>&1 </dev/null &")
+	eventually(t, "they answer", func() bool {
+		_, err := m.run(t, "", "curl", "-sSfk", "-o", "/dev/null", "https://"+net.JoinHostPort(platformName, platformPort)+"/agent/v1/authority")
+		return err == nil
+	})
+
+	trusting := s.vedette(t, "keys", "install-line", "1", "--system", "deb", "--system-ca")
+	if said := m.must(t, trusting, "sh"); !strings.Contains(said, "theirs ran") {
+		t.Errorf("the host does not trust them: %s", said)
+	}
+	said, err := m.run(t, s.vedette(t, "keys", "install-line", "1", "--system", "deb"), "sh")
+	if err == nil || !strings.Contains(said, "ca.der: OK") || !strings.Contains(said, "curl: (60)") || strings.Contains(said, "theirs ran") {
+		t.Errorf("the line with a fingerprint: %v, %s", err, said)
+	}
+}

@@ -1,0 +1,240 @@
+package test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// maxExposure is what systemd-analyze security may say of the agent's service, of
+// 100 for one without any protection; docs/packages.md has what it says.
+const maxExposure = 25
+
+const unitPath = "usr/lib/systemd/system/vedette-agent.service"
+
+func TestTheServiceIsUnderstoodBySystemdAndLittleExposed(t *testing.T) {
+	t.Parallel()
+	host := debOfTheAgent(t)
+	unit, err := os.ReadFile(filepath.Join(host, unitPath))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Verified as it is, but for the programs: they are not where they will be.
+	installed := filepath.Join(t.TempDir(), "vedette-agent.service")
+	if err := os.WriteFile(installed, []byte(strings.ReplaceAll(string(unit), "=/usr/lib/", "="+host+"/usr/lib/")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	said, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", "--recursive-errors=no", installed).CombinedOutput()
+	if err != nil || len(said) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, said)
+	}
+	said, err = exec.CommandContext(t.Context(), "systemd-analyze", "security", "--offline=true", "--no-pager",
+		"--threshold="+strconv.Itoa(maxExposure), filepath.Join(host, unitPath)).CombinedOutput()
+	if err != nil {
+		t.Errorf("systemd-analyze security, at most %d: %v\n%s", maxExposure, err, said)
+	}
+	figure := regexp.MustCompile(`exposure level for vedette-agent.service: ([0-9.]+)`).FindSubmatch(said)
+	if figure == nil {
+		t.Fatalf("systemd-analyze security said no figure:\n%s", said)
+	}
+	t.Logf("exposure of the agent's service: %s of 10", figure[1])
+}
+
+// settings returns the values of a setting in the agent's unit, a line each.
+func unitSettings(t *testing.T, unit []byte, name string) []string {
+	t.Helper()
+	var values []string
+	for _, m := range regexp.MustCompile(`(?m)^`+name+`=(.*)$`).FindAllSubmatch(unit, -1) {
+		values = append(values, string(m[1]))
+	}
+	if len(values) == 0 {
+		t.Fatalf("the unit has no %s", name)
+	}
+	return values
+}
+
+// allowedCalls returns the system calls that the unit lets through, by what
+// systemd says of the groups it names.
+func allowedCalls(t *testing.T, unit []byte) map[string]bool {
+	t.Helper()
+	allowed := make(map[string]bool)
+	for _, line := range unitSettings(t, unit, "SystemCallFilter") {
+		line, takes := strings.CutPrefix(line, "~")
+		for _, name := range strings.Fields(line) {
+			for _, call := range callsOf(t, name) {
+				allowed[call] = !takes
+			}
+		}
+	}
+	// systemd lets these through whatever the list is.
+	for _, call := range callsOf(t, "@default") {
+		allowed[call] = true
+	}
+	return allowed
+}
+
+// callsOf returns the system calls of a group, or the one of that name.
+func callsOf(t *testing.T, name string) []string {
+	t.Helper()
+	if !strings.HasPrefix(name, "@") {
+		return []string{name}
+	}
+	var calls []string
+	for line := range strings.Lines(output(t, "systemd-analyze", "--no-pager", "syscall-filter", name)) {
+		switch line = strings.TrimSpace(line); {
+		case line == name || line == "" || strings.HasPrefix(line, "#"):
+		default:
+			calls = append(calls, callsOf(t, line)...)
+		}
+	}
+	return calls
+}
+
+// TestTheServiceMayDoWhatTakingStockNeeds runs the agent with the capabilities
+// that its unit leaves it, over this machine, and compares the system calls it
+// and its worker make with those the unit lets through. systemd itself does not
+// run where this is tested.
+func TestTheServiceMayDoWhatTakingStockNeeds(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Fatal("this test takes capabilities away from root, as the agent's service does: run it as root, as CI does")
+	}
+	host := debOfTheAgent(t)
+	unit, err := os.ReadFile(filepath.Join(host, unitPath))
+	if err != nil {
+		t.Fatal(err)
+	}
+	capabilities := "-all"
+	for _, name := range strings.Fields(strings.Join(unitSettings(t, unit, "CapabilityBoundingSet"), " ")) {
+		capabilities += ",+" + strings.ToLower(strings.TrimPrefix(name, "CAP_"))
+	}
+	f := newFolder(t)
+	f.startPlatform(t, []string{"up", "--data", f.path, "--listen", "127.0.0.1:0", "--no-agent"}).awaitReady(t)
+	port := listenAsNobody(t)
+
+	calls := filepath.Join(t.TempDir(), "calls")
+	cmd := exec.Command("setpriv", "--bounding-set="+capabilities, "--inh-caps=-all", "--no-new-privs", "--",
+		"strace", "-f", "-qq", "-o", calls, filepath.Join(host, "usr/lib/vedette-agent/vedette-agent"), "run",
+		"ServerUri="+f.variable(t, "VEDETTE_URL"), "CaFile="+f.variable(t, "VEDETTE_CA_FILE"), "StateDir="+filepath.Join(t.TempDir(), "state"), "ExitWithParent=1")
+	cmd.Env = append(os.Environ(), f.environment(t)...)
+	endsIt, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	eventually(t, "this machine is searchable", func() bool { return len(f.openPorts(t)) > 0 })
+	ports := f.openPorts(t)
+	_ = endsIt.Close()
+	if err := <-ended; err != nil {
+		t.Errorf("the agent ended: %v\n%s", err, said.String())
+	}
+	if owner := ports[port]; owner != "cat" {
+		t.Errorf("port %d belongs to %q, want the program of another user; it is one of %v", port, owner, ports)
+	}
+
+	allowed := allowedCalls(t, unit)
+	trace, err := os.ReadFile(calls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`(?m)^[0-9]+ +([a-z0-9_]+)\(`).FindAllSubmatch(trace, -1) {
+		made[string(m[1])] = true
+	}
+	var refused []string
+	for call := range made {
+		if !allowed[call] {
+			refused = append(refused, call)
+		}
+	}
+	slices.Sort(refused)
+	if len(refused) > 0 || !made["ioprio_set"] || !made["connect"] {
+		t.Errorf("of %d system calls of agent and worker the unit refuses %v", len(made), refused)
+	}
+}
+
+// listenAsNobody has a program of another user hold a listening port, and returns
+// the port.
+func listenAsNobody(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	file, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const nobody = "65534"
+	cmd := exec.Command("setpriv", "--reuid", nobody, "--regid", nobody, "--clear-groups", "--", "cat")
+	cmd.ExtraFiles = []*os.File{file}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = cmd.Wait()
+	})
+	// Now it is the other's alone.
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// openPorts returns the owners of the one asset's open TCP ports.
+func (f *folder) openPorts(t *testing.T) map[int]string {
+	t.Helper()
+	var raw struct {
+		ServiceResponse struct {
+			Data struct {
+				HostAsset []struct {
+					OpenPort struct {
+						List []struct {
+							HostAssetOpenPort struct {
+								Port        int    `json:"port"`
+								Protocol    string `json:"protocol"`
+								ServiceName string `json:"serviceName"`
+							} `json:"HostAssetOpenPort"`
+						} `json:"list"`
+					} `json:"openPort"`
+				}
+			} `json:"data"`
+		}
+	}
+	out := f.vedette(t, "agents", "search", "-o", "json")
+	if err := json.Unmarshal([]byte(out), &raw); err != nil {
+		t.Fatal(fmt.Errorf("search printed %q: %w", out, err))
+	}
+	ports := make(map[int]string)
+	for _, asset := range raw.ServiceResponse.Data.HostAsset {
+		for _, p := range asset.OpenPort.List {
+			if p.HostAssetOpenPort.Protocol == "TCP" {
+				ports[p.HostAssetOpenPort.Port] = p.HostAssetOpenPort.ServiceName
+			}
+		}
+	}
+	return ports
+}
