@@ -1,9 +1,12 @@
 package pacing
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,14 +24,19 @@ import (
 const roleVariable = "VEDETTE_PACING_TEST_ROLE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(roleVariable) == "busy" {
-		if err := beBusy(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+	var err error
+	switch os.Getenv(roleVariable) {
+	case "busy":
+		err = beBusy()
+	case "parent":
+		err = runBusyShell(context.Background(), os.Stdout, 1)
+	default:
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // busyFor is how long a busy child works. A burst more or less at its end is a
@@ -98,15 +106,22 @@ func waitedForProcessor() (time.Duration, error) {
 	return sum, nil
 }
 
-// child is a command that runs this test binary as a busy child.
-func child(t *testing.T) *exec.Cmd {
+// runBusyShell runs a child that prints its process id and is busy until it is killed.
+func runBusyShell(ctx context.Context, stdout io.Writer, limit int) error {
+	cmd := exec.CommandContext(ctx, "sh", "-c", "echo $$; while :; do :; done")
+	cmd.Stdout = stdout
+	return new(Pacer).Run(cmd, limit)
+}
+
+// play is a command that runs this test binary in a role.
+func play(t *testing.T, role string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), roleVariable+"=busy")
+	cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	cmd.Stderr = os.Stderr
 	return cmd
 }
@@ -138,7 +153,7 @@ func TestABusyChildGetsItsShareOfOneCore(t *testing.T) {
 // than a tenth above the limit.
 func measure(t *testing.T, limit int, environment string) (share, waited float64) {
 	t.Helper()
-	cmd := child(t)
+	cmd := play(t, "busy")
 	cmd.Env = append(cmd.Env, environment)
 	var out bytes.Buffer
 	cmd.Stdout = &out
@@ -173,6 +188,18 @@ func TestAChildThatWaitsStaysBelowItsShare(t *testing.T) {
 	}
 }
 
+// firstLine cancels when something has been written, and keeps it.
+type firstLine struct {
+	line   string
+	cancel context.CancelFunc
+}
+
+func (f *firstLine) Write(p []byte) (int, error) {
+	f.line += string(p)
+	f.cancel()
+	return len(p), nil
+}
+
 func TestACancelledChildEndsWhetherItIsStoppedOrNot(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int{1, Unlimited} { // stopped nearly always, and hardly ever
@@ -180,23 +207,35 @@ func TestACancelledChildEndsWhetherItIsStoppedOrNot(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			cmd := exec.CommandContext(ctx, "sh", "-c", "echo up; while :; do :; done")
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
+			out := &firstLine{cancel: cancel}
+			err := runBusyShell(ctx, out, limit)
+			if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+				t.Errorf("child ended with %v, want it killed", err)
 			}
-			go func() {
-				_, _ = out.Read(make([]byte, 2))
-				cancel()
-			}()
-			if err := new(Pacer).Run(cmd, limit); err == nil {
-				t.Error("cancelled child ended well")
-			}
-			if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
-				t.Errorf("child ended with %s, want it killed", cmd.ProcessState)
-			}
+			awaitEnd(t, out.line)
 		})
 	}
+}
+
+func TestAStoppedChildDiesWithItsParent(t *testing.T) {
+	t.Parallel()
+	parent := play(t, "parent")
+	out, err := parent.StdoutPipe()
+	if err == nil {
+		err = parent.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = parent.Wait() // its error is the signal
+	awaitEnd(t, pid)
 }
 
 func TestNothingOfAChildOutlivesIt(t *testing.T) {
@@ -207,7 +246,13 @@ func TestNothingOfAChildOutlivesIt(t *testing.T) {
 	if err := new(Pacer).Run(cmd, Unlimited); err != nil {
 		t.Fatal(err)
 	}
-	stat := "/proc/" + strings.TrimSpace(out.String()) + "/stat"
+	awaitEnd(t, out.String())
+}
+
+// awaitEnd waits until a process has ended; one that nobody waits for counts.
+func awaitEnd(t *testing.T, pid string) {
+	t.Helper()
+	stat := "/proc/" + strings.TrimSpace(pid) + "/stat"
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.After(time.Minute); ; {
