@@ -85,7 +85,7 @@ func startMachine(t *testing.T, name, script string, apart uintptr) *machine {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("make machine %s: %v", name, err)
+		t.Fatalf("make machine %s (is the container privileged?): %v", name, err)
 	}
 	line, _ := bufio.NewReader(stdout).ReadString('\n')
 	t.Cleanup(func() {

@@ -37,13 +37,13 @@ var (
 
 // The scripts of a line; their arguments are system, URL and fingerprint. With an
 // authority of the platform's own, what is fetched over a connection that nobody
-// vouches for is used only when it has the digest that is in the line. It is
-// fetched as DER and put into PEM here: a PEM file may hold more than what is
-// digested of it. The empty folder keeps curl from trusting the host's own
+// vouches for is used only when it has the digest that is in the line, and cut
+// off where no certificate is as long. It is fetched as DER and put into PEM here:
+// a PEM file may hold more than what is digested of it. The empty folder keeps curl from trusting the host's own
 // authorities besides. All of it is dash, coreutils or busybox, and curl.
 const (
 	pinnedScript = `d=$(mktemp -d /tmp/vedette.XXXXXX); trap "rm -rf $d" EXIT; cd $d; mkdir none; ` +
-		`curl -sSfgk -m 60 -o ca.der "$2` + agentwire.PathAuthority + `"; echo "$3  ca.der" | sha256sum -c; ` +
+		`curl -sSfgk -m 60 "$2` + agentwire.PathAuthority + `" | head -c 9999 >ca.der; echo "$3  ca.der" | sha256sum -c; ` +
 		`(echo -----BEGIN CERTIFICATE-----; base64 ca.der; echo -----END CERTIFICATE-----) >ca.pem; ` +
 		`curl -sSfg -m 60 --cacert ca.pem --capath none -o install.sh "$2` + agentwire.PathInstall + `"; sh install.sh "$1" "$2" ca.pem`
 	plainScript = `d=$(mktemp -d /tmp/vedette.XXXXXX); trap "rm -rf $d" EXIT; cd $d; ` +

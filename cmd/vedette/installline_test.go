@@ -186,6 +186,27 @@ func TestAManInTheMiddleLearnsNothingFromALine(t *testing.T) {
 	}
 }
 
+func TestSomebodyInTheMiddleDoesNotFillTheHost(t *testing.T) {
+	t.Parallel()
+	endless := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for {
+			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				return // they hung up
+			}
+		}
+	}))
+	t.Cleanup(endless.Close)
+	l := goodLine()
+	l.url = endless.URL
+	text, err := l.shell()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := runLine(t, text); !strings.Contains(said, "FAILED") {
+		t.Errorf("the line said %q", said)
+	}
+}
+
 func TestTheKeyIsOnNoCommandLineWhileItIsShown(t *testing.T) {
 	t.Parallel()
 	ours := newLineAuthority(t)
