@@ -27,6 +27,8 @@
 //     that it slows downloads, and THROTTLE_EVENT_COMM_DOWNLOAD "Tx" that slows
 //     uploads. The catalogue keeps that pairing, and the description rules what
 //     an agent does: see Settings.DownloadThrottle and Settings.UploadThrottle.
+//   - Vedette's agent follows the legacy parameters in its compatibility mode
+//     only; see docs/parameters.md.
 //   - The Normal value of FILE_UPLOAD_FRAGMENT_SIZE_IN_KB is printed as "048" in
 //     the copy of the release note that is in circulation; it is 2048 here: 48
 //     would be below the range, and 2048 is the middle between Low and High.

@@ -93,17 +93,13 @@ func (a *Agent) contact(ctx context.Context) {
 		rounds++
 	}
 	a.poll.settle(!changed && rounds > 1)
-	now, t := a.clock.Now(), &a.timers[eventStatus]
-	if t.failures > 0 {
-		t.start(now, a.spread.recovered())
-	} else {
-		t.start(now, a.spread.regular())
-	}
+	now := a.clock.Now()
+	a.again(eventStatus)
 	if refused == nil {
 		a.succeeded(eventStatus)
 	} else {
 		// The platform was reached; what it sent changes nothing here.
-		t.failures, t.busy, a.contacts.reached = 0, 0, true
+		a.timers[eventStatus].failures, a.timers[eventStatus].busy, a.contacts.reached = 0, 0, true
 		a.complain(eventStatus, refused)
 	}
 	a.upgrade.look = true

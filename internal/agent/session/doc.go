@@ -3,9 +3,12 @@
 // main type is Agent; Open makes one from a state folder and Run keeps it going.
 //
 // The life of an agent is provision → configuration → manifest → scan → upload →
-// idle. One loop makes every decision and owns all state, so no two decisions
-// race. Beside it run only a scan (in a process of its own, started by a Runner)
-// and the wake-up poll; both hand their outcome to the loop.
+// idle. What it does with its platform are events, see event.go: each has one
+// handler, which the answer to the consolidated status triggers or, in the legacy
+// mode, a timer of its own. One loop makes every decision and owns all state, so no
+// two decisions race. Beside it run only a scan (in a process of its own, started
+// by a Runner), the wake-up poll and an Upgrader; they hand their outcome to the
+// loop.
 //
 // Everything that matters is on disk before it is acted on or acknowledged:
 //

@@ -183,7 +183,16 @@ func onTimer(e event, handle func(*Agent, context.Context) error) func(*Agent, c
 			a.failed(e, err)
 			return
 		}
-		a.timers[e].start(a.clock.Now(), a.spread.regular())
+		a.again(e)
 		a.succeeded(e)
 	}
+}
+
+// again starts the timer of an event that was handled.
+func (a *Agent) again(e event) {
+	t, factor := &a.timers[e], a.spread.regular()
+	if t.failures > 0 {
+		factor = a.spread.recovered()
+	}
+	t.start(a.clock.Now(), factor)
 }

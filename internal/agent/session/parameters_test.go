@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -263,16 +264,26 @@ func TestALegacyAgentLearnsAtItsRevocationIntervalThatItShallLeave(t *testing.T)
 
 func TestRepairsKeepTheProvisioningIntervalApart(t *testing.T) {
 	t.Parallel()
-	for _, seconds := range []int{60, 7200} {
-		t.Run(fmt.Sprint(seconds), func(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		legacy  bool
+		setting string
+		seconds int
+	}{
+		{"often", true, "60", 60},
+		{"rarely", true, "7200", 7200},
+		{"not a legacy agent", false, "7200", 900},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T, b *bundle) {
 				b.legacy()
+				b.cfg.Legacy = tt.legacy
 				b.change(performance.Settings{performance.KeyStatusInterval: "300"})
 				provisions := b.watch(to(http.MethodPost, agentwire.PathProvision))
 				b.beside()
 				time.Sleep(time.Hour)
-				b.change(performance.Settings{performance.KeyProvisionInterval: fmt.Sprint(seconds)})
+				b.change(performance.Settings{performance.KeyProvisionInterval: tt.setting})
 				time.Sleep(4 * time.Hour)
 				b.platform.Forget()
 				time.Sleep(10 * time.Minute)
@@ -285,9 +296,9 @@ func TestRepairsKeepTheProvisioningIntervalApart(t *testing.T) {
 				}
 				// The second comes no sooner than the interval after the first, and with the
 				// request that finds it necessary.
-				least := time.Duration(seconds) * time.Second * 9 / 10
+				least := time.Duration(tt.seconds) * time.Second * 9 / 10
 				if gap := gaps(seen)[1]; gap < least || gap > least*11/9+12*time.Minute {
-					t.Errorf("the second repair came %s after the first, want %d s", gap, seconds)
+					t.Errorf("the second repair came %s after the first, want %d s", gap, tt.seconds)
 				}
 			})
 		})
@@ -314,6 +325,62 @@ func TestTheLoggingLevelFollowsTheProfileWhileTheAgentRuns(t *testing.T) {
 		again := amount("0") // a number, as public clients send it
 		if none != 0 || info == 0 || verbose <= info || again <= info {
 			t.Errorf("%d lines at Verbose, %d at Info, %d at None, %d at Verbose again", verbose, info, none, again)
+		}
+	})
+}
+
+func TestALegacyAgentIsSilentInABlackoutToo(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		b.legacy()
+		b.platform.Profile.Performance = performance.Settings{
+			performance.KeyConfigurationInterval: "60", performance.KeyManifestInterval: "60", performance.KeyStatusInterval: "300",
+		}
+		b.platform.Profile.InventoryEvery = 600
+		b.platform.Profile.Blackout = []agentwire.Blackout{{StartHour: 1, EndHour: 3, Days: [7]bool{true, true, true, true, true, true, true}}}
+		requests := b.watch(func(*http.Request) bool { return true })
+		b.run(4 * time.Hour)
+		before, first := 0, time.Duration(0)
+		for _, r := range requests() {
+			switch at := r.at.Sub(epoch); {
+			case at < time.Hour:
+				before++
+			case at < 3*time.Hour:
+				t.Errorf("a request %s after midnight, within the blackout", at)
+			case first == 0:
+				first = at - 3*time.Hour
+			}
+		}
+		if before < 100 || first <= 0 || first > resumeSpread {
+			t.Errorf("%d requests before the blackout, the first after it came after %s", before, first)
+		}
+	})
+}
+
+func TestALegacyAgentSurvivesAnOutage(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		b.legacy()
+		b.change(performance.Settings{performance.KeyConfigurationInterval: "600", performance.KeyManifestInterval: "600"})
+		var down atomic.Bool
+		b.wire.Cut = func(*http.Request, bool) error {
+			if down.Load() {
+				return http.ErrServerClosed
+			}
+			return nil
+		}
+		b.beside()
+		time.Sleep(time.Hour)
+		down.Store(true)
+		time.Sleep(12 * time.Hour)
+		down.Store(false)
+		before := b.count("GET /config") + b.count("GET /manifest")
+		time.Sleep(6 * time.Hour)
+		if n := b.count("GET /config") + b.count("GET /manifest") - before; n < 60 || n > 80 {
+			t.Errorf("%d requests in six hours after the outage, want two every 600 s", n)
+		}
+		if n := b.logged("contact failed"); n > 3 {
+			t.Errorf("the outage was logged %d times, want once for each event it met", n)
 		}
 	})
 }
