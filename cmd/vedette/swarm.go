@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/agent/resident"
+	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/swarm"
 )
 
@@ -25,8 +26,9 @@ const departure = 5 * time.Minute
 type swarmOptions struct {
 	agents, connections       int
 	scenario                  string
-	duration, ramp            time.Duration // negative leaves the scenario's
+	duration, ramp            *time.Duration // nil leaves the scenario's
 	speed, legacy             float64
+	patience                  time.Duration
 	seed                      uint64
 	wakeup, keep, verbose     bool
 	activationKey, customerID string
@@ -53,25 +55,41 @@ Every agent becomes an asset of the platform, named swarm-RUN-NUMBER, and uses a
 unit of the activation key. At the end, also after Ctrl-C, the assets are
 uninstalled where credentials are given; otherwise, and with --keep, the command
 that does it is printed. A platform that is not on this machine is only used when
---against repeats its URL.
+--against repeats its URL. The exit code is 3 when not all hosts could be
+inventoried.
 
 Agents use what the activation key allows: give the swarm a key of its own, with
 a tag, on a platform that has hosts.`)
 	cmd.Example = `  vedette swarm --agents 1000
-  vedette swarm --agents 10000 --scenario outage --speed 60
+  vedette swarm --agents 10000 --ramp 5h --scenario outage --speed 60
   vedette swarm --agents 500 --scenario storm --duration 10m -o json
   vedette swarm --agents 1000 --legacy 0.25
   vedette swarm --agents 2000 --url https://vedette.example.net:8443 --against https://vedette.example.net:8443 --activation-key UUID --customer-id UUID
   vedette swarm clean swarm-1f9a3c-`
-	o := swarmOptions{}
+	o := swarmOptions{scenario: swarm.Scenarios()[0].Name}
+	var duration, ramp time.Duration
 	cmd.Args = noArgs
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runSwarm(cmd.Context(), a, f, o) }
 	flags := cmd.Flags()
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		for name, chosen := range map[string]struct {
+			from time.Duration
+			to   **time.Duration
+		}{"duration": {duration, &o.duration}, "ramp": {ramp, &o.ramp}} {
+			if chosen.from < 0 {
+				return usagef("--%s %s: use a time such as 30m, or 0s for none", name, chosen.from)
+			}
+			if flags.Changed(name) {
+				*chosen.to = &chosen.from
+			}
+		}
+		return runSwarm(cmd.Context(), a, f, o)
+	}
 	flags.IntVar(&o.agents, "agents", 100, fmt.Sprintf("how many `agents` at a time, 1 to %d", swarm.MaxAgents))
-	flags.Var(oneOf{&o.scenario, swarm.ScenarioNames()}, "scenario", "what they live through, steady by default")
+	flags.Var(oneOf{&o.scenario, swarm.ScenarioNames()}, "scenario", "what they live through")
 	completeOneOf(cmd, "scenario", swarm.ScenarioNames())
-	flags.DurationVar(&o.duration, "duration", -1, "how long the run goes on after the first inventories and, if there is one, the outage; the scenario's by default")
-	flags.DurationVar(&o.ramp, "ramp", -1, "within which time the agents start; the scenario's by default")
+	flags.DurationVar(&duration, "duration", 0, "how long the run goes on after the first inventories and, if there is one, the outage; the scenario's by default")
+	flags.DurationVar(&ramp, "ramp", 0, "within which time the agents start; the scenario's by default")
+	flags.DurationVar(&o.patience, "patience", swarm.DefaultPatience, "how long to wait for one more first inventory before going on without, in the time of the world")
 	flags.Float64Var(&o.speed, "speed", 1, fmt.Sprintf("how many `times` as fast as the world's the agents' clock runs, 1 to %d", swarm.MaxSpeed))
 	flags.IntVar(&o.connections, "connections", 256, fmt.Sprintf("how many `connections` the agents share, 1 to %d", swarm.MaxConnections))
 	flags.BoolVar(&o.wakeup, "wakeup", false, "hold wake-up polls, as agents do: one more connection for each agent")
@@ -96,16 +114,12 @@ func scenarioList() string {
 
 // lives is the scenario with what the flags change.
 func (o swarmOptions) lives() swarm.Scenario {
-	name := o.scenario
-	if name == "" {
-		name = swarm.Scenarios()[0].Name
+	scenario, _ := swarm.FindScenario(o.scenario) // the flag takes no other
+	if o.duration != nil {
+		scenario.Duration = *o.duration
 	}
-	scenario, _ := swarm.FindScenario(name) // the flag takes no other
-	if o.duration >= 0 {
-		scenario.Duration = o.duration
-	}
-	if o.ramp >= 0 {
-		scenario.Ramp = o.ramp
+	if o.ramp != nil {
+		scenario.Ramp = *o.ramp
 	}
 	return scenario
 }
@@ -124,7 +138,7 @@ func runSwarm(ctx context.Context, a *app, f *clientFlags, o swarmOptions) error
 	}
 	show := &progress{out: a.stderr, started: time.Now()}
 	config := swarm.Config{
-		Scenario: o.lives(), Agents: o.agents, Speed: o.speed, Connections: o.connections, Wakeup: o.wakeup, Legacy: o.legacy,
+		Scenario: o.lives(), Agents: o.agents, Speed: o.speed, Patience: o.patience, Connections: o.connections, Wakeup: o.wakeup, Legacy: o.legacy,
 		Seed: o.seed, Prefix: runPrefix(),
 		ServerURI: target.url, CA: target.ca, ActivationID: target.activationKey, CustomerID: target.customerID,
 		AgentVersion: resident.Version, Recordings: recordings, Log: newSwarmLog(a.stderr, o.verbose),
@@ -142,7 +156,14 @@ func runSwarm(ctx context.Context, a *app, f *clientFlags, o swarmOptions) error
 	if err := writeSwarmReport(a.stdout, f.format(), report); err != nil {
 		return err
 	}
-	return a.endSwarm(ctx, s, target, config.Prefix, o.keep, show)
+	if err := a.endSwarm(ctx, s, target, config.Prefix, o.keep, show); err != nil {
+		return err
+	}
+	if report.FirstInventories == 0 && !report.Stopped {
+		fmt.Fprintf(a.stderr, "Only %d of %d hosts have an inventory on the platform; the errors of the report say why.\n", report.Inventoried, report.Hosts)
+		return outcomeError{automation.Outcome{State: automation.PartiallySuccessful}}
+	}
+	return nil
 }
 
 // runPrefix begins the names of a run's hosts: no other host has it.

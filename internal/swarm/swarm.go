@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,10 @@ import (
 	"time"
 )
 
+// DefaultPatience suits a platform that is busy with the first inventories of
+// thousands.
+const DefaultPatience = 2 * time.Minute
+
 // What a swarm may be made of.
 const (
 	MaxAgents      = 50_000
@@ -21,9 +26,6 @@ const (
 )
 
 const (
-	// patience is how long a swarm waits for one more first inventory before it goes
-	// on without, in the time of the world.
-	patience = 2 * time.Minute
 	// progressEvery is how often Progress is called, in the time of the world.
 	progressEvery = 5 * time.Second
 	// lookEvery is how often a swarm looks whether it may go on.
@@ -33,9 +35,12 @@ const (
 // Config is what a swarm is made of. Everything is required but what says
 // otherwise.
 type Config struct {
-	Scenario    Scenario
-	Agents      int     // 1 to MaxAgents, at a time
-	Speed       float64 // of the agents' clock, 1 to MaxSpeed
+	Scenario Scenario
+	Agents   int     // 1 to MaxAgents, at a time
+	Speed    float64 // of the agents' clock, 1 to MaxSpeed
+	// Patience is how long the swarm waits for one more first inventory before it
+	// goes on without, in the time of the world; 0 takes DefaultPatience.
+	Patience    time.Duration
 	Connections int     // that carry their requests, 1 to MaxConnections
 	Wakeup      bool    // hold wake-up polls: one more connection for each agent
 	Legacy      float64 // part of the agents whose events run from timers of their own, 0 to 1
@@ -215,7 +220,7 @@ func (s *Swarm) settle(ctx context.Context) bool {
 		if n != last {
 			last, since = n, time.Now()
 		}
-		if time.Since(since) > patience || !sleep(ctx, lookEvery) {
+		if time.Since(since) > cmp.Or(s.cfg.Patience, DefaultPatience) || !sleep(ctx, lookEvery) {
 			return false
 		}
 	}

@@ -81,7 +81,7 @@ func (r *Report) of(kind string) Requests {
 // the platform together does not return to it together. The agents are real ones.
 func TestAFleetThatLostItsPlatformComesBackEvenly(t *testing.T) {
 	t.Parallel()
-	const agents = 600
+	const agents = 1000
 	scenario := Scenario{Name: "outage", Ramp: 10 * time.Minute, Before: 15 * time.Minute, Outage: 30 * time.Minute, Duration: time.Hour}
 	bubble(t, agents, scenario, func(b *bundle) {
 		b.interval(10 * time.Minute)
