@@ -188,7 +188,7 @@ func (s *Swarm) direct(ctx context.Context, report *Report) {
 	if s.settle(ctx) {
 		report.FirstInventories = time.Since(begun).Seconds()
 	}
-	s.enter(scenario.Name)
+	s.enter("running")
 	if scenario.Outage > 0 {
 		if !s.sleep(ctx, scenario.Before) {
 			return
