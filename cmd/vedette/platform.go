@@ -174,6 +174,15 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 			sweep(ctx, log, "updates of activation keys did not reach all agents", p.store.ResumeKeyPushes)
 		},
 		func(ctx context.Context) {
+			sweep(ctx, log, "tallies of hosts were not settled", func(ctx context.Context) error {
+				more, err := p.store.SettleTallies(ctx)
+				for more && err == nil {
+					more, err = p.store.SettleTallies(ctx)
+				}
+				return err
+			})
+		},
+		func(ctx context.Context) {
 			var after int64
 			sweep(ctx, log, "software that no host has was not swept", func(ctx context.Context) (err error) {
 				after, _, err = p.store.SweepSoftware(ctx, after)

@@ -80,7 +80,7 @@ func (on comparison) indexed(condition func(expression string) string, args ...a
 func (on comparison) listed(condition func(expression string) string, values int, arg any) predicate {
 	p := on.indexed(condition, arg)
 	if p.index != nil && p.index.order == unordered && values <= maxBlockedValues {
-		p.index.order = byID
+		p.index.order, p.index.single = byID, values == 1
 	}
 	return p
 }

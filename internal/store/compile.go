@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"math"
 
 	"vedette.dev/vedette/internal/fleet"
@@ -24,6 +23,8 @@ type predicate struct {
 	from       int64   // no host below this id matches
 	ids        []int64 // no other host than these matches; nil when not known
 	index      *index
+	column     string  // of one of the values below, in every host that matches
+	values     []int64 // ids of a dictionary
 }
 
 // compile turns a condition into a predicate. Dictionaries are looked up here:
@@ -117,9 +118,8 @@ func (t *Tx) textIndex(on comparison, text string) *index {
 	if on.present != "" {
 		return &index{table: on.table, id: offIndex(on.id), parts: []part{{on.present + t.dialect.Contains(on.column), []any{text}}}}
 	}
-	table, id, condition, args := t.dialect.TextContaining(on.column, text)
-	// Of a text as short as the pieces it is found by, a host may have several.
-	return &index{table: table, id: id, parts: []part{{condition, args}}, repeats: true}
+	found := t.dialect.TextContaining(on.column, text)
+	return &index{table: found.Table, id: found.ID, parts: []part{{found.Condition, found.Args}}, repeats: found.Repeats}
 }
 
 func (t *Tx) compileID(c fleet.Condition) predicate {
@@ -155,13 +155,14 @@ func (t *Tx) compileOS(ctx context.Context, c fleet.Condition) (predicate, error
 		others, err := t.ids(ctx, "SELECT id FROM operating_systems WHERE NOT "+t.dialect.InIDs("id"), t.dialect.IDsParam(ids))
 		p := predicate{query: "(h.os_id IS NULL OR NOT " + t.dialect.InIDs("h.os_id") + ")", args: []any{t.dialect.IDsParam(ids)}}
 		p.index = t.listIndex("hosts", "os_id", "id", others)
-		p.index.parts = append(p.index.parts, part{"os_id IS NULL", nil})
+		p.index.single, p.index.parts = false, append(p.index.parts, part{"os_id IS NULL", nil})
 		return p, err
 	}
 	return predicate{
 		never: len(ids) == 0,
 		query: t.dialect.InIDs("h.os_id"), args: []any{t.dialect.IDsParam(ids)},
-		index: t.listIndex("hosts", "os_id", "id", ids),
+		index:  t.listIndex("hosts", "os_id", "id", ids),
+		column: "os_id", values: ids,
 	}, nil
 }
 
@@ -172,11 +173,14 @@ func (t *Tx) compilePort(c fleet.Condition) predicate {
 	}
 	p := comparison{expression: "p.port", table: "host_ports", column: "port", id: "host_id"}.integer(t.dialect, equal)
 	p.query = exists("host_ports AS p WHERE p.host_id = h.id AND " + p.query)
+	if p.index.order == byID {
+		p.index.tally = tallyOf("port", c.Ints)
+	}
 	return negated(p, c)
 }
 
 func (t *Tx) compileTag(ctx context.Context, c fleet.Condition) (predicate, error) {
-	ids, system, err := t.tags(ctx, c)
+	ids, err := t.tags(ctx, c)
 	if err != nil {
 		return predicate{}, err
 	}
@@ -186,14 +190,16 @@ func (t *Tx) compileTag(ctx context.Context, c fleet.Condition) (predicate, erro
 		args:  []any{t.dialect.IDsParam(ids)},
 	}
 	p.index = t.listIndex("host_tags", "tag_id", "host_id", ids)
-	p.index.many = system // every agent has it
+	p.index.tally = tallyOf("tag", ids)
 	return negated(p, c), nil
 }
 
 // compileScope holds for the hosts of a scope that does not have all.
 func (t *Tx) compileScope(scope fleet.Scope) predicate {
 	query, tags := inScope(t.dialect, scope, "h.id")
-	return predicate{query: query, args: []any{tags}, index: t.listIndex("host_tags", "tag_id", "host_id", scope.TagIDs)}
+	i := t.listIndex("host_tags", "tag_id", "host_id", scope.TagIDs)
+	i.tally = tallyOf("tag", scope.TagIDs)
+	return predicate{query: query, args: []any{tags}, index: i}
 }
 
 // inScope returns the condition that a host, of which the column has the id, is
@@ -211,9 +217,8 @@ func amongTags(column string, ids []int64) string {
 	return column
 }
 
-// tags returns the tags a condition, or the equality it denies, is about, and
-// whether a system tag is among them.
-func (t *Tx) tags(ctx context.Context, c fleet.Condition) (ids []int64, system bool, err error) {
+// tags returns the tags a condition, or the equality it denies, is about.
+func (t *Tx) tags(ctx context.Context, c fleet.Condition) ([]int64, error) {
 	if c.Operator == qps.OpNotEquals {
 		c.Operator = qps.OpEquals
 	}
@@ -223,16 +228,7 @@ func (t *Tx) tags(ctx context.Context, c fleet.Condition) (ids []int64, system b
 	} else {
 		on = comparison{expression: "name"}.text(t.dialect, c)
 	}
-	err = t.each(ctx, "SELECT id, system FROM tags WHERE "+on.query, on.args, func(rows *sql.Rows) error {
-		var id int64
-		var isSystem bool
-		if err := rows.Scan(&id, &isSystem); err != nil {
-			return err
-		}
-		ids, system = append(ids, id), system || isSystem
-		return nil
-	})
-	return ids, system, err
+	return t.ids(ctx, "SELECT id FROM tags WHERE "+on.query, on.args...)
 }
 
 func (t *Tx) compileAgentReference(ctx context.Context, c fleet.Condition) (predicate, error) {
@@ -251,7 +247,8 @@ func (t *Tx) compileAgentReference(ctx context.Context, c fleet.Condition) (pred
 	return predicate{
 		never: len(ids) == 0,
 		query: t.dialect.InIDs("a." + column), args: []any{t.dialect.IDsParam(ids)}, agents: true,
-		index: t.listIndex("agents", column, "host_id", ids),
+		index:  t.listIndex("agents", column, "host_id", ids),
+		column: column, values: ids,
 	}, nil
 }
 
@@ -292,8 +289,8 @@ func (t *Tx) listIndex(table, column, id string, ids []int64) *index {
 	if len(ids) <= maxBlockedValues {
 		i.order = byID
 	}
-	if len(ids) == 1 { // in order of id, which is quicker to count
-		i.parts = []part{{column + " = ?", []any{ids[0]}}}
+	if len(ids) == 1 {
+		i.single, i.parts = true, []part{{column + " = ?", []any{ids[0]}}}
 	}
 	return i
 }

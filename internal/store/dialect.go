@@ -26,14 +26,8 @@ type Dialect interface {
 	// Contains is a predicate: the expression contains the text byte for byte.
 	Contains(expression string) string
 	// TextContaining says where hosts are found by index of which a column of
-	// hosts (name, dns_host_name or address) may contain the text: the table, its
-	// column of host ids, and a condition with its parameters. A host may be there
-	// several times, and others than those whose column contains the text.
-	TextContaining(column, text string) (table, id, condition string, args []any)
-	// InBlock is a predicate: a column of ids of hosts has the number k.block when
-	// its given lower bits are left out. A count of hosts by it reads no rows of
-	// theirs. No parameter.
-	InBlock(column string, bits int) string
+	// hosts (name, dns_host_name or address) may contain the text.
+	TextContaining(column, text string) TextIndex
 	// InOrder follows a table and its alias in a query that shall walk the table
 	// by its primary key, whatever other indexes suggest. No parameter.
 	InOrder() string
@@ -50,6 +44,9 @@ type Dialect interface {
 	// LockChanges is a statement that makes transactions that write changes
 	// commit one after the other, or empty when they do so anyway. No parameter.
 	LockChanges() string
+	// SettleTallies is a statement that sums up, of the changes of tallies that are
+	// kept apart, as many as its parameter says, or empty when none are.
+	SettleTallies() string
 	// Snapshot is the isolation that gives a read transaction one view.
 	Snapshot() sql.IsolationLevel
 	// Retryable reports whether a transaction that failed with err may succeed
@@ -57,6 +54,15 @@ type Dialect interface {
 	Retryable(err error) bool
 	// Duplicate reports whether err says that a unique value exists already.
 	Duplicate(err error) bool
+}
+
+// TextIndex is where hosts are found by a part of a text: a table, its column of
+// host ids, and a condition with its parameters. Others than those whose text has
+// the part may be there too.
+type TextIndex struct {
+	Table, ID, Condition string
+	Args                 []any
+	Repeats              bool // a host may be there several times
 }
 
 // Column is a column of Dialect.Rows.

@@ -32,30 +32,32 @@
 //
 // Each criterion becomes a predicate with parameters; no text of a user becomes
 // part of a statement. A search first looks at some thousand hosts: what many
-// match fills a page with them. Then the indexes are asked, each for a bounded
-// number of hosts. If one names few, only those are looked at. Otherwise the
-// indexes say in which blocks of 8,192 ids there is a host at all, the one that
-// names the fewest there says which hosts to look at, and where all name many,
-// hosts are looked at in order of id until the page is full. Every predicate is
-// checked on every host, so an index may name too many and must not name too few.
+// match fills a page with them. Then the indexes say in which blocks of 8,192 ids
+// there is a host at all, and those that seem to name few are asked for all of
+// them: if one names few, only those are looked at. Otherwise the index that names
+// the fewest in a block says which hosts to look at, and where all name many,
+// hosts are looked at in order of id until the page is full. Indexes of texts
+// cannot be asked by block and are asked last. Every predicate is checked on every
+// host, so an index may name too many and must not name too few.
 //
 // For that, indexes of values that are compared by size begin with the block of
 // the host (id >> 13), and in the others the id follows the value. Texts that
 // hosts are searched for parts of are in tables of their own, which are written
 // when the text changes and not with the rest of the host. Texts of one and two
-// characters have an index as longer ones do.
+// characters have an index as longer ones do. tallies, which triggers keep, holds
+// how many hosts there are in each block, how many of them have a tag, and how
+// many listen on a port.
 //
 // Limits: a search whose criteria each match many hosts of every block, but no
 // host all of them, passes over all hosts (one to two seconds per million). So
-// does a large startFromOffset with several criteria; with none or one, hosts are
-// counted instead, a tenth of that. NOT EQUALS of a tag, port or package that
-// nearly all hosts have counts too. Where a text is part of more than 5,000
-// installed packages, and these are on more than 5,000 hosts or installed more
-// than 50,000 times, the packages of each host are compared by name: up to a tenth
-// of a millisecond per host. A count passes over all hosts of the blocks unless an
-// index names few. As many searches and counts run at once as there are reading connections,
-// less two for check-ins and logins; the others wait. Searches give up after 30
-// seconds, their wait included. Searched text is at most 1,000 bytes long, other
-// text 4,096; NUL characters and broken UTF-8 are refused, because PostgreSQL
-// cannot store them.
+// does a large startFromOffset with several criteria or with a range of values.
+// NOT EQUALS of a package that nearly all hosts have counts its hosts. Where a
+// text is part of more than 5,000 installed packages, and these are on more than
+// 5,000 hosts or installed more than 50,000 times, the packages of each host are
+// compared by name: up to a tenth of a millisecond per host. A count with several
+// criteria passes over all hosts of the blocks unless an index names few. As many
+// searches and counts run at once as there are reading connections, less two for
+// check-ins and logins; the others wait. Searches give up after 30 seconds, their
+// wait included. Searched text is at most 1,000 bytes long, other text 4,096; NUL
+// characters and broken UTF-8 are refused, because PostgreSQL cannot store them.
 package store

@@ -21,6 +21,9 @@ func (s *Store) Candidates(ctx context.Context, conditions []fleet.Condition) (i
 		if err := tx.consult(ctx, p); err != nil {
 			return err
 		}
+		if err := tx.askRest(ctx, p); err != nil {
+			return err
+		}
 		ids, narrow = p.candidates, p.narrow
 		for _, pred := range p.predicates {
 			texts = texts || strings.Contains(pred.query, "JOIN software")

@@ -26,6 +26,9 @@ const (
 	blockBits = 13
 	// maxBlockedValues is for how many values the blocks are looked up.
 	maxBlockedValues = 16
+	// promisedCandidates is up to how many hosts an index seems to name, by one of its
+	// blocks, for it to be asked for all: blocks differ.
+	promisedCandidates = 4 * maxCandidates
 	// maxDriven is up to how many entries in a block of 8,192 hosts an index may
 	// have for a search to look at its hosts only, which costs more for each.
 	maxDriven = 1024
@@ -39,8 +42,9 @@ type index struct {
 	parts []part // an entry that one of them holds for names its host
 	// repeats says that a host may have many entries, one for each of its packages.
 	repeats bool
-	many    bool // there is no use in asking for all the hosts it names
-	loose   bool // hosts it names may not match although it is asked in order
+	single  bool   // it is asked for one value, and names the hosts of it in order of id
+	tally   *tally // of the hosts it names, where they have been counted
+	loose   bool   // hosts it names may not match although it is asked in order
 	order   order
 }
 
@@ -101,9 +105,22 @@ func (t *Tx) ask(ctx context.Context, i *index, from int64, blocks []int64) (ids
 
 // blocks returns those of the given blocks in which an index names a host; of one
 // that names those that do not match, those in which it does not name all.
-func (t *Tx) blocks(ctx context.Context, i *index, among []int64) ([]int64, error) {
-	if i.order == unordered || len(among) == 0 {
+func (t *Tx) blocks(ctx context.Context, p *plan, i *index, among []int64) ([]int64, error) {
+	switch {
+	case i.order == unordered || len(among) == 0:
 		return among, nil
+	case i.order == byAbsence || i.tally != nil:
+		named, err := t.named(ctx, i, among, 0)
+		if err != nil {
+			return nil, err
+		}
+		var left []int64
+		for n, b := range among {
+			if i.order == byAbsence && named[n] < p.population[b] || i.order != byAbsence && named[n] > 0 {
+				left = append(left, b)
+			}
+		}
+		return left, nil
 	}
 	rows, err := blockRows(among)
 	if err != nil {
@@ -113,13 +130,60 @@ func (t *Tx) blocks(ctx context.Context, i *index, among []int64) ([]int64, erro
 	var held []string
 	for _, p := range i.parts {
 		// A subquery for one value: nothing the engine could turn into a join.
-		one := "(SELECT 1 FROM " + i.table + " AS x WHERE " + i.within(p) + " LIMIT 1) IS NOT NULL"
-		if i.order == byAbsence {
-			one = "(" + t.hostsInBlock() + ") <> (SELECT count(DISTINCT x." + i.id + ") FROM " + i.table + " AS x WHERE " + i.within(p) + ")"
-		}
-		held, args = append(held, one), append(args, p.args...)
+		held = append(held, "(SELECT 1 FROM "+i.table+" AS x WHERE "+i.within(p)+" LIMIT 1) IS NOT NULL")
+		args = append(args, p.args...)
 	}
 	return t.ids(ctx, "SELECT k.block FROM "+t.dialect.Rows(columns("block:int"))+" AS k WHERE "+strings.Join(held, " OR ")+" ORDER BY k.block", args...)
+}
+
+// named returns how many hosts of each block an index names, those before an id
+// left out.
+func (t *Tx) named(ctx context.Context, i *index, blocks []int64, from int64) ([]int64, error) {
+	if i.tally == nil {
+		return t.counted(ctx, i, blocks, from)
+	}
+	known, err := t.tallied(ctx, *i.tally)
+	if err != nil {
+		return nil, fmt.Errorf("read tallies: %w", err)
+	}
+	counts := make([]int64, len(blocks))
+	for n, b := range blocks {
+		counts[n] = known[b]
+	}
+	if len(blocks) > 0 && from > blocks[0]<<blockBits { // only part of the first is asked for
+		first, err := t.counted(ctx, i, blocks[:1], from)
+		if err != nil {
+			return nil, err
+		}
+		counts[0] = first[0]
+	}
+	return counts, nil
+}
+
+// counted is named by counting entries.
+func (t *Tx) counted(ctx context.Context, i *index, blocks []int64, from int64) ([]int64, error) {
+	rows, err := blockRows(blocks)
+	if err != nil {
+		return nil, err
+	}
+	count, later := "0", ""
+	var args []any
+	if from > 0 {
+		later = " AND " + offIndex("x."+i.id) + " >= ?"
+	}
+	for _, one := range i.parts {
+		entries := " FROM " + i.table + " AS x WHERE " + i.within(one) + later
+		if i.order == byBlock { // of tables with one row for each host
+			count += " + (SELECT count(*)" + entries + ")"
+		} else {
+			count += " + (SELECT count(*) FROM (SELECT DISTINCT x." + i.id + entries + ") AS d)"
+		}
+		args = append(args, one.args...)
+		if from > 0 {
+			args = append(args, from)
+		}
+	}
+	return t.ids(ctx, "SELECT "+count+" FROM "+t.dialect.Rows(columns("block:int"))+" AS k ORDER BY k.block", append(args, rows)...)
 }
 
 // within is the condition that an entry x is of block k and that a part holds for
@@ -140,34 +204,25 @@ func blockRows(blocks []int64) (string, error) {
 	return RowsParam(rows)
 }
 
-// hostsInBlock is a query for the number of hosts of block k.
-func (t *Tx) hostsInBlock() string {
-	return "SELECT count(*) FROM hosts AS x WHERE " + t.dialect.InBlock("x.id", blockBits)
-}
-
-// counts returns how many hosts of each block match, counted by the index of the
-// only predicate, where that names the hosts that match and no others. Otherwise
-// their number is not known.
+// counts returns how many hosts of each block match, where the only predicate
+// holds for those that its index names and for no others, or for all others.
+// Otherwise their number is not known.
 func (t *Tx) counts(ctx context.Context, p *plan) (counts []int64, known bool, err error) {
 	predicates := slices.DeleteFunc(slices.Clone(p.predicates), func(p predicate) bool { return p.query == "" })
-	count, args := "("+t.hostsInBlock()+" AND "+offIndex("x.id")+" >= ?)", []any{p.from}
-	switch {
-	case p.narrow || len(predicates) > 1 || len(predicates) == 1 && !predicates[0].index.exact():
+	if p.narrow || len(predicates) > 1 || len(predicates) == 1 && !predicates[0].index.exact() {
 		return nil, false, nil
-	case len(predicates) == 1:
-		i := predicates[0].index
-		count, args = "0", nil
-		for _, one := range i.parts {
-			count += " + (SELECT count(DISTINCT x." + i.id + ") FROM " + i.table + " AS x WHERE " + i.within(one) + " AND " + offIndex("x."+i.id) + " >= ?)"
-			args = append(append(args, one.args...), p.from)
+	}
+	if len(predicates) == 1 {
+		counts, err = t.named(ctx, predicates[0].index, p.blocks, p.from)
+		if err != nil || predicates[0].index.order != byAbsence {
+			return counts, true, err
 		}
 	}
-	rows, err := blockRows(p.blocks)
-	if err != nil {
-		return nil, false, err
+	all, err := t.named(ctx, everyHost(), p.blocks, p.from)
+	for n := range counts {
+		all[n] -= counts[n]
 	}
-	counts, err = t.ids(ctx, "SELECT "+count+" FROM "+t.dialect.Rows(columns("block:int"))+" AS k ORDER BY k.block", append(args, rows)...)
-	return counts, true, err
+	return all, true, err
 }
 
 // pass returns the blocks that are left when matching hosts are passed over, and
@@ -181,21 +236,13 @@ func pass(blocks, counts []int64, offset int64) ([]int64, int64) {
 }
 
 // exact reports whether a predicate holds for the hosts its index names in a
-// block, and for no others.
+// block and for no others, or for all others.
 func (i *index) exact() bool {
-	return i != nil && !i.loose && (i.order == byBlock || i.order == byID)
+	return i != nil && !i.loose && i.order != unordered
 }
 
 // block is the expression for the block of a column of host ids.
 func block(column string) string { return fmt.Sprintf("(%s >> %d)", column, blockBits) }
-
-// allBlocks returns the blocks that hold hosts, from that of an id on. Between
-// them may be many that hold none: ids leap when a backup is restored.
-func (t *Tx) allBlocks(ctx context.Context, from int64) ([]int64, error) {
-	next := func(id string) string { return "(SELECT " + block("min(id)") + " FROM hosts WHERE id >= " + id + ")" }
-	return t.ids(ctx, "WITH RECURSIVE b (block) AS (SELECT "+next("?")+" UNION ALL SELECT "+next(fmt.Sprintf("((b.block + 1) << %d)", blockBits))+
-		" FROM b WHERE b.block IS NOT NULL) SELECT block FROM b WHERE block IS NOT NULL", from)
-}
 
 // entries returns the hosts an index names in some blocks that follow each other,
 // ascending, and at most so many entries of each part when there is a limit.
@@ -222,23 +269,33 @@ func (t *Tx) entries(ctx context.Context, i *index, blocks []int64, limit int) (
 	return slices.Compact(ids), nil
 }
 
-// driver returns the index that names the fewest hosts of a block, nil when
-// all name many. One block stands for the others.
-func (t *Tx) driver(ctx context.Context, predicates []predicate, blocks []int64) (*index, error) {
-	var best *index
-	fewest := maxDriven
-	for _, p := range predicates {
-		if p.index == nil || p.index.order == unordered || p.index.order == byAbsence || len(blocks) == 0 {
-			continue
-		}
-		middle := len(blocks) / 2
-		ids, err := t.entries(ctx, p.index, blocks[middle:middle+1], maxDriven)
-		if err != nil {
-			return nil, err
-		}
-		if len(ids) < fewest {
-			best, fewest = p.index, len(ids)
-		}
+// first returns the first host from an id on that an index of a single value
+// names, or the id when it names none.
+func (t *Tx) first(ctx context.Context, i *index, from int64) (int64, error) {
+	ids, err := t.ids(ctx, "SELECT "+i.id+" FROM "+i.table+" WHERE "+i.parts[0].condition+" AND "+i.id+" >= ? ORDER BY "+i.id+" LIMIT 1",
+		append(slices.Clone(i.parts[0].args), from)...)
+	if err != nil || len(ids) == 0 {
+		return from, err
 	}
-	return best, nil
+	return ids[0], nil
+}
+
+// perBlock returns how many hosts an index names in one of the blocks: as many as
+// there are in the middle of three that are asked, at most maxDriven, or on
+// average where they are tallied.
+func (t *Tx) perBlock(ctx context.Context, i *index, blocks []int64) (int, error) {
+	if i.tally != nil {
+		named, err := t.named(ctx, i, blocks, 0)
+		return int(min(sum(named)/int64(len(blocks)), maxDriven)), err
+	}
+	var named []int
+	for _, at := range []int{0, len(blocks) / 2, len(blocks) - 1} {
+		ids, err := t.entries(ctx, i, blocks[at:at+1], maxDriven)
+		if err != nil {
+			return 0, err
+		}
+		named = append(named, len(ids))
+	}
+	slices.Sort(named)
+	return named[1], nil
 }

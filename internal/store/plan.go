@@ -16,9 +16,11 @@ type plan struct {
 	from       int64
 	narrow     bool // candidates holds every host that can match
 	candidates []int64
-	blocks     []int64  // where hosts may match, ascending, unless narrow
-	driver     *index   // names few hosts of each block; nil when none does
-	absences   []*index // that name the hosts that do not match
+	population map[int64]int64 // how many hosts each block holds
+	blocks     []int64         // where hosts may match, ascending, unless narrow
+	driver     *index          // names few hosts of each block; nil when none does
+	unasked    []*index        // that can only be asked for all hosts they name
+	absences   []*index        // that name the hosts that do not match
 	predicates []predicate
 }
 
@@ -29,6 +31,7 @@ type run struct{ first, last int64 }
 func (t *Tx) plan(ctx context.Context, scope fleet.Scope, conditions []fleet.Condition, from int64) (*plan, error) {
 	p := &plan{from: from}
 	compiled := make([]predicate, 0, len(conditions)+1)
+	values := make(map[string]map[int64]bool) // by column, those that a host may have
 	if !scope.All {
 		if len(scope.TagIDs) == 0 {
 			return &plan{empty: true}, nil
@@ -47,57 +50,125 @@ func (t *Tx) plan(ctx context.Context, scope fleet.Scope, conditions []fleet.Con
 		if pred.ids != nil {
 			p.limitTo(pred.ids)
 		}
+		if before, again := values[pred.column]; pred.column != "" {
+			if again {
+				pred.values = slices.DeleteFunc(slices.Clone(pred.values), func(v int64) bool { return !before[v] })
+			}
+			if len(pred.values) == 0 { // two systems at once
+				return &plan{empty: true}, nil
+			}
+			values[pred.column] = setOf(pred.values)
+		}
 		compiled = append(compiled, pred)
 	}
 	p.predicates = compiled
 	return p, nil
 }
 
-// consult asks the indexes for the hosts to look at.
+func setOf(ids []int64) map[int64]bool {
+	set := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set
+}
+
+// consult finds the blocks that are left, and asks those indexes for all hosts
+// they name that do not seem to name many.
 func (t *Tx) consult(ctx context.Context, p *plan) error {
-	blocks, err := t.allBlocks(ctx, p.from)
-	if err != nil {
+	if err := t.populate(ctx, p); err != nil {
 		return err
 	}
+	var ordered []*index
 	for _, pred := range p.predicates {
-		if pred.index == nil || (p.narrow && len(p.candidates) <= fewCandidates) {
+		i := pred.index
+		switch {
+		case i == nil:
+			continue
+		case i.order == unordered:
+			p.unasked = append(p.unasked, i)
+			continue
+		case i.order == byAbsence && i.tally == nil: // which takes longer than to look at a few blocks
+			p.absences = append(p.absences, i)
 			continue
 		}
-		if pred.index.order == byAbsence { // which takes longer than to look at a few blocks
-			p.absences = append(p.absences, pred.index)
-			continue
-		}
-		if blocks, err = t.blocks(ctx, pred.index, blocks); err != nil {
+		var err error
+		if p.blocks, err = t.blocks(ctx, p, i, p.blocks); err != nil {
 			return fmt.Errorf("find blocks: %w", err)
 		}
-		if pred.index.many {
-			continue
+		if i.order != byAbsence {
+			ordered = append(ordered, i)
 		}
-		ids, few, err := t.ask(ctx, pred.index, p.from, blocks)
+	}
+	fewest := maxDriven
+	for _, i := range ordered {
+		if len(p.blocks) == 0 || p.few() {
+			break
+		}
+		n, err := t.perBlock(ctx, i, p.blocks)
 		if err != nil {
-			return fmt.Errorf("find candidates: %w", err)
+			return fmt.Errorf("compare indexes: %w", err)
 		}
-		if few {
-			p.limitTo(ids)
+		if n < fewest {
+			p.driver, fewest = i, n
+		}
+		if n*len(p.blocks) <= promisedCandidates {
+			if err := t.limit(ctx, p, i); err != nil {
+				return err
+			}
 		}
 	}
-	p.candidates = slices.DeleteFunc(p.candidates, func(id int64) bool { return id < p.from })
-	p.blocks = blocks
-	p.empty = len(p.blocks) == 0 || p.narrow && len(p.candidates) == 0
-	if p.narrow {
-		return nil
+	p.settle()
+	return nil
+}
+
+// askRest asks the indexes that can only be asked for all hosts they name.
+func (t *Tx) askRest(ctx context.Context, p *plan) error {
+	unasked := p.unasked
+	p.unasked = nil
+	for _, i := range unasked {
+		if !p.few() {
+			if err := t.limit(ctx, p, i); err != nil {
+				return err
+			}
+		}
 	}
-	if p.driver, err = t.driver(ctx, p.predicates, p.blocks); err != nil {
-		return fmt.Errorf("compare indexes: %w", err)
+	p.settle()
+	return nil
+}
+
+// limit makes the hosts that an index names the candidates, where they are few.
+func (t *Tx) limit(ctx context.Context, p *plan, i *index) error {
+	ids, few, err := t.ask(ctx, i, p.from, p.blocks)
+	if err != nil {
+		return fmt.Errorf("find candidates: %w", err)
+	}
+	if few {
+		p.limitTo(ids)
 	}
 	return nil
 }
 
-// valued reports whether a predicate is about a value whose hosts an index has in
-// order of id. Hosts are passed over faster by counting its entries; without it,
-// and with a range of values, by looking at the hosts.
+// few reports whether there are so few candidates that there is no use in asking
+// for fewer.
+func (p *plan) few() bool { return p.narrow && len(p.candidates) <= fewCandidates }
+
+// settle says what the answers of indexes lead to.
+func (p *plan) settle() {
+	p.candidates = slices.DeleteFunc(p.candidates, func(id int64) bool { return id < p.from })
+	p.empty = len(p.blocks) == 0 || p.narrow && len(p.candidates) == 0
+	if p.narrow {
+		p.driver = nil
+	}
+}
+
+// valued reports whether each predicate is about a value whose hosts an index has
+// in order of id. Hosts are passed over faster by counting its entries; without
+// it, and with a range of values, by looking at the hosts.
 func (p *plan) valued() bool {
-	return slices.ContainsFunc(p.predicates, func(pred predicate) bool { return pred.index != nil && pred.index.order == byID })
+	return !slices.ContainsFunc(p.predicates, func(pred predicate) bool {
+		return pred.query != "" && (pred.index == nil || pred.index.order == byBlock)
+	})
 }
 
 // runsOf joins blocks that follow each other, of which those before an id are

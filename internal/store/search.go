@@ -16,6 +16,12 @@ const (
 	// probedHosts is how many ids a search looks at before it asks an index, a few
 	// milliseconds' work.
 	probedHosts = 4096
+	// maxProbed is how many it looks at when what it finds there promises that the
+	// page is full by then.
+	maxProbed = 2 * probedHosts
+	// maxDrivenFirst is the same for hosts that an index names, before one is asked
+	// that can only be asked for all it names.
+	maxDrivenFirst = 4 * probedHosts
 	// maxProbedPage is up to which size of a page so few can fill it.
 	maxProbedPage = 1000
 )
@@ -127,6 +133,9 @@ func (t *Tx) searchIDs(ctx context.Context, q fleet.Query) ([]int64, error) {
 		more, err := t.drive(ctx, p, q.Limit+1-len(ids))
 		return append(ids, more...), err
 	}
+	if err := t.askRest(ctx, p); err != nil || p.empty {
+		return ids, err
+	}
 	more, err := t.pages(ctx, p, q.Limit+1-len(ids), max(q.Offset, 0))
 	return append(ids, more...), err
 }
@@ -135,6 +144,15 @@ func (t *Tx) searchIDs(ctx context.Context, q fleet.Query) ([]int64, error) {
 func (t *Tx) pages(ctx context.Context, p *plan, limit int, offset int64) ([]int64, error) {
 	if p.narrow {
 		return t.walk(ctx, p, run{}, limit, offset)
+	}
+	for _, pred := range p.predicates {
+		if pred.index == nil || !pred.index.single || pred.index.order != byID {
+			continue
+		}
+		var err error
+		if p.from, err = t.first(ctx, pred.index, p.from); err != nil {
+			return nil, fmt.Errorf("find the first host: %w", err)
+		}
 	}
 	blocks := p.blocks
 	if offset > 0 {
@@ -181,7 +199,7 @@ func (t *Tx) pages(ctx context.Context, p *plan, limit int, offset int64) ([]int
 func (t *Tx) runs(ctx context.Context, p *plan, blocks []int64) ([]run, error) {
 	for _, i := range p.absences {
 		var err error
-		if blocks, err = t.blocks(ctx, i, blocks); err != nil {
+		if blocks, err = t.blocks(ctx, p, i, blocks); err != nil {
 			return nil, fmt.Errorf("find blocks: %w", err)
 		}
 	}
@@ -192,24 +210,57 @@ func (t *Tx) runs(ctx context.Context, p *plan, blocks []int64) ([]run, error) {
 // fills a page with them. The plan goes on after them, and is empty where no ids
 // are left.
 func (t *Tx) probe(ctx context.Context, p *plan, limit int) ([]int64, error) {
-	first := run{p.from, p.from + probedHosts - 1}
-	if p.from > math.MaxInt64-probedHosts {
-		first.last = math.MaxInt64
+	var ids []int64
+	for looked, next := 0, probedHosts; next > 0; {
+		first := run{p.from, p.from + int64(next) - 1}
+		if p.from > math.MaxInt64-int64(next) {
+			first.last = math.MaxInt64
+		}
+		more, err := t.walk(ctx, p, first, limit-len(ids), 0)
+		ids = append(ids, more...)
+		p.empty = first.last == math.MaxInt64
+		p.from = first.last + 1
+		if err != nil || p.empty || len(ids) == limit {
+			return ids, err
+		}
+		looked += next
+		next = promising(looked, len(ids), limit, maxProbed)
 	}
-	ids, err := t.walk(ctx, p, first, limit, 0)
-	p.empty = first.last == math.MaxInt64
-	p.from = first.last + 1
-	return ids, err
+	return ids, nil
+}
+
+// promising returns how many more hosts to look at after some of which a number
+// matched, 0 when that does not promise a full page before most are looked at.
+func promising(looked, found, limit, most int) int {
+	if found == 0 {
+		return 0
+	}
+	rest := looked * (limit - found) / found
+	rest += rest / 4
+	if looked+rest > most {
+		return 0
+	}
+	return max(rest, 1)
 }
 
 // drive looks at the hosts that the driver names, in some blocks after the other,
-// until it has enough of them.
+// until it has enough of them. Indexes not asked yet are when that takes long.
 func (t *Tx) drive(ctx context.Context, p *plan, limit int) ([]int64, error) {
 	var ids []int64
-	size := 1
-	for blocks := p.blocks; len(blocks) > 0 && len(ids) < limit; size *= 2 {
-		some := blocks[:min(size, len(blocks))]
-		blocks = blocks[len(some):]
+	size, looked := 1, 0
+	for len(p.blocks) > 0 && len(ids) < limit {
+		if looked > probedHosts && promising(looked, len(ids), limit, maxDrivenFirst) == 0 {
+			p.from = max(p.from, p.blocks[0]<<blockBits)
+			if err := t.askRest(ctx, p); err != nil || p.empty {
+				return ids, err
+			}
+			if p.narrow {
+				more, err := t.walk(ctx, p, run{}, limit-len(ids), 0)
+				return append(ids, more...), err
+			}
+		}
+		some := p.blocks[:min(size, len(p.blocks))]
+		p.blocks = p.blocks[len(some):]
 		named, err := t.entries(ctx, p.driver, some, 0)
 		if err != nil {
 			return nil, fmt.Errorf("find candidates: %w", err)
@@ -221,6 +272,8 @@ func (t *Tx) drive(ctx context.Context, p *plan, limit int) ([]int64, error) {
 			return nil, err
 		}
 		ids = append(ids, more...)
+		looked += len(named)
+		size *= 2
 	}
 	return ids, nil
 }
@@ -241,6 +294,9 @@ func (t *Tx) countHosts(ctx context.Context, scope fleet.Scope, conditions []fle
 		return 0, err
 	}
 	if err := t.consult(ctx, p); err != nil || p.empty {
+		return 0, err
+	}
+	if err := t.askRest(ctx, p); err != nil || p.empty {
 		return 0, err
 	}
 	counts, known, err := t.counts(ctx, p)

@@ -4,9 +4,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -19,6 +19,17 @@ const (
 	// dictionaryLock is the advisory lock on the software dictionary.
 	dictionaryLock = changesLock + 1
 )
+
+const (
+	// trigram is how many characters the entries of the indexes for parts of texts
+	// have.
+	trigram = 3
+	// maxPieces is how many pieces of a text are looked for; host names have up to 85.
+	maxPieces = 32
+)
+
+// escapeLike takes away what characters mean to LIKE.
+var escapeLike = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // dialect is PostgreSQL's.
 type dialect struct{}
@@ -71,19 +82,26 @@ func (dialect) Contains(expression string) string { return "strpos(" + expressio
 
 // TextContaining: three characters and more are looked for by trigrams, fewer as
 // one of the fragments that text_fragments makes.
-func (dialect) TextContaining(column, text string) (table, id, condition string, args []any) {
-	const trigram = 3
-	if utf8.RuneCountInString(text) < trigram {
-		return "host_texts", "host_id", "text_fragments(" + column + ") @> ARRAY[?::text]", []any{text}
+//
+// A long text is looked for as several pieces. As one condition PostgreSQL takes
+// all its trigrams together and reads long lists of those that every host has; of
+// several it goes by the rarest.
+func (dialect) TextContaining(column, text string) store.TextIndex {
+	found := store.TextIndex{Table: "host_texts", ID: "host_id"}
+	runes := []rune(text)
+	if len(runes) < trigram {
+		found.Condition, found.Args = "text_fragments("+column+") @> ARRAY[?::text]", []any{text}
+		return found
 	}
-	escaped := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
-	return "host_texts", "host_id", column + " LIKE ?::text", []any{"%" + escaped + "%"}
-}
-
-// InBlock is a range of the column: PostgreSQL counts by no index on an
-// expression without the rows.
-func (dialect) InBlock(column string, bits int) string {
-	return fmt.Sprintf("%s >= (k.block << %d) AND %s < ((k.block + 1) << %d)", column, bits, column, bits)
+	found.Condition, found.Args = "strpos("+column+", ?::text) > 0", []any{text}
+	for piece := range slices.Chunk(runes[:min(len(runes), maxPieces*trigram)], trigram) {
+		if len(piece) < trigram { // the last begins earlier
+			piece = runes[len(runes)-trigram:]
+		}
+		found.Condition += " AND " + column + " LIKE ?::text"
+		found.Args = append(found.Args, "%"+escapeLike.Replace(string(piece))+"%")
+	}
+	return found
 }
 
 func (dialect) InOrder() string        { return "" }
@@ -100,6 +118,19 @@ func (dialect) LockDictionary(deleting bool) string {
 		mode = ""
 	}
 	return fmt.Sprintf("SELECT pg_advisory_xact_lock%s(%d)", mode, dictionaryLock)
+}
+
+// SettleTallies puts one row in place of all that there are of a number. What
+// another transaction settles at the same time is passed over.
+func (dialect) SettleTallies() string {
+	return `WITH changed AS (
+			SELECT DISTINCT subject, value, block FROM (SELECT subject, value, block FROM tallies WHERE NOT settled ORDER BY id LIMIT ?) AS c
+		), gone AS (
+			DELETE FROM tallies AS t USING changed AS c WHERE t.subject = c.subject AND t.value = c.value AND t.block = c.block
+			RETURNING t.subject, t.value, t.block, t.hosts
+		)
+		INSERT INTO tallies (subject, value, block, hosts, settled)
+		SELECT subject, value, block, sum(hosts), true FROM gone GROUP BY subject, value, block HAVING sum(hosts) <> 0`
 }
 
 func (dialect) Snapshot() sql.IsolationLevel { return sql.LevelRepeatableRead }

@@ -27,8 +27,14 @@ func bulk(tb testing.TB, dsn string) storetest.Bulk {
 		DB: db,
 		Indexes: `SELECT i.indexname, i.indexdef FROM pg_indexes AS i WHERE i.tablename = $1 AND i.schemaname = 'public'
 			AND NOT EXISTS (SELECT 1 FROM pg_constraint AS c WHERE c.conname = i.indexname)`,
-		Bytes:  "decode(%s, 'hex')",
-		Loaded: []string{"INSERT INTO host_texts SELECT id, name, dns_host_name, address FROM hosts ON CONFLICT DO NOTHING"},
+		Bytes: "decode(%s, 'hex')",
+		Loaded: []string{ // what triggers would have done
+			"INSERT INTO host_texts SELECT id, name, dns_host_name, address FROM hosts ON CONFLICT DO NOTHING",
+			"DELETE FROM tallies",
+			"INSERT INTO tallies (subject, value, block, hosts, settled) SELECT 'host', 0, id >> 13, count(*), true FROM hosts GROUP BY id >> 13",
+			"INSERT INTO tallies (subject, value, block, hosts, settled) SELECT 'tag', tag_id, host_id >> 13, count(*), true FROM host_tags GROUP BY tag_id, host_id >> 13",
+			"INSERT INTO tallies (subject, value, block, hosts, settled) SELECT 'port', port, host_id >> 13, count(DISTINCT host_id), true FROM host_ports GROUP BY port, host_id >> 13",
+		},
 		Finish: []string{
 			"SELECT setval(pg_get_serial_sequence('hosts', 'id'), (SELECT max(id) FROM hosts))",
 			"VACUUM ANALYZE", // as autovacuum does within minutes

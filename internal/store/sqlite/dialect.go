@@ -58,18 +58,14 @@ func (dialect) Contains(expression string) string { return "instr(" + expression
 // TextContaining: three characters and more are looked for as a phrase, fewer as
 // the beginning of the trigrams there are. The texts are followed by fillers, so
 // that every character begins one.
-func (dialect) TextContaining(column, text string) (table, id, condition string, args []any) {
-	table = map[string]string{"name": "host_names", "dns_host_name": "host_dns_names", "address": "host_addresses"}[column]
+func (dialect) TextContaining(column, text string) store.TextIndex {
+	table := map[string]string{"name": "host_names", "dns_host_name": "host_dns_names", "address": "host_addresses"}[column]
 	if utf8.RuneCountInString(text) < trigram {
 		last := strings.Repeat(string(utf8.MaxRune), trigram)
-		return table + "_terms", "doc", "term >= ? AND term <= ?", []any{text, text + last}
+		return store.TextIndex{Table: table + "_terms", ID: "doc", Condition: "term >= ? AND term <= ?", Args: []any{text, text + last}, Repeats: true}
 	}
 	// One quoted phrase: nothing in it has a meaning to MATCH.
-	return table, "rowid", table + " MATCH ?", []any{`"` + strings.ReplaceAll(text, `"`, `""`) + `"`}
-}
-
-func (dialect) InBlock(column string, bits int) string {
-	return fmt.Sprintf("(%s >> %d) = k.block", column, bits)
+	return store.TextIndex{Table: table, ID: "rowid", Condition: table + " MATCH ?", Args: []any{`"` + strings.ReplaceAll(text, `"`, `""`) + `"`}}
 }
 
 func (dialect) InOrder() string { return " NOT INDEXED" }
@@ -79,6 +75,7 @@ func (dialect) ForUpdate() string          { return "" }
 func (dialect) ForNoKeyUpdate() string     { return "" }
 func (dialect) LockChanges() string        { return "" }
 func (dialect) LockDictionary(bool) string { return "" }
+func (dialect) SettleTallies() string      { return "" }
 
 func (dialect) Snapshot() sql.IsolationLevel { return sql.LevelDefault }
 

@@ -71,6 +71,8 @@ func testBlocks(t *testing.T, b *bundle) {
 		"a tracking method":                {criterion("trackingMethod", qps.OpEquals, "EC2")},
 		"ids of scanners":                  {criterion("qwebHostId", qps.OpLesser, "1100000")},
 		"a system":                         {criterion("os", qps.OpContains, "macOS")},
+		"two systems at once":              {criterion("os", qps.OpContains, "Debian"), criterion("os", qps.OpContains, "macOS")},
+		"a system by two of its parts":     {criterion("os", qps.OpContains, "Debian"), criterion("os", qps.OpContains, "12")},
 		"other systems":                    {criterion("os", qps.OpNotEquals, "macOS 15")},
 		"a system and a tag of late hosts": {criterion("os", qps.OpContains, "Debian"), criterion("tagName", qps.OpEquals, "late")},
 		"one character":                    {criterion("name", qps.OpContains, "9"), criterion("tagName", qps.OpEquals, "late")},

@@ -50,6 +50,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"removal", testRemoval},
 		{"hosts", testHosts},
 		{"search", testSearch},
+		{"tallies", testTallies},
 		{"scope", testScope},
 		{"tags", testTags},
 		{"profiles", testProfiles},
