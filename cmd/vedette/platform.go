@@ -141,6 +141,7 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	gateway := &agentapi.Gateway{
 		Roster: roster, Pulse: pulse, Wakeups: wakeups,
 		Enroller: &fleet.Enroller{Enrolments: p.store, Now: now},
+		Arbiter:  &fleet.Arbiter{Holders: p.store, Roster: roster, Now: now, Log: log},
 		Intake:   inventory.NewIntake(p.store, now),
 		Demands:  p.store, Profiles: p.store, Orders: p.store, Signer: signer, Now: now, Log: log,
 	}

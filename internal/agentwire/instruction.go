@@ -19,6 +19,8 @@ const (
 	// KindUninstall is an Uninstall. It comes in a Problem, in answer to whatever
 	// the agent asks.
 	KindUninstall InstructionKind = "uninstall"
+	// KindClone is a Clone. It comes in a Problem, in answer to a status request.
+	KindClone InstructionKind = "clone"
 )
 
 // Instruction is what the platform tells one agent. Version only rises for one

@@ -71,6 +71,15 @@ type StatusRequest struct {
 	Manifest     int64  `json:"m,omitempty"` // version of the stored manifest
 	Demands      int64  `json:"d,omitempty"` // highest on-demand request recorded durably
 	Event        string `json:"e,omitempty"` // last event, e.g. "Manifest Downloaded"
+	// Run and Fingerprint tell apart machines that have come to share an identity.
+	// Run is drawn anew whenever an agent starts and is never written to disk, so no
+	// copy of a disk has it; Fingerprint is a digest of hardware facts, empty where
+	// there are none to tell.
+	Run         string `json:"r,omitempty"`
+	Fingerprint string `json:"f,omitempty"`
+	// Ahead is how many seconds the host's clock is ahead of the platform's, negative
+	// when it is behind; 0 for less than a minute.
+	Ahead int64 `json:"c,omitempty"`
 }
 
 // StatusAnswer names what differs from what the agent holds; the unchanged
@@ -141,6 +150,13 @@ type Uninstall struct {
 	Ordered time.Time `json:"ordered"` // when an operator asked for it
 }
 
+// Clone is the body of a clone instruction: the identity belongs to another
+// machine, and the one it is shared with takes an identity of its own. Only the
+// run it names obeys: both machines have the agent id and the key it is for.
+type Clone struct {
+	Run string `json:"run"`
+}
+
 // ScanState is a state an agent reports for an on-demand scan.
 type ScanState string
 
@@ -187,7 +203,7 @@ type UploadAnswer struct {
 type Problem struct {
 	Code    string `json:"code"`    // stable word, see the Problem codes
 	Message string `json:"message"` // for people
-	// Instruction is the order that ProblemUninstall stands for.
+	// Instruction is the order that ProblemUninstall and ProblemCloned stand for.
 	Instruction *SignedInstruction `json:"instruction,omitempty"`
 }
 
@@ -195,6 +211,7 @@ type Problem struct {
 const (
 	ProblemUnknownAgent   = "unknown_agent"   // no such agent: it was removed
 	ProblemUninstall      = "uninstall"       // obey the signed instruction that comes with it
+	ProblemCloned         = "cloned"          // obey the signed instruction that comes with it
 	ProblemBadSignature   = "bad_signature"   // never a reason to provision again
 	ProblemClockSkew      = "clock_skew"      // correct the clock from the Date header and repeat
 	ProblemReplayed       = "replayed"        // sequence already seen: take the next one and repeat

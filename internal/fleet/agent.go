@@ -22,6 +22,9 @@ type AgentState struct {
 	// final: queued, delivered, running or uploaded. It is 0 when there is none, so
 	// it falls when the newest one ends.
 	DemandVersion int64
+	// Run is the run of the agent that speaks for it, empty when none has yet; see
+	// Holder.
+	Run string
 }
 
 // Heartbeat is one contact of an agent. Of several of one host the newest counts.

@@ -35,6 +35,7 @@ type entry struct {
 	known   bool      // was loaded once
 	forgets int       // counts Forget: a load that it overtook is used once and not kept
 	window  agentwire.SequenceWindow
+	skew    time.Duration // of the host's clock, as it was last told
 }
 
 func (e *entry) forget() {
@@ -97,6 +98,22 @@ func (r *Roster) Accept(agentID string, sequence uint64) bool {
 		return true // forgotten between Agent and here: as after a restart
 	}
 	return e.window.Accept(sequence)
+}
+
+// skewChange is how much the skew of a clock must change to be told again.
+const skewChange = time.Minute
+
+// Skew notes by how much the clock of an agent's host is ahead of the
+// platform's and reports whether that is news.
+func (r *Roster) Skew(agentID string, ahead time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, ok := r.entries[agentID]
+	if !ok || (ahead-e.skew).Abs() < skewChange {
+		return false
+	}
+	e.skew = ahead
+	return ahead != 0
 }
 
 // Forget makes the next Agent call load the state again.

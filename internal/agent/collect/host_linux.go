@@ -15,6 +15,7 @@ import (
 	"github.com/shirou/gopsutil/v4/mem"
 	"golang.org/x/sys/unix"
 
+	"vedette.dev/vedette/internal/agent/machine"
 	"vedette.dev/vedette/internal/agentwire"
 )
 
@@ -49,9 +50,9 @@ func host(ctx context.Context, env Env) (agentwire.Host, error) {
 	facts.LastUser = lastUser(root)
 	facts.DockerHost, facts.Docker = docker(ctx, root)
 
-	machine := readHardware()
-	facts.Manufacturer, facts.Model, facts.BIOS = machine.manufacturer, machine.model, machine.bios
-	facts.Fingerprint = fingerprint(machine, machineID(root), physicalMACs)
+	made := readHardware()
+	facts.Manufacturer, facts.Model, facts.BIOS = made.manufacturer, made.model, made.bios
+	facts.Fingerprint = machine.Fingerprint(machineID(root))
 	return facts, nil
 }
 

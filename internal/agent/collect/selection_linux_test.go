@@ -130,35 +130,3 @@ func TestPrimaryAddress(t *testing.T) {
 		})
 	}
 }
-
-func TestFingerprint(t *testing.T) {
-	t.Parallel()
-	const id, other = "4c4c4544-0042-3510-8054-b4c04f4d3232", "4c4c4544-0042-3510-8054-b4c04f4d3233"
-	macs := func(list ...string) func() []string { return func() []string { return list } }
-	machine := hardware{productUUID: id, serial: "S1", boardSerial: "B1"}
-	original := fingerprint(machine, "m1", macs("02:00:00:00:00:01"))
-	for _, test := range []struct {
-		name string
-		got  string
-		same bool
-	}{
-		{"an added network card", fingerprint(machine, "m1", macs("02:00:00:00:00:01", "02:00:00:00:00:02")), true},
-		{"other memory, disks and BIOS", fingerprint(hardware{bios: "new", productUUID: id, serial: "S1", boardSerial: "B1"}, "m1", macs()), true},
-		{"the product id in capitals", fingerprint(hardware{productUUID: "4C4C4544-0042-3510-8054-B4C04F4D3232", serial: "S1", boardSerial: "B1"}, "m1", macs()), true},
-		{"a copy of the disk in another machine", fingerprint(hardware{productUUID: other, serial: "S1", boardSerial: "B1"}, "m1", macs("02:00:00:00:00:01")), false},
-		{"another installation on the machine", fingerprint(machine, "m2", macs("02:00:00:00:00:01")), false},
-	} {
-		if same := test.got == original; same != test.same {
-			t.Errorf("%s: same fingerprint is %t, want %t", test.name, same, test.same)
-		}
-	}
-	if got := fingerprint(hardware{}, "", macs()); got != "" {
-		t.Errorf("a machine that nothing is known of has fingerprint %q, want none", got)
-	}
-	for _, useless := range []string{"", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "03000200-0400-0500-0006-000700080009", "Not Settable"} {
-		board := hardware{productUUID: useless, serial: "S1"}
-		if fingerprint(board, "m1", macs("02:00:00:00:00:01")) == fingerprint(board, "m1", macs("02:00:00:00:00:02")) {
-			t.Errorf("product id %q tells two machines with different network cards apart from nothing", useless)
-		}
-	}
-}

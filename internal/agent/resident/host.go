@@ -8,7 +8,12 @@ import (
 	"strings"
 )
 
-const defaultStateDir = "/var/lib/vedette-agent"
+// Where the agent of a host keeps its state and its key. The key survives the
+// state: a host whose agent is installed again is the same asset by it.
+const (
+	defaultStateDir = "/var/lib/vedette-agent"
+	defaultKeyDir   = "/etc/vedette-agent"
+)
 
 // platform is the platform in the words of the API.
 func platform() string {

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"vedette.dev/vedette/internal/agent/machine"
 	"vedette.dev/vedette/internal/agent/session"
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/performance"
@@ -66,6 +67,7 @@ Options:
   ServerUri=URL         https address of the platform
   CaFile=PATH           PEM file of the authority to trust, instead of the host's own
   StateDir=PATH         state folder, by default ` + defaultStateDir + `
+  KeyDir=PATH           folder of the host key, by default ` + defaultKeyDir + `, or StateDir where that is given
   RootDir=PATH          where the host's file system is mounted, by default /
   WorkerPath=PATH       scan worker, by default vedette-agent-worker beside this program
   LogLevel=0..5         fatal, error, warning, info, debug, trace; by default the profile's
@@ -172,7 +174,7 @@ func open(o *options, sys System) (*session.Agent, *slog.Logger, error) {
 	level := new(slog.LevelVar)
 	log := slog.New(slog.NewTextHandler(sys.Stderr, &slog.HandlerOptions{Level: level}))
 	cfg := session.Config{
-		StateDir: o.stateDir, RootDir: o.rootDir, Version: Version,
+		StateDir: o.stateDir, KeyDir: o.keyDir, RootDir: o.rootDir, Version: Version,
 		ActivationID: o.activationID, CustomerID: o.customerID, ServerURI: o.serverURI,
 		Wakeup: o.wakeup, Host: hostFacts(o.rootDir),
 		Clock: session.SystemClock{}, Random: rand.Float64,
@@ -217,6 +219,7 @@ func hostFacts(rootDir string) agentwire.Host {
 	if qualified {
 		host.FQDN = name
 	}
+	host.Fingerprint = machine.Fingerprint(machine.InstallationID(rootDir))
 	host.OS, host.OSID, host.OSVersion = release(rootDir)
 	return host
 }

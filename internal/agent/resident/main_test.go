@@ -120,3 +120,30 @@ func TestUninstallKeepsTheIdentity(t *testing.T) {
 		}
 	}
 }
+
+func TestTheKeyOfTheHostOutlivesTheDefaultStateFolderOnly(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args       []string
+		state, key string
+	}{
+		{[]string{"run"}, defaultStateDir, defaultKeyDir},
+		{[]string{"run", "KeyDir=/srv/key"}, defaultStateDir, "/srv/key"},
+		{[]string{"run", "StateDir=/srv/state"}, "/srv/state", ""}, // in the state folder
+		{[]string{"run", "StateDir=/srv/state", "KeyDir=/srv/key"}, "/srv/state", "/srv/key"},
+	} {
+		_, o, err := parse(test.args)
+		if err != nil || o.stateDir != test.state || o.keyDir != test.key {
+			t.Errorf("%v: state %q, key %q (%v); want %q and %q", test.args, o.stateDir, o.keyDir, err, test.state, test.key)
+		}
+	}
+}
+
+func TestStatusTellsOfAClockThatIsWrong(t *testing.T) {
+	t.Parallel()
+	for ahead, want := range map[int64]string{0: "", 7200: "2h0m0s ahead", -90: "1m30s behind"} {
+		if got := clock(ahead); !strings.HasPrefix(got, want) || (want == "") != (got == "") {
+			t.Errorf("%d seconds: %q, want %q", ahead, got, want)
+		}
+	}
+}

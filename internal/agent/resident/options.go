@@ -17,7 +17,7 @@ import (
 // options are the parsed options of any command.
 type options struct {
 	activationID, customerID, serverURI, caFile string
-	stateDir, rootDir, workerPath               string
+	stateDir, keyDir, rootDir, workerPath       string
 
 	logLevel       *slog.Level // nil follows the profile
 	wakeup         bool
@@ -32,8 +32,8 @@ type options struct {
 var commands = map[string][]string{
 	"help":      {},
 	"version":   {},
-	"provision": {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "RootDir", "LogLevel", "WorkerPath", "Legacy"},
-	"run":       {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "RootDir", "LogLevel", "WorkerPath", "Wakeup", "Legacy", "ExitWithParent"},
+	"provision": {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "KeyDir", "RootDir", "LogLevel", "WorkerPath", "Legacy"},
+	"run":       {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "KeyDir", "RootDir", "LogLevel", "WorkerPath", "Wakeup", "Legacy", "ExitWithParent"},
 	"status":    {"StateDir", "Format"},
 	"demand":    {"StateDir", "action", "type", "cputhrottle"},
 	"uninstall": {"StateDir", "Confirm"},
@@ -58,7 +58,7 @@ func parse(args []string) (command string, o *options, err error) {
 	if !ok {
 		return "", nil, usagef("unknown command %q", command)
 	}
-	o = &options{stateDir: defaultStateDir, rootDir: "/", wakeup: true}
+	o = &options{rootDir: "/", wakeup: true}
 	given := make(map[string]bool)
 	for _, arg := range args[1:] {
 		name, value, ok := strings.Cut(arg, "=")
@@ -77,10 +77,19 @@ func parse(args []string) (command string, o *options, err error) {
 			return "", nil, err
 		}
 	}
+	o.defaultFolders()
 	if command == "demand" && (!given["action"] || !given["type"]) {
 		return "", nil, usagef("demand needs action=demand and type=inv|vm|pc|udc|sca|swca|vmpc")
 	}
 	return command, o, nil
+}
+
+// defaultFolders names the folders that were not given. The key of an agent that
+// has a state folder of its own stays there: the default one is the host's.
+func (o *options) defaultFolders() {
+	if o.stateDir == "" {
+		o.stateDir, o.keyDir = defaultStateDir, cmp.Or(o.keyDir, defaultKeyDir)
+	}
 }
 
 func (o *options) set(name, value string) (err error) {
@@ -98,6 +107,8 @@ func (o *options) set(name, value string) (err error) {
 		o.caFile = value
 	case "StateDir":
 		o.stateDir, err = absolute(name, value)
+	case "KeyDir":
+		o.keyDir, err = absolute(name, value)
 	case "RootDir":
 		o.rootDir, err = absolute(name, value)
 	case "WorkerPath":

@@ -36,12 +36,14 @@ func status(o *options, sys System) error {
 		agentID = "not provisioned"
 	}
 	line("Agent", agentID)
+	line("Own identity since", stamp(report.Separated))
 	line("Uninstalled", stamp(report.Uninstalled))
 	line("Running", map[bool]string{true: "yes", false: "no"}[report.Running])
 	line("Server", report.Server)
 	line("Last event", report.Event)
 	line("Last contact", stamp(report.LastContact))
 	line("Next status", stamp(report.NextStatus))
+	line("Clock", clock(report.AheadSeconds))
 	line("Profile", versioned(report.Profile, report.ProfileVersion))
 	line("Manifest", versioned(report.Manifest, report.ManifestVersion))
 	line("Last scan", stamp(report.LastScan))
@@ -60,6 +62,18 @@ func stamp(t *time.Time) string {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)
+}
+
+// clock says how the host's clock differs from the platform's, if it does.
+func clock(ahead int64) string {
+	skew := time.Duration(ahead) * time.Second
+	switch {
+	case skew > 0:
+		return fmt.Sprintf("%s ahead of the platform's: set it right, requests are signed with the platform's time meanwhile", skew)
+	case skew < 0:
+		return fmt.Sprintf("%s behind the platform's: set it right, requests are signed with the platform's time meanwhile", -skew)
+	}
+	return ""
 }
 
 func versioned(name string, version int64) string {

@@ -27,6 +27,7 @@ type Runner interface {
 type Config struct {
 	StateDir string
 	Files    Files  // nil keeps them in StateDir
+	KeyDir   string // folder of the host key, which shall outlive StateDir; empty keeps it with the other files
 	RootDir  string // where the host's file system is mounted; "/" on the host itself
 	Version  string // of the agent, as it tells the platform
 
@@ -63,10 +64,13 @@ type Agent struct {
 	spread   spread
 	dir      *folder
 	lock     io.Closer
+	keys     keyFile
 	sequence *sequence
 	client   *client
 
 	id       *identity
+	runID    string // see newRun
+	welcome  bool   // the platform took a status request of this run: the identity is this machine's
 	state    *state
 	profile  *held[agentwire.Profile]
 	manifest *held[agentwire.Manifest]
@@ -119,7 +123,11 @@ func Open(cfg Config) (*Agent, error) {
 
 func (a *Agent) load() error {
 	var err error
-	if a.id, err = openIdentity(a.dir, &a.cfg); err != nil {
+	a.runID = newRun()
+	if a.keys, err = openKeyFile(&a.cfg); err != nil {
+		return err
+	}
+	if a.id, err = openIdentity(a.dir, a.keys, &a.cfg); err != nil {
 		return err
 	}
 	if a.state, err = openState(a.dir, a.id, a.log); err != nil {

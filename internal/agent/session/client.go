@@ -113,7 +113,7 @@ func newClient(id *identity, transport http.RoundTripper, wall func() time.Time,
 		wall: wall, log: log, sequence: seq,
 		base: strings.TrimRight(id.ServerURI, "/"),
 	}
-	c.signer = &agentwire.RequestSigner{KeyID: id.keyID(), Key: id.private(), Now: c.now, Sequence: seq.take}
+	c.signer = &agentwire.RequestSigner{KeyID: id.keyID(), Key: id.key, Now: c.now, Sequence: seq.take}
 	return c
 }
 
@@ -122,6 +122,17 @@ func (c *client) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.wall().Add(c.offset)
+}
+
+// ahead is by how much the host's clock is ahead of the platform's, 0 for too
+// little to be worth telling.
+func (c *client) ahead() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.offset.Abs() < skewReported {
+		return 0
+	}
+	return -c.offset
 }
 
 // exchange is one request.

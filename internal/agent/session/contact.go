@@ -2,14 +2,12 @@ package session
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"time"
 
-	"vedette.dev/vedette/internal/agent/session/blackout"
 	"vedette.dev/vedette/internal/agentwire"
 )
 
@@ -28,7 +26,7 @@ func (a *Agent) provision(ctx context.Context) error {
 	a.active = true
 	request := agentwire.ProvisionRequest{
 		ActivationID: a.id.ActivationID, CustomerID: a.id.CustomerID,
-		PublicKey: a.id.private().Public().(ed25519.PublicKey), AgentVersion: a.cfg.Version, Host: a.cfg.Host,
+		PublicKey: public(a.id.key), AgentVersion: a.cfg.Version, Host: a.cfg.Host,
 	}
 	var answer agentwire.ProvisionAnswer
 	if err := a.client.send(ctx, http.MethodPost, agentwire.PathProvision, request, &answer, agentwire.MaxMessageBytes); err != nil {
@@ -106,6 +104,7 @@ func (a *Agent) contact(ctx context.Context) {
 	a.warnExpired(a.client.now())
 	next := a.due(eventStatus)
 	a.state.LastContact, a.state.NextStatus = now.UTC(), next.UTC()
+	a.state.Ahead = a.client.ahead()
 	if err := a.saveState(); err != nil {
 		return
 	}
@@ -117,8 +116,12 @@ func (a *Agent) contact(ctx context.Context) {
 // must not be followed are reported apart: they do not mean that the platform is
 // out of reach.
 func (a *Agent) round(ctx context.Context) (changed bool, untrusted, err error) {
+	if a.sequence.forked() {
+		a.runID = newRun()
+	}
 	status := agentwire.StatusRequest{
 		AgentVersion: a.cfg.Version, Event: a.state.Event,
+		Run: a.runID, Fingerprint: a.cfg.Host.Fingerprint, Ahead: int64(a.client.ahead() / time.Second),
 		Profile: version(a.profile), Manifest: version(a.manifest),
 		Demands: a.highestDemands(),
 	}
@@ -126,6 +129,7 @@ func (a *Agent) round(ctx context.Context) (changed bool, untrusted, err error) 
 	if err := a.client.send(ctx, http.MethodPost, agentwire.PathStatus, status, &answer, agentwire.MaxMessageBytes); err != nil {
 		return false, nil, fmt.Errorf("send status: %w", err)
 	}
+	a.welcome = true
 	if a.cfg.Legacy { // timers of their own ask for these
 		answer.Profile, answer.Manifest = 0, 0
 	}
@@ -165,7 +169,7 @@ func (a *Agent) renewals(answer *agentwire.StatusAnswer) {
 }
 
 // contactFailed decides what a failed status request means. Nothing but "unknown
-// agent" and an order to leave change who the agent is or what it holds.
+// agent" and a signed order changes who the agent is or what it holds.
 func (a *Agent) contactFailed(err error) {
 	unknown := refusedAs(err, agentwire.ProblemUnknownAgent)
 	if unknown && a.removed() {
@@ -173,6 +177,11 @@ func (a *Agent) contactFailed(err error) {
 	}
 	if refusedAs(err, agentwire.ProblemUninstall) {
 		if err = a.ordered(err); err == nil {
+			return
+		}
+	}
+	if refusedAs(err, agentwire.ProblemCloned) {
+		if err = a.separate(err); err == nil {
 			return
 		}
 	}
@@ -233,21 +242,13 @@ func (a *Agent) removed() bool {
 		return false
 	}
 	old := a.id
-	next, aside, err := replaceIdentity(a.dir, old, &Config{})
+	next, aside, err := replaceIdentity(a.dir, a.keys, old, &Config{})
 	if err != nil {
 		a.fatal = err
 		return true
 	}
-	a.id = next
 	a.log.Error("the platform does not know this agent any more: provisioning again as a new asset", "agent", old.AgentID, "old identity", aside)
-	a.profile, a.manifest, a.windows = nil, nil, blackout.Windows{}
-	a.state = newState()
-	a.renewClient()
-	a.contacts, a.timers = contacts{}, [events]timer{}
-	a.timers[eventProvision].at(a.clock.Now().Add(a.spread.below(firstRetry)))
-	if a.fatal = errors.Join(a.dir.remove(profileFile), a.dir.remove(manifestFile)); a.fatal == nil && a.saveState() == nil {
-		a.prune()
-	}
+	a.startAnew(next)
 	return true
 }
 
@@ -277,6 +278,8 @@ func Advice(err error) string {
 		return "if the state folder was copied from another host, provision this host with a folder of its own; the identity is kept"
 	case refusedAs(err, agentwire.ProblemUnknownAgent):
 		return "none: a removed agent provisions again by itself"
+	case errors.Is(err, errSharedAgain):
+		return "if nothing was copied from this machine, find out why its hardware facts change (product id, serial numbers, machine-id); the identity is kept"
 	case errors.Is(err, errInstruction):
 		return "check that ServerUri is the platform this host was provisioned at; the instruction in force stays"
 	}

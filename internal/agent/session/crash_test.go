@@ -212,7 +212,9 @@ func TestDamagedFiles(t *testing.T) {
 	}{
 		{"identity is garbage", identityFile, "{", false, "identity is damaged (restore identity.json from a backup"},
 		{"identity is empty", identityFile, "", false, "identity is damaged"},
-		{"identity without a key", identityFile, `{"agentId":"x"}`, false, "key has 0 bytes"},
+		{"identity without settings", identityFile, `{"agentId":"x"}`, false, `agent id "x"`},
+		{"key is empty", hostKeyFile, "{}", false, "a key of 0 bytes, need 32"},
+		{"key is garbage", hostKeyFile, "{", false, "restore"},
 		{"state is garbage", stateFile, "\x00\x00", true, "state is damaged"},
 		{"state with a path for a digest", stateFile, `{"confirmed":"../../etc/passwd"}`, true, "is not a digest"},
 		{"state with an empty request", stateFile, `{"requests":[null]}`, true, "is empty"},

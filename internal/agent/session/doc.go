@@ -12,7 +12,8 @@
 //
 // Everything that matters is on disk before it is acted on or acknowledged:
 //
-//	identity.json     key pair, agent id, pinned root, platform address; mode 0600
+//	host.key          private key, in a folder of its own where there is one; mode 0600
+//	identity.json     agent id, pinned root, platform address
 //	sequence.json     high-water mark of the sequence numbers in requests
 //	profile.json      signed configuration profile, verified whenever it is read
 //	manifest.json     signed manifest, verified whenever it is read

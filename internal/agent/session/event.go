@@ -98,6 +98,13 @@ var handlers = [events]handler{
 	{eventWakeup, (*Agent).pollWanted, (*Agent).startPoll},
 }
 
+// possible reports whether an event may be handled once it is due. Before the
+// platform has taken a status request of this run, everything else there is to
+// send may be another machine's.
+func (h handler) possible(a *Agent) bool {
+	return h.wanted(a) && (a.welcome || h.event <= eventStatus)
+}
+
 func (a *Agent) registered() bool { return a.id.provisioned() }
 
 // byTimers reports whether the legacy timers run.
@@ -131,7 +138,7 @@ func (a *Agent) talk(ctx context.Context, now time.Time) bool {
 		ctx = limited
 	}
 	for _, h := range handlers {
-		if h.wanted(a) && !now.Before(a.due(h.event)) {
+		if h.possible(a) && !now.Before(a.due(h.event)) {
 			h.handle(a, ctx)
 			return true
 		}
@@ -143,7 +150,7 @@ func (a *Agent) talk(ctx context.Context, now time.Time) bool {
 func (a *Agent) talkDue() time.Time {
 	var next time.Time
 	for _, h := range handlers {
-		if h.wanted(a) {
+		if h.possible(a) {
 			next = earliest(next, a.due(h.event))
 		}
 	}

@@ -10,6 +10,8 @@ import (
 // Names in the state folder.
 const (
 	identityFile  = "identity.json"
+	hostKeyFile   = "host.key"
+	removedPrefix = "identity.removed-"
 	sequenceFile  = "sequence.json"
 	profileFile   = "profile.json"
 	manifestFile  = "manifest.json"

@@ -1,9 +1,9 @@
 package session
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,27 +11,29 @@ import (
 	"time"
 )
 
-// identity is who this agent is and whom it trusts. It is written with a fresh
-// key before the first provision request, so that a lost answer is asked for
-// again with the same key, and keeps its key for as long as the platform knows
-// the agent.
+// identity is who this agent is and whom it trusts. It is written with its key
+// before the first provision request, so that a lost answer is asked for again
+// with the same key, and keeps its key for as long as the platform knows the
+// agent.
 type identity struct {
-	Key          []byte    `json:"key"`               // Ed25519 seed; never leaves the host
-	AgentID      string    `json:"agentId,omitempty"` // empty until provisioned
-	Root         []byte    `json:"root,omitempty"`    // pinned when provisioned
-	ActivationID string    `json:"activationId"`
-	CustomerID   string    `json:"customerId"`
-	ServerURI    string    `json:"serverUri"`
-	CA           []byte    `json:"ca,omitempty"` // PEM; empty trusts the host's own authorities
-	Provisioned  time.Time `json:"provisioned,omitzero"`
+	key          ed25519.PrivateKey // from the key file; never leaves the host
+	Public       []byte             `json:"public"`            // of the key that the agent id belongs to
+	AgentID      string             `json:"agentId,omitempty"` // empty until provisioned
+	Root         []byte             `json:"root,omitempty"`    // pinned when provisioned
+	ActivationID string             `json:"activationId"`
+	CustomerID   string             `json:"customerId"`
+	ServerURI    string             `json:"serverUri"`
+	CA           []byte             `json:"ca,omitempty"` // PEM; empty trusts the host's own authorities
+	Provisioned  time.Time          `json:"provisioned,omitzero"`
+	// Separated is when this machine took an identity of its own, having shared the
+	// former one with another machine.
+	Separated time.Time `json:"separated,omitzero"`
 	// Departure is there once the platform has ordered the agent to uninstall
 	// itself: this identity does nothing but leave.
 	Departure *departure `json:"departure,omitempty"`
 }
 
 func (id *identity) provisioned() bool { return id.AgentID != "" }
-
-func (id *identity) private() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(id.Key) }
 
 // keyID is what requests are signed as.
 func (id *identity) keyID() string {
@@ -49,49 +51,78 @@ func (e *UsageError) Error() string { return e.Message }
 
 // openIdentity loads the identity, or creates it from the settings. A file that
 // cannot be read is never replaced: the host would become a second asset.
-func openIdentity(dir *folder, cfg *Config) (*identity, error) {
+func openIdentity(dir *folder, keys keyFile, cfg *Config) (*identity, error) {
 	var id identity
 	err := dir.read(identityFile, &id)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return createIdentity(dir, cfg)
-	case err != nil:
-		return nil, fmt.Errorf("identity is damaged (restore %s from a backup, or move it away to register this host as a new asset): %w", identityFile, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return createIdentity(dir, keys, cfg)
 	}
-	if err := id.check(); err != nil {
-		return nil, fmt.Errorf("identity is damaged (restore %s from a backup, or move it away to register this host as a new asset): %w", identityFile, err)
+	if err == nil {
+		err = id.check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("identity is damaged (restore %s from a backup, or move it away to register this host anew): %w", identityFile, err)
+	}
+	if id.key, err = keys.read(); err != nil {
+		return nil, fmt.Errorf("key of agent %s (restore %s from a backup, or move %s away to register this host as a new asset): %w",
+			cmp.Or(id.AgentID, "not provisioned yet"), keys, identityFile, err)
+	}
+	if !bytes.Equal(id.Public, public(id.key)) {
+		// Killed while it took a new key, or the key file was exchanged: either way
+		// nothing here can prove to be the former agent.
+		cfg.Log.Warn("the key of this host is not the one it was provisioned with: it provisions again", "former agent", id.AgentID)
+		return renewIdentity(dir, &id, id.key, cfg)
 	}
 	return &id, id.update(dir, cfg)
 }
 
-func createIdentity(dir *folder, cfg *Config) (*identity, error) {
+// createIdentity makes the identity of a host that has none, with the key that
+// an earlier installation left: the platform then knows the host again.
+func createIdentity(dir *folder, keys keyFile, cfg *Config) (*identity, error) {
 	if cfg.ActivationID == "" || cfg.CustomerID == "" || cfg.ServerURI == "" {
 		return nil, &UsageError{"this host is not provisioned: ActivationId=, CustomerId= and ServerUri= are required"}
 	}
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("create key pair: %w", err)
-	}
-	id := &identity{
-		Key: key.Seed(), ActivationID: cfg.ActivationID, CustomerID: cfg.CustomerID, ServerURI: cfg.ServerURI, CA: cfg.CA,
-	}
-	if err := id.check(); err != nil {
+	settings := &identity{ActivationID: cfg.ActivationID, CustomerID: cfg.CustomerID, ServerURI: cfg.ServerURI, CA: cfg.CA}
+	if err := settings.check(); err != nil {
 		return nil, &UsageError{err.Error()}
 	}
-	return id, dir.write(identityFile, id)
+	key, err := keys.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err = keys.create()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return renewIdentity(dir, settings, key, cfg)
 }
 
-// replaceIdentity keeps an identity aside and makes a fresh one with its
-// settings, where cfg has no others. At no moment is the host without one.
-func replaceIdentity(dir *folder, old *identity, cfg *Config) (next *identity, aside string, err error) {
-	aside = "identity.removed-" + old.AgentID + ".json"
-	if err := dir.write(aside, old); err != nil {
+// renewIdentity writes an identity that has yet to be provisioned, with a key and
+// the settings of another one, where cfg has no others.
+func renewIdentity(dir *folder, old *identity, key ed25519.PrivateKey, cfg *Config) (*identity, error) {
+	next := &identity{
+		key: key, Public: public(key),
+		ActivationID: cmp.Or(cfg.ActivationID, old.ActivationID), CustomerID: cmp.Or(cfg.CustomerID, old.CustomerID),
+		ServerURI: old.ServerURI, CA: old.CA, Separated: old.Separated,
+	}
+	return next, dir.write(identityFile, next)
+}
+
+// replaceIdentity keeps an identity aside and makes a fresh one. At no moment is
+// the host without one, or with two that it could mix up.
+func replaceIdentity(dir *folder, keys keyFile, old *identity, cfg *Config) (next *identity, aside string, err error) {
+	aside = removedPrefix + old.AgentID + ".json"
+	err = dir.write(aside, struct {
+		*identity
+		Key []byte `json:"key"`
+	}{old, old.key.Seed()})
+	if err != nil {
 		return nil, "", err
 	}
-	next, err = createIdentity(dir, &Config{
-		ActivationID: cmp.Or(cfg.ActivationID, old.ActivationID), CustomerID: cmp.Or(cfg.CustomerID, old.CustomerID),
-		ServerURI: old.ServerURI, CA: old.CA,
-	})
+	key, err := keys.create()
+	if err != nil {
+		return nil, "", err
+	}
+	next, err = renewIdentity(dir, old, key, cfg)
 	return next, aside, err
 }
 
@@ -127,9 +158,6 @@ func (id *identity) update(dir *folder, cfg *Config) error {
 }
 
 func (id *identity) check() error {
-	if len(id.Key) != ed25519.SeedSize {
-		return fmt.Errorf("key has %d bytes, need %d", len(id.Key), ed25519.SeedSize)
-	}
 	if id.provisioned() && (!isUUID(id.AgentID) || len(id.Root) != ed25519.PublicKeySize) {
 		return fmt.Errorf("agent id %q or the pinned root key is not valid", id.AgentID)
 	}

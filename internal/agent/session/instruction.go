@@ -119,6 +119,7 @@ func load[T any](a *Agent, name string, kind agentwire.InstructionKind) (*held[T
 		err = fmt.Errorf("%w: version %d, had %d", errOlder, h.version, a.state.Floor[kind])
 	}
 	if err == nil {
+		a.state.Floor[kind] = h.version // also where the state was lost
 		return h, nil
 	}
 	aside, moved := a.dir.setAside(name, "refused")

@@ -21,6 +21,7 @@ type Report struct {
 	Event           string     `json:"event,omitempty"`
 	LastContact     *time.Time `json:"lastContact,omitempty"`
 	NextStatus      *time.Time `json:"nextStatus,omitempty"`
+	AheadSeconds    int64      `json:"clockAheadSeconds,omitempty"` // of the platform's, at the last contact; 0 for less than a minute
 	Profile         string     `json:"profile,omitempty"`
 	ProfileVersion  int64      `json:"profileVersion,omitempty"`
 	Manifest        string     `json:"manifest,omitempty"`
@@ -33,6 +34,9 @@ type Report struct {
 	// Uninstalled is when the agent had removed itself on the platform's order.
 	// It works again, as a new asset, when the host is provisioned again.
 	Uninstalled *time.Time `json:"uninstalled,omitempty"`
+	// Separated is when this machine took an identity of its own, having shared one
+	// with another machine.
+	Separated *time.Time `json:"separated,omitempty"`
 }
 
 // Queued is an on-demand request the agent knows of.
@@ -61,8 +65,8 @@ func ReadReport(stateDir string) (*Report, error) {
 	r := &Report{
 		AgentID: id.AgentID, Server: id.ServerURI, ActivationID: id.ActivationID, CustomerID: id.CustomerID,
 		Running: lockHeld(stateDir), Event: st.Event,
-		LastContact: moment(st.LastContact), NextStatus: moment(st.NextStatus), LastScan: moment(st.LastScan),
-		Confirmed: st.Confirmed, Replaced: st.Replaced,
+		LastContact: moment(st.LastContact), NextStatus: moment(st.NextStatus), AheadSeconds: int64(st.Ahead / time.Second), LastScan: moment(st.LastScan),
+		Confirmed: st.Confirmed, Replaced: st.Replaced, Separated: moment(id.Separated),
 	}
 	if st.Upload != nil {
 		r.PendingBytes = st.Upload.Size

@@ -19,6 +19,7 @@ type sequence struct {
 	mu       sync.Mutex
 	next     uint64
 	reserved uint64 // numbers below are used up as far as the disk knows
+	leaps    int    // since the run began
 }
 
 type sequenceMark struct {
@@ -61,4 +62,17 @@ func (s *sequence) leap(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next = max(s.next, uint64(now.UnixMilli()))
+	s.leaps++
+}
+
+// forked reports whether another machine seems to go on from the numbers of this
+// run, and begins to count for the next one.
+func (s *sequence) forked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.leaps < forkedAfter {
+		return false
+	}
+	s.leaps = 0
+	return true
 }

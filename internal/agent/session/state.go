@@ -68,6 +68,7 @@ type state struct {
 	Event       string                              `json:"event,omitempty"` // last event, for the status request
 	LastContact time.Time                           `json:"lastContact,omitzero"`
 	NextStatus  time.Time                           `json:"nextStatus,omitzero"`
+	Ahead       time.Duration                       `json:"ahead,omitempty"`   // the host's clock less the platform's, when that is worth telling
 	LastScan    time.Time                           `json:"lastScan,omitzero"` // end of the last good one
 	Floor       map[agentwire.InstructionKind]int64 `json:"floor,omitempty"`   // highest version seen; lower ones are refused
 	Requests    []*request                          `json:"requests,omitempty"`

@@ -143,7 +143,7 @@ func (a *Agent) returnAnew(ctx context.Context) error {
 			return err
 		}
 	}
-	next, aside, err := replaceIdentity(a.dir, a.id, &a.cfg)
+	next, aside, err := replaceIdentity(a.dir, a.keys, a.id, &a.cfg)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (a *Agent) confirmWanted() bool {
 // uploading reports whether the upload goes on right now.
 func (a *Agent) uploading(now time.Time) bool {
 	goesOn := a.uploadWanted() && !now.Before(a.due(eventUploadChangelist)) || a.confirmWanted()
-	return goesOn && !a.windows.Active(now)
+	return goesOn && a.welcome && !a.windows.Active(now)
 }
 
 // upload brings the pending upload one request further: start, a fragment, or

@@ -44,6 +44,7 @@ type Gateway struct {
 	Pulse    *fleet.Pulse
 	Wakeups  *fleet.Wakeups
 	Enroller Enroller
+	Arbiter  Arbiter
 	Intake   Intake
 	Demands  Demands
 	Profiles Profiles

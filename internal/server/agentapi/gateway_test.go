@@ -36,6 +36,8 @@ type platform struct {
 	uploads  []string
 	failing  error
 	orders   map[string]fleet.Uninstall
+	verdict  fleet.Verdict
+	claims   []fleet.Claim
 }
 
 func (p *platform) AgentState(_ context.Context, id string) (fleet.AgentState, error) {
@@ -46,6 +48,11 @@ func (p *platform) AgentState(_ context.Context, id string) (fleet.AgentState, e
 		return fleet.AgentState{}, fault.Newf(fault.NotFound, "no agent %s", id)
 	}
 	return p.state, nil
+}
+
+func (p *platform) Judge(_ context.Context, _ fleet.AgentState, c fleet.Claim) (fleet.Verdict, error) {
+	p.claims = append(p.claims, c)
+	return p.verdict, p.failing
 }
 
 func (p *platform) SaveHeartbeats(context.Context, []fleet.Heartbeat) error { return nil }
@@ -142,7 +149,7 @@ func setup(t *testing.T) *bundle {
 	log := slog.New(slog.DiscardHandler)
 	b.gateway = &Gateway{
 		Roster: fleet.NewRoster(b.platform, now), Pulse: fleet.NewPulse(b.platform, log), Wakeups: &fleet.Wakeups{},
-		Enroller: b.platform, Intake: b.platform, Demands: b.platform, Profiles: b.platform, Orders: b.platform,
+		Enroller: b.platform, Arbiter: b.platform, Intake: b.platform, Demands: b.platform, Profiles: b.platform, Orders: b.platform,
 		Signer: &Signer{Root: rootPublic, Key: online, Certificate: agentwire.CertifyInstructionKey(root, onlinePublic, b.now.Add(time.Hour))},
 		Now:    now, Log: log,
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
@@ -33,10 +35,25 @@ var refusals = []struct {
 	{errUnknownAgent, http.StatusNotFound, agentwire.ProblemUnknownAgent},
 }
 
+// ordered refuses a request with an order for the agent that made it.
+type ordered struct {
+	status      int
+	code        string
+	message     string
+	instruction *agentwire.SignedInstruction
+}
+
+func (o *ordered) Error() string { return o.message }
+
 // refuse answers a request that failed.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if away, ok := errors.AsType[*orderedAway](err); ok {
-		answer(w, http.StatusGone, agentwire.Problem{Code: agentwire.ProblemUninstall, Message: away.Error(), Instruction: away.order})
+	if order, ok := errors.AsType[*ordered](err); ok {
+		answer(w, order.status, agentwire.Problem{Code: order.code, Message: order.Error(), Instruction: order.instruction})
+		return
+	}
+	if errors.Is(err, errDisputed) {
+		w.Header().Set("Retry-After", strconv.Itoa(int(disputeRetry/time.Second)))
+		answer(w, http.StatusServiceUnavailable, agentwire.Problem{Code: agentwire.ProblemBusy, Message: errDisputed.Error()})
 		return
 	}
 	for _, known := range refusals {

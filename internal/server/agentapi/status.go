@@ -60,10 +60,18 @@ func (g *Gateway) status(w http.ResponseWriter, r *request) error {
 	if err := decode(r.body, &message); err != nil {
 		return err
 	}
-	for _, text := range []string{message.AgentVersion, message.Event} {
+	for _, text := range []string{message.AgentVersion, message.Event, message.Run, message.Fingerprint} {
 		if len(text) > maxStatusText || strings.ContainsFunc(text, unicode.IsControl) {
-			return fault.Newf(fault.Invalid, "version and event have at most %d bytes and no control characters", maxStatusText)
+			return fault.Newf(fault.Invalid, "version, event, run and fingerprint have at most %d bytes and no control characters", maxStatusText)
 		}
+	}
+	if err := g.rightful(r, message); err != nil {
+		return err
+	}
+	ahead := time.Duration(min(max(message.Ahead, -maxAheadSeconds), maxAheadSeconds)) * time.Second
+	if g.Roster.Skew(r.agent.AgentID, ahead) {
+		g.Log.WarnContext(r.Context(), "the clock of an agent's host differs from the platform's: the agent corrects for it, logs and schedules on the host may be wrong",
+			"agent", r.agent.AgentID, "asset", r.agent.HostID, "host ahead by", ahead)
 	}
 	g.Pulse.Beat(fleet.Heartbeat{
 		HostID: r.agent.HostID, At: g.Now(), ConnectedFrom: remoteAddr(r.Request),
@@ -78,6 +86,9 @@ func (g *Gateway) status(w http.ResponseWriter, r *request) error {
 	answer(w, http.StatusOK, news)
 	return nil
 }
+
+// maxAheadSeconds bounds by how much a clock may be said to be wrong: a century.
+const maxAheadSeconds = 100 * 365 * 24 * 3600
 
 // maxStatusText bounds the texts of a status request.
 const maxStatusText = 100

@@ -17,13 +17,6 @@ type Orders interface {
 	ConfirmUninstall(ctx context.Context, agentID string, at time.Time) error
 }
 
-// orderedAway refuses a request of an agent that shall uninstall itself.
-type orderedAway struct {
-	order *agentwire.SignedInstruction
-}
-
-func (*orderedAway) Error() string { return "this agent was uninstalled: it shall remove itself" }
-
 // order returns the order to the agent that signed a request, after having
 // verified that it did.
 func (g *Gateway) order(r *http.Request, signature *agentwire.RequestSignature) (fleet.Uninstall, error) {
@@ -52,7 +45,7 @@ func (g *Gateway) sendAway(r *http.Request, signature *agentwire.RequestSignatur
 	if err != nil {
 		return err
 	}
-	return &orderedAway{signed}
+	return &ordered{http.StatusGone, agentwire.ProblemUninstall, "this agent was uninstalled: it shall remove itself", signed}
 }
 
 // uninstalled takes the confirmation of an agent that has removed itself. It may

@@ -41,6 +41,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"key pushes", testKeyPushes},
 		{"enrolment", testEnrolment},
 		{"heartbeats", testHeartbeats},
+		{"holders", testHolders},
 		{"changes", testChanges},
 		{"uploads", testUploads},
 		{"inventory", testInventory},

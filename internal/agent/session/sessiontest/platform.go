@@ -280,11 +280,13 @@ func (p *Platform) hold(w http.ResponseWriter, r *http.Request, a *Agent) {
 		defer timer.Stop()
 		select {
 		case <-a.wake:
+			w.Header().Set("Date", p.Now().UTC().Format(http.TimeFormat))
 			w.WriteHeader(http.StatusOK)
 			return
 		case <-timer.C:
 		case <-r.Context().Done():
 		}
+		w.Header().Set("Date", p.Now().UTC().Format(http.TimeFormat)) // of the answer
 	}
 	w.WriteHeader(http.StatusNoContent)
 }

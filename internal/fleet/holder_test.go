@@ -1,0 +1,184 @@
+package fleet
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// contest is a holder over which machines claim an identity, one after the
+// other.
+type contest struct {
+	t       *testing.T
+	holder  Holder
+	silence Silence
+	now     time.Time
+}
+
+func newContest(t *testing.T) *contest {
+	return &contest{t: t, now: time.Date(2031, 4, 1, 6, 0, 0, 0, time.UTC), silence: Silence{Inactive: 90 * time.Minute}}
+}
+
+// after lets time pass.
+func (c *contest) after(d time.Duration) *contest {
+	c.now = c.now.Add(d)
+	return c
+}
+
+// claim judges a claim, twice, and checks the verdict. Who is rightful has
+// checked in.
+func (c *contest) claim(run, fingerprint string, want Verdict) {
+	c.t.Helper()
+	claim := Claim{Run: run, Fingerprint: fingerprint, Signed: c.now}
+	var got Verdict
+	for range 2 {
+		c.holder, got = c.holder.Judge(claim, c.silence, c.now)
+		if got != want {
+			c.t.Fatalf("run %s on %q: verdict %d, want %d; holder %+v", run, fingerprint, got, want, c.holder)
+		}
+	}
+	if got == Rightful {
+		c.silence.LastHeard = c.now
+	}
+}
+
+func TestAMachineKeepsItsIdentityOverRestarts(t *testing.T) {
+	t.Parallel()
+	for _, fingerprint := range []string{"", "A"} {
+		c := newContest(t)
+		for i := range 2000 {
+			c.after(30*time.Second).claim(fmt.Sprint("run ", i), fingerprint, Rightful)
+		}
+		if n := len(c.holder.Runs); n != maxRuns || len(c.holder.Denied) != 0 {
+			t.Errorf("%d runs and %d denied are remembered", n, len(c.holder.Denied))
+		}
+		c.after(10*24*time.Hour).claim("last", fingerprint, Rightful)
+		if n := len(c.holder.Runs); n != 2 {
+			t.Errorf("%d runs are remembered days later, want the last and the one it followed", n)
+		}
+	}
+}
+
+func TestACloneOnEqualHardwareIsToldWhenTheForkShows(t *testing.T) {
+	t.Parallel()
+	c := newContest(t)
+	c.claim("first", "A", Rightful)
+	c.after(time.Minute).claim("copy", "A", Rightful) // a restart, as far as anybody can see
+	c.after(30*time.Minute).claim("first", "A", Rightful)
+	for range 3 {
+		c.after(time.Minute).claim("copy", "A", Cloned)
+		c.after(time.Minute).claim("first", "A", Rightful)
+	}
+}
+
+func TestTheEarliestLivingRunKeepsTheIdentity(t *testing.T) {
+	t.Parallel()
+	c := newContest(t)
+	for i := range 50 {
+		c.after(time.Second).claim(fmt.Sprint("run ", i), "", Rightful)
+	}
+	c.after(30*time.Minute).claim("run 7", "", Rightful)
+	c.after(time.Second).claim("run 30", "", Cloned)
+	c.after(time.Second).claim("run 3", "", Rightful)
+	c.after(time.Second).claim("run 7", "", Cloned)
+	c.after(time.Second).claim("run 0", "", Rightful)
+	for i := 1; i < 50; i++ {
+		c.after(time.Second).claim(fmt.Sprint("run ", i), "", Cloned)
+	}
+	c.after(time.Second).claim("run 0", "", Rightful)
+}
+
+func TestARequestThatWasOvertakenByARestartDeniesNobody(t *testing.T) {
+	t.Parallel()
+	c := newContest(t)
+	c.claim("before", "A", Rightful)
+	late := Claim{Run: "before", Fingerprint: "A", Signed: c.now.Add(2 * time.Second)}
+	c.after(time.Second).claim("after", "A", Rightful)
+	held := c.holder
+	next, verdict := c.holder.Judge(late, c.silence, c.now.Add(time.Minute))
+	if diff := cmp.Diff(held, next); diff != "" || verdict != Rightful {
+		t.Errorf("verdict %d, %s", verdict, diff)
+	}
+	c.after(time.Hour).claim("after", "A", Rightful)
+}
+
+func TestOtherHardwareWaitsUntilTheHolderSpeaksOrFallsSilent(t *testing.T) {
+	t.Parallel()
+	t.Run("it speaks: a clone", func(t *testing.T) {
+		t.Parallel()
+		c := newContest(t)
+		c.claim("first", "A", Rightful)
+		c.after(time.Minute).claim("copy", "B", Waiting)
+		c.after(20*time.Minute).claim("copy, restarted", "B", Waiting)
+		c.after(time.Minute).claim("first, restarted", "A", Rightful)
+		c.after(time.Minute).claim("copy, restarted", "B", Cloned)
+		c.after(time.Minute).claim("first, restarted", "A", Rightful)
+	})
+	t.Run("it falls silent: a machine whose hardware was changed", func(t *testing.T) {
+		t.Parallel()
+		c := newContest(t)
+		c.claim("old board", "A", Rightful)
+		c.after(30*time.Minute).claim("new board", "B", Waiting)
+		c.after(60*time.Minute).claim("new board", "B", Waiting)
+		c.after(time.Second).claim("new board", "B", Rightful)
+		// A copy of its disk that was left from before is the newcomer now.
+		c.after(time.Minute).claim("old board", "A", Waiting)
+		c.after(30*time.Minute).claim("new board", "B", Rightful)
+		c.after(time.Minute).claim("old board", "A", Cloned)
+	})
+	t.Run("the record of a newcomer that went away ends", func(t *testing.T) {
+		t.Parallel()
+		c := newContest(t)
+		c.claim("first", "A", Rightful)
+		c.after(time.Minute).claim("visitor", "B", Waiting)
+		c.after(49*time.Hour).claim("first", "A", Rightful)
+		c.after(time.Minute).claim("visitor again", "B", Waiting)
+	})
+}
+
+func TestFiftyMachinesFromOneImage(t *testing.T) {
+	t.Parallel()
+	const clones = 50
+	for _, test := range []struct {
+		name    string
+		shut    time.Duration // how long ago the machine the image was made on was shut down
+		keepers int           // of the clones, when that is long ago
+	}{{"whose origin is gone", 24 * time.Hour, 1}, {"whose origin lives", 0, 0}} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := newContest(t)
+			c.claim("origin", "O", Rightful)
+			c.after(test.shut)
+			kept := 0
+			for i := range clones {
+				claim := Claim{Run: fmt.Sprint("run ", i), Fingerprint: fmt.Sprint("F", i), Signed: c.after(time.Millisecond).now}
+				var verdict Verdict
+				c.holder, verdict = c.holder.Judge(claim, c.silence, c.now)
+				switch {
+				case verdict == Rightful:
+					c.silence.LastHeard = c.now.Truncate(time.Second) // as it is stored
+					kept++
+				case verdict == Waiting && i > test.keepers:
+					t.Errorf("clone %d waits beside another", i)
+				}
+			}
+			if kept != test.keepers {
+				t.Errorf("%d clones got the identity, want %d", kept, test.keepers)
+			}
+		})
+	}
+}
+
+func TestUnknownHardwareIsNoOtherHardware(t *testing.T) {
+	t.Parallel()
+	c := newContest(t)
+	c.claim("1", "", Rightful)
+	c.after(time.Minute).claim("2", "A", Rightful)
+	c.after(time.Minute).claim("3", "", Rightful)
+	c.after(time.Minute).claim("4", "B", Waiting)
+	if c.holder.Fingerprint != "A" {
+		t.Errorf("the holder has fingerprint %q", c.holder.Fingerprint)
+	}
+}
