@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +37,7 @@ mount -t tmpfs none /mnt
 mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
 cd /mnt/root
+echo "$1" >etc/hostname
 mount --rbind /dev dev
 mount -t proc proc proc
 mount -t sysfs sysfs sys
@@ -49,6 +53,21 @@ const hold = `
 ip link set lo up
 echo ready
 exec $holder env --ignore-signal=CHLD cat
+`
+
+// boot starts systemd as the first process of a machine, with the units that are
+// asked for and nothing of what a system does besides when it starts: the kernel
+// is this machine's. The control groups it makes are below the one it is given.
+const boot = `
+echo $$ >"$2/cgroup.procs"
+exec unshare --cgroup sh -euc '
+mount -t cgroup2 none sys/fs/cgroup
+mount --bind -o ro proc/sys proc/sys
+rm -rf lib/systemd/system/*.wants etc/systemd/system/*.wants
+ip link set lo up
+echo ready
+container=docker exec chroot . /lib/systemd/systemd --system --unit=basic.target
+'
 `
 
 // newNetwork returns a machine that has nothing but a network of its own.
@@ -67,12 +86,64 @@ func newMachine(t *testing.T, name string) *machine {
 	return m
 }
 
-func startMachine(t *testing.T, name, script string, apart uintptr) *machine {
+// newBootedMachine returns a machine with a file system of its own on which
+// systemd runs.
+func newBootedMachine(t *testing.T, name string) *machine {
+	t.Helper()
+	m := startMachine(t, name, "set -e"+ownRoot+boot, syscall.CLONE_NEWNET|syscall.CLONE_NEWNS|syscall.CLONE_NEWPID|syscall.CLONE_NEWUTS|syscall.CLONE_NEWIPC, newControlGroup(t))
+	m.enter = []string{"nsenter", "--target", strconv.Itoa(m.pid), "--net", "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--root", "--wd", "--"}
+	eventually(t, name+" has booted", func() bool {
+		_, err := m.run(t, "", "systemctl", "is-active", "basic.target")
+		return err == nil
+	})
+	return m
+}
+
+// newControlGroup makes a control group below that of this process.
+func newControlGroup(t *testing.T) string {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mount := regexp.MustCompile(`(?m)^\S+ (\S+) cgroup2 `).FindSubmatch(mounts)
+	path := regexp.MustCompile(`(?m)^0::(.*)$`).FindSubmatch(own)
+	if mount == nil || path == nil {
+		t.Fatal("this test needs control groups of version 2, which are not mounted here: mount -t cgroup2 none /sys/fs/cgroup")
+	}
+	dir, err := os.MkdirTemp(filepath.Join(string(mount[1]), string(path[1])), "vedette-test-")
+	if err != nil {
+		t.Fatalf("make a control group (is the container privileged?): %v", err)
+	}
+	t.Cleanup(func() {
+		eventually(t, dir+" is removed", func() bool {
+			var groups []string
+			_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+				if err == nil && d.IsDir() {
+					groups = append(groups, path)
+				}
+				return nil
+			})
+			for _, group := range slices.Backward(groups) {
+				_ = os.Remove(group)
+			}
+			_, err := os.Stat(dir)
+			return errors.Is(err, fs.ErrNotExist)
+		})
+	})
+	return dir
+}
+
+func startMachine(t *testing.T, name, script string, apart uintptr, arguments ...string) *machine {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("this test makes machines of its own, with network and mounts, which only root may: run it as root, as CI does, or in a privileged container")
 	}
-	cmd := exec.Command("sh", "-c", script, "sh", name)
+	cmd := exec.Command("sh", append([]string{"-c", script, "sh", name}, arguments...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: apart, Pdeathsig: syscall.SIGKILL}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -15,20 +15,6 @@ const (
 	platformPort    = "8443"
 )
 
-// systemctl stands in for the one of systemd, which does not run on the machines
-// of these tests: it starts and stops the agent, and writes down what it is told.
-const systemctl = `#!/bin/sh
-set -eu
-echo "$*" >>/var/log/systemctl
-start() { setsid /usr/lib/vedette-agent/vedette-agent run >>/var/log/vedette-agent 2>&1 </dev/null & echo $! >/run/vedette-agent.pid; }
-stop() { pid=$(cat /run/vedette-agent.pid); rm /run/vedette-agent.pid; kill "$pid"; tail --pid="$pid" -f /dev/null; }
-case $* in
-"stop vedette-agent") [ ! -e /run/vedette-agent.pid ] || stop ;;
-"enable --now vedette-agent") [ -e /run/vedette-agent.pid ] || start ;;
-"try-restart vedette-agent.service") [ ! -e /run/vedette-agent.pid ] || { stop; start; } ;;
-esac
-`
-
 // rpm is the one of this Debian, which knows of no package that is installed and
 // is told so.
 const rpm = "#!/bin/sh\nexec /usr/bin/rpm --force-debian --nodeps \"$@\"\n"
@@ -53,10 +39,9 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// join makes a machine that reaches the platform by its name.
-func (s *site) join(t *testing.T, name string) *machine {
+// join has a machine reach the platform by its name.
+func (s *site) join(t *testing.T, m *machine) *machine {
 	t.Helper()
-	m := newMachine(t, name)
 	s.hosts++
 	connect(t, s.network, platformAddress, m, "198.51.100."+string(rune('1'+s.hosts)))
 	m.must(t, platformAddress+" "+platformName+"\n", "sh", "-c", "cat >>/etc/hosts")
@@ -83,7 +68,7 @@ func TestASecondHostJoinsWithALine(t *testing.T) {
 	_, version := pack(t)
 	for _, system := range []string{"deb", "rpm", "tar.gz"} {
 		name := strings.TrimSuffix(system, ".gz") + "-host"
-		m := s.join(t, name)
+		m := s.join(t, newMachine(t, name))
 		m.install(t, "/usr/local/bin/rpm", rpm)
 		line := s.vedette(t, "keys", "install-line", "1", "--system", system)
 
@@ -105,40 +90,51 @@ func TestASecondHostJoinsWithALine(t *testing.T) {
 	}
 }
 
-// TestALineBringsAnAgentUpToDate runs a line on a host that has no agent, and then
-// where the agent runs: the host stays the same asset.
+// TestALineBringsAnAgentUpToDate runs a line on a host with systemd that has no
+// agent, and then where the agent runs, in its service as it is packed: the host
+// stays the same asset.
 func TestALineBringsAnAgentUpToDate(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	m := s.join(t, "again-host")
-	m.install(t, "/usr/local/bin/systemctl", systemctl)
-	m.must(t, "", "mkdir", "-p", "/run/systemd/system")
+	m := s.join(t, newBootedMachine(t, "again-host"))
 	line := s.vedette(t, "keys", "install-line", "1", "--system", "deb")
 
 	m.must(t, line, "sh")
 	first := s.awaitHost(t, m.name)
-	const calls = "daemon-reload\ntry-restart vedette-agent.service\ndaemon-reload\nstop vedette-agent\nenable --now vedette-agent\n"
-	if got := m.must(t, "", "cat", "/var/log/systemctl"); got != calls {
-		t.Errorf("systemctl was told\n%swant\n%s", got, calls)
+	if said := m.must(t, "", "systemctl", "show", "--property=ActiveState,UnitFileState,NRestarts", "vedette-agent"); said != "NRestarts=0\nActiveState=active\nUnitFileState=enabled\n" {
+		t.Errorf("the service is\n%s", said)
+	}
+	pid := m.mainPID(t)
+	status := m.must(t, "", "cat", "/proc/"+pid+"/status")
+	for _, want := range []string{"CapEff:\t0000000000080004\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"} { // CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE
+		if !strings.Contains(status, want) {
+			t.Errorf("the agent's process lacks %q:\n%s", want, status)
+		}
 	}
 
 	said := m.must(t, line, "sh")
 	if id := first.AgentInfo.AgentID; !strings.Contains(said, "This host is agent "+id+".\n") {
 		t.Errorf("the line said %s, the agent is %s", said, id)
 	}
-	eventually(t, "the agent runs again", func() bool {
-		return strings.Contains(m.must(t, "", "vedette-agent", "status"), "Running             yes")
-	})
+	if now := m.mainPID(t); now == pid || now == "0" {
+		t.Errorf("process %s of the agent became %s", pid, now)
+	}
 	if again := s.awaitHost(t, m.name); again.ID != first.ID {
 		t.Errorf("asset %d became %d", first.ID, again.ID)
 	}
+}
+
+// mainPID returns the process of the agent's service, 0 for none.
+func (m *machine) mainPID(t *testing.T) string {
+	t.Helper()
+	return strings.TrimSpace(m.must(t, "", "systemctl", "show", "--property=MainPID", "--value", "vedette-agent"))
 }
 
 // TestALineOfADisabledKeyChangesNothing runs a line after its key was disabled.
 func TestALineOfADisabledKeyChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	m := s.join(t, "late-host")
+	m := s.join(t, newMachine(t, "late-host"))
 	line := s.vedette(t, "keys", "install-line", "1", "--system", "tar.gz")
 	s.vedette(t, "keys", "disable", "1")
 
@@ -160,7 +156,7 @@ func TestALineOfADisabledKeyChangesNothing(t *testing.T) {
 func TestALinePassesOverTheAuthoritiesOfTheHost(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	m := s.join(t, "watched-host")
+	m := s.join(t, newMachine(t, "watched-host"))
 	theirs, err := certificate.NewAuthority("Somebody", time.Now())
 	if err != nil {
 		t.Fatal(err)
