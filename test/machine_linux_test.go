@@ -38,6 +38,7 @@ mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
 cd /mnt/root
 echo "$1" >etc/hostname
+tr -d - </proc/sys/kernel/random/uuid >etc/machine-id
 mount --rbind /dev dev
 mount -t proc proc proc
 mount -t sysfs sysfs sys
