@@ -31,6 +31,7 @@ type installation struct {
 	host        *host
 	files       *files
 	inventoried func() // the platform has its first inventory
+	rested      func() // the agent has nothing to do for now; may be nil
 	leave       func() // set while the agent departs: it does not become another one
 }
 
@@ -83,15 +84,10 @@ func (s *Swarm) install(number int, on *files) *installation {
 }
 
 // copied waits for the image and takes its files over, and reports false when ctx
-// ends first. On the first host it makes the image before.
+// ends first. On the first host it makes the image before that.
 func (m *member) copied(ctx context.Context, i *installation) bool {
 	if m.first {
-		ctx, stop := context.WithCancel(ctx)
-		defer stop()
-		counted := i.inventoried
-		i.inventoried = func() { counted(); stop() }
-		i.live(ctx, 0)
-		i.inventoried = counted
+		i.liveUntilInventoried(ctx)
 		m.image.files = i.files.clone()
 		close(m.image.ready)
 	}
@@ -102,6 +98,21 @@ func (m *member) copied(ctx context.Context, i *installation) bool {
 	}
 	i.files = m.image.files.clone()
 	return true
+}
+
+// liveUntilInventoried runs the agent until it rests after its first inventory.
+func (i *installation) liveUntilInventoried(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	counted, done := i.inventoried, false // by and for the loop of the agent alone
+	i.inventoried = func() { counted(); done = true }
+	i.rested = func() {
+		if done {
+			stop()
+		}
+	}
+	i.live(ctx, 0)
+	i.inventoried, i.rested = counted, nil
 }
 
 // life returns how long a host lives, 0 for ever: evenly up to twice the mean.
@@ -157,7 +168,7 @@ func (i *installation) config() session.Config {
 		ActivationID: s.cfg.ActivationID, CustomerID: s.cfg.CustomerID, ServerURI: s.cfg.ServerURI,
 		Wakeup: s.cfg.Wakeup, Host: facts,
 		Runner:    &runner{scanner: s.scanner, host: i.host, hosts: s.host, files: i.files, clock: s.clock, change: s.cfg.Scenario.Change, began: s.clock.start},
-		Transport: i, Clock: s.clock, Wall: time.Now, Random: s.random(i.host.number), Log: s.cfg.Log,
+		Transport: i, Clock: s.clock, Wall: time.Now, Random: s.random(i.host.number), Log: s.cfg.Log, Rest: i.rested,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -235,6 +236,28 @@ func TestAgentsThatDepartBecomeNoNewOnes(t *testing.T) {
 		defer cancel()
 		if gone, of := s.Depart(ctx); gone != of || len(b.platform.Agents()) > 0 {
 			b.t.Errorf("%d of %d agents are gone, and the platform has %d new ones, want none", gone, of, len(b.platform.Agents()))
+		}
+	})
+}
+
+// TestClonesStartFromACopyOfAnInstalledHost makes sure that they are clones: with
+// the identity, the instructions and the confirmed inventory of the first.
+func TestClonesStartFromACopyOfAnInstalledHost(t *testing.T) {
+	t.Parallel()
+	bubble(t, 10, Scenario{Name: "clones", Image: 5, Duration: time.Minute}, func(b *bundle) {
+		b.cfg.Patience = time.Minute
+		s, report := b.run()
+		if report.Identities != 2 || len(b.platform.Agents()) != 2 {
+			b.t.Errorf("%d identities for two images, want one each: this platform tells no clones apart", report.Identities)
+		}
+		for _, m := range s.members {
+			state, err := m.lives.files.Read("state.json", 1<<20)
+			if err != nil || !strings.Contains(string(state), `"confirmed":`) || strings.Contains(string(state), `"upload":`) {
+				b.t.Errorf("state of host %d is %s (%v), want a confirmed inventory and nothing on its way", m.slot, state, err)
+			}
+		}
+		if n := report.of("upload commit").Count; n != 2 {
+			b.t.Errorf("%d inventories were committed, want that of each image alone", n)
 		}
 	})
 }
