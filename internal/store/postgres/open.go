@@ -114,6 +114,9 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
+	if err := store.CheckSchema(ctx, provider); err != nil {
+		return err
+	}
 	_, err = provider.Up(ctx)
 	return err
 }

@@ -158,6 +158,17 @@ func deadlocks(tb testing.TB, dsn string) int {
 	}
 }
 
+func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.Database(t)
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	storetest.CheckNewerSchema(t, db, func() (*store.Store, error) { return postgres.Open(t.Context(), dsn, time.Now) })
+}
+
 func TestUsersKeepWhatTheyMayDoWhenRolesCome(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.Database(t)

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
+
+	"vedette.dev/vedette/internal/store"
 )
 
 // unchecked is the user_version of a database whose references are to be
@@ -28,6 +30,9 @@ func migrate(ctx context.Context, path string, migrations fs.FS) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	provider, err := goose.NewProvider(goose.DialectSQLite3, db, migrations)
 	if err != nil {
+		return err
+	}
+	if err := store.CheckSchema(ctx, provider); err != nil {
 		return err
 	}
 	pending, err := provider.HasPending(ctx)

@@ -75,6 +75,17 @@ func TestUsersKeepWhatTheyMayDoWhenRolesCome(t *testing.T) {
 	storetest.CheckUpgradeToRoles(t, open(t, path, time.Now))
 }
 
+func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "vedette.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	storetest.CheckNewerSchema(t, db, func() (*store.Store, error) { return sqlite.Open(t.Context(), path, time.Now) })
+}
+
 func TestOpenNamesTheFileItCannotOpen(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "no such folder", "vedette.db")

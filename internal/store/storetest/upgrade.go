@@ -2,12 +2,15 @@ package storetest
 
 import (
 	"database/sql"
+	"errors"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/pressly/goose/v3"
 
 	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/store"
 )
 
@@ -55,5 +58,31 @@ func CheckUpgradeToRoles(t *testing.T, s *store.Store) {
 	made := must(s.CreateRole(t.Context(), access.Role{Name: "first of their own", Created: Start}))(t)
 	if made.ID <= access.ManagerRoleID {
 		t.Errorf("the next role has the id %d", made.ID)
+	}
+}
+
+// CheckNewerSchema records, in an empty database that open opens, a migration of
+// a newer release. From then on it must be refused.
+func CheckNewerSchema(t *testing.T, db *sql.DB, open func() (*store.Store, error)) {
+	t.Helper()
+	s, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s, err := open()
+		if err == nil {
+			t.Fatal(errors.Join(errors.New("a database of a newer release was opened"), s.Close()))
+		}
+		refused, ok := errors.AsType[*fault.Error](err)
+		if !ok || refused.Code != fault.Conflict || !strings.Contains(refused.Message, "schema 99999") || refused.Resolution == "" {
+			t.Fatalf("error = %v, want a conflict that names the schema and the next step", err)
+		}
 	}
 }
