@@ -23,13 +23,15 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vedette.dev/vedette/internal/agent/scan"
 	"vedette.dev/vedette/internal/agent/session/sessiontest"
 	"vedette.dev/vedette/internal/agentwire"
 )
 
 // restLimit is the resident set an agent at rest may have, in KiB.
-const restLimit = 14 << 10
+const restLimit = 12 << 10
 
 // patience bounds every wait for the real processes, which share their processors
 // with other tests.
@@ -72,7 +74,7 @@ func work(in io.Reader, out io.Writer) error {
 
 // host is the real agent binary with a platform to talk to.
 type host struct {
-	t        *testing.T
+	t        testing.TB
 	binary   string
 	stateDir string
 	platform *sessiontest.Platform
@@ -80,7 +82,7 @@ type host struct {
 	polls    atomic.Int32 // wake-up polls begun
 }
 
-func setup(t *testing.T) *host {
+func setup(t testing.TB) *host {
 	t.Helper()
 	dir := t.TempDir()
 	h := &host{t: t, binary: filepath.Join(dir, "vedette-agent"), stateDir: filepath.Join(dir, "state")}
@@ -182,7 +184,7 @@ func (h *host) confirmed() (uploads int) {
 }
 
 // residentSet returns the resident set of a process in KiB.
-func residentSet(t *testing.T, pid int) int {
+func residentSet(t testing.TB, pid int) int {
 	t.Helper()
 	doc, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -271,6 +273,50 @@ func (h *host) atRest(p *process, uploads int) {
 	if kib > restLimit {
 		h.t.Errorf("resident set at rest after %d inventories is %d KiB, at most %d are allowed", uploads, kib, restLimit)
 	}
+}
+
+// BenchmarkAnHourAtRest runs the real binary for two minutes with what an hour of
+// the Normal profile has of status requests, two of them thirty times as often as
+// usual, and with the wake-up polls of two minutes. It reports the share of a core
+// that takes, which is above that of an hour, and the resident set.
+func BenchmarkAnHourAtRest(b *testing.B) {
+	const minutes = 2
+	h := setup(b)
+	h.platform.Profile.Performance["INTERVAL_EVENT_STATUS"] = strconv.Itoa(minutes * 60 / 2)
+	p := h.start()
+	h.until(p, "first inventory", func() bool { return h.confirmed() == 1 })
+	h.atRest(p, 1)
+	for b.Loop() {
+		before := h.statuses()
+		began, used := time.Now(), processorTime(b, p.cmd.Process.Pid)
+		<-time.After(minutes * time.Minute)
+		used = processorTime(b, p.cmd.Process.Pid) - used
+		b.ReportMetric(100*used.Seconds()/time.Since(began).Seconds(), "%-of-a-core")
+		b.ReportMetric(used.Seconds()*1000, "cpu-ms")
+		b.ReportMetric(float64(h.statuses()-before), "status-requests")
+		b.ReportMetric(float64(residentSet(b, p.cmd.Process.Pid))/1024, "MB-resident")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// statuses reports how many status requests the platform has had.
+func (h *host) statuses() (n int) {
+	for _, a := range h.platform.Agents() {
+		h.platform.Edit(func() { n += len(a.Statuses) })
+	}
+	return n
+}
+
+// processorTime returns what a process has used of the processors, to the
+// nanosecond: the clock that clock_getcpuclockid(3) names.
+func processorTime(t testing.TB, pid int) time.Duration {
+	t.Helper()
+	const scheduled = 2
+	var clock unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &clock); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(clock.Nano())
 }
 
 func (h *host) status(agentID string) {
