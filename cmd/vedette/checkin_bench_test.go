@@ -23,13 +23,13 @@ import (
 const (
 	benchAgents      = 20_000
 	benchConnections = 4000
-	benchInFlight    = 128
+	benchInFlight    = 64
 	// mostAnswerBytes bounds the body of an unchanged answer.
 	mostAnswerBytes = 100
 )
 
 // BenchmarkUnchangedCheckIns measures check-ins of 20,000 distinct agents over
-// 4,000 TLS connections, 128 at a time, on a platform with SQLite in a process of
+// 4,000 TLS connections, 64 at a time, on a platform with SQLite in a process of
 // its own. Requests are signed beforehand: the client's share of the processors is
 // TLS and little else, yet it has its share.
 func BenchmarkUnchangedCheckIns(b *testing.B) {
