@@ -58,7 +58,7 @@ func systemProfiles(now time.Time) []fleet.Profile {
 		profiles = append(profiles, fleet.Profile{
 			Name: l.name, Description: l.name + " performance, as recommended.",
 			System: true, Default: l.level == performance.Normal, Priority: i + 1,
-			Performance: performance.Recommended(l.level), InventoryInterval: fleet.DefaultInventoryInterval, Created: now,
+			Performance: performance.Recommended(l.level), Created: now,
 		})
 	}
 	return profiles

@@ -27,25 +27,6 @@ const (
 	PathPackages  = "/agent/v1/packages/"  // + system + "/" + machine
 )
 
-// Module names what an instruction, scan or upload is about.
-type Module string
-
-// ModuleInventory is the one module every agent has.
-const ModuleInventory Module = "inventory"
-
-// ScanType is the type of a scan, in the words of the API's scan parameter.
-type ScanType string
-
-// The on-demand scan types (Qualys Cloud Agent API, launch on-demand scan).
-const (
-	InventoryScan        ScanType = "Inventory_Scan"
-	VulnerabilityScan    ScanType = "Vulnerability_Scan"
-	PolicyComplianceScan ScanType = "PolicyCompliance_Scan"
-	UDCScan              ScanType = "UDC_Scan"
-	SCAScan              ScanType = "SCA_Scan"
-	SWCAScan             ScanType = "SWCA_Scan"
-)
-
 // ProvisionRequest asks the platform to register a host. It is signed with the
 // key pair it brings: possession is proven, nothing else. The same public key
 // always gets the same agent id, so a lost answer is asked for again safely.
@@ -110,7 +91,9 @@ type Profile struct {
 	PreventUpdate   bool              `json:"preventUpdate,omitempty"`
 	Performance     map[string]string `json:"performance"` // parameter key -> value, see package performance
 	Blackout        []Blackout        `json:"blackout,omitempty"`
-	InventoryEvery  int64             `json:"inventoryEverySeconds"` // interval of the inventory scan
+	// Schedules say when each module is scanned; one that is missing has
+	// DefaultSchedule.
+	Schedules map[Module]Schedule `json:"schedules,omitempty"`
 }
 
 // Blackout is one window of host-local hours, half-open [StartHour, EndHour).

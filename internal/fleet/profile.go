@@ -23,9 +23,11 @@ type Profile struct {
 	InMemoryDB         bool // kept for the API; agents of Vedette have no database that could be in memory
 	Performance        performance.Settings
 	Blackout           []agentwire.Blackout
-	InventoryInterval  time.Duration // between interval scans; belongs to the profile but not to its XML form
-	Created            time.Time
-	CreatedBy          string // first and last name; empty for system profiles
+	// Schedules say when each module is scanned; one that is missing has the
+	// default. They belong to the profile but not to its XML form.
+	Schedules map[agentwire.Module]agentwire.Schedule
+	Created   time.Time
+	CreatedBy string // first and last name; empty for system profiles
 }
 
 // ProfileTags is one side of a profile's tag rule, as people see it.
@@ -40,16 +42,12 @@ type TagRef struct {
 	Name string
 }
 
-// DefaultInventoryInterval is how often an agent takes its inventory unless its
-// profile says otherwise.
-const DefaultInventoryInterval = 4 * time.Hour
-
 // Wire returns the profile as its agents need it.
 func (p Profile) Wire() agentwire.Profile {
 	return agentwire.Profile{
 		ID: p.ID, Name: p.Name,
 		SuspendScanning: p.SuspendScanning, PreventUpdate: p.PreventAgentUpdate,
 		Performance: p.Performance, Blackout: wireBlackout(p.Blackout),
-		InventoryEvery: int64(p.InventoryInterval / time.Second),
+		Schedules: p.Schedules,
 	}
 }

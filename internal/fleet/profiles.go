@@ -163,7 +163,7 @@ func (s *Profiles) Create(ctx context.Context, scope Scope, change ProfileChange
 			"Leave priority out: a new profile goes last, an update moves it.")
 	}
 	p := Profile{
-		TagSetUUID: s.NewID(), Performance: performance.Settings{}, InventoryInterval: DefaultInventoryInterval,
+		TagSetUUID: s.NewID(), Performance: performance.Settings{},
 		Created: s.Now().UTC().Truncate(time.Second), CreatedBy: strings.TrimSpace(by),
 	}
 	if err := change.apply(&p); err != nil {
@@ -186,12 +186,17 @@ func (s *Profiles) Update(ctx context.Context, scope Scope, id int64, change Pro
 	if change.Name == nil {
 		return Profile{}, missing("name")
 	}
+	return s.update(ctx, scope, id, change.apply)
+}
+
+// update changes a profile by apply, if all of it is for agents in scope.
+func (s *Profiles) update(ctx context.Context, scope Scope, id int64, apply func(*Profile) error) (Profile, error) {
 	updated, err := s.Store.UpdateProfile(ctx, id, func(p *Profile) error {
 		before := *p
 		if err := scope.allowProfile(before); err != nil {
 			return err
 		}
-		if err := change.apply(p); err != nil {
+		if err := apply(p); err != nil {
 			return err
 		}
 		return scope.allowProfileChange(before, *p)

@@ -54,8 +54,8 @@ func TestCreateMakesAProfileOfWhatIsGiven(t *testing.T) {
 	}
 	want := Profile{
 		Name: "Edge", Include: tags.Include, TagSetUUID: "f5edf058-0000-4000-8000-00000000000a", CreatedBy: "Ada O'Neil",
-		Performance: performance.Settings{"CPU_LIMIT": "15", "FUTURE": ""}, InventoryInterval: DefaultInventoryInterval,
-		Created: time.Date(2031, 4, 1, 5, 12, 44, 0, time.UTC),
+		Performance: performance.Settings{"CPU_LIMIT": "15", "FUTURE": ""},
+		Created:     time.Date(2031, 4, 1, 5, 12, 44, 0, time.UTC),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

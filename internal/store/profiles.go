@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"time"
 
 	"vedette.dev/vedette/internal/fleet"
 )
@@ -32,7 +31,7 @@ func (t *Tx) ensureProfile(ctx context.Context, p fleet.Profile) error {
 }
 
 const insertProfile = `INSERT INTO profiles (name, description, system, is_default, priority, include_all, exclude_all, tag_set_uuid,
-		suspend_scanning, prevent_agent_update, in_memory_db, performance, blackout, inventory_interval, created, created_by)
+		suspend_scanning, prevent_agent_update, in_memory_db, performance, blackout, schedules, created, created_by)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // profileValues are the values of insertProfile.
@@ -45,10 +44,14 @@ func profileValues(p *fleet.Profile) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	schedules, err := encode(p.Schedules)
+	if err != nil {
+		return nil, err
+	}
 	return []any{
 		p.Name, p.Description, p.System, p.Default, p.Priority, p.Include.All, p.Exclude.All, p.TagSetUUID,
-		p.SuspendScanning, p.PreventAgentUpdate, p.InMemoryDB, performance, blackout,
-		int64(p.InventoryInterval / time.Second), seconds(p.Created), p.CreatedBy,
+		p.SuspendScanning, p.PreventAgentUpdate, p.InMemoryDB, performance, blackout, schedules,
+		seconds(p.Created), p.CreatedBy,
 	}, nil
 }
 
@@ -132,19 +135,21 @@ func (s *Store) ProfileAgents(ctx context.Context) (map[int64]int64, error) {
 }
 
 const profileQuery = `SELECT id, name, description, system, is_default, priority, include_all, exclude_all, tag_set_uuid, suspend_scanning,
-	prevent_agent_update, in_memory_db, performance, blackout, inventory_interval, created, created_by FROM profiles`
+	prevent_agent_update, in_memory_db, performance, blackout, schedules, created, created_by FROM profiles`
 
 func scanProfile(scan func(...any) error) (fleet.Profile, error) {
 	var p fleet.Profile
-	var performance, blackout []byte
-	var interval int64
+	var performance, blackout, schedules []byte
 	var created sql.NullInt64
 	if err := scan(&p.ID, &p.Name, &p.Description, &p.System, &p.Default, &p.Priority, &p.Include.All, &p.Exclude.All, &p.TagSetUUID,
-		&p.SuspendScanning, &p.PreventAgentUpdate, &p.InMemoryDB, &performance, &blackout, &interval, &created, &p.CreatedBy); err != nil {
+		&p.SuspendScanning, &p.PreventAgentUpdate, &p.InMemoryDB, &performance, &blackout, &schedules, &created, &p.CreatedBy); err != nil {
 		return fleet.Profile{}, err
 	}
-	p.InventoryInterval, p.Created = time.Duration(interval)*time.Second, when(created)
+	p.Created = when(created)
 	if err := decode(performance, &p.Performance); err != nil {
+		return fleet.Profile{}, err
+	}
+	if err := decode(schedules, &p.Schedules); err != nil {
 		return fleet.Profile{}, err
 	}
 	return p, decode(blackout, &p.Blackout)

@@ -140,7 +140,7 @@ func (t *Tx) writeProfile(ctx context.Context, p *fleet.Profile) error {
 	}
 	_, err = t.Exec(ctx, `UPDATE profiles SET name = ?, description = ?, system = ?, is_default = ?, priority = ?, include_all = ?,
 			exclude_all = ?, tag_set_uuid = ?, suspend_scanning = ?, prevent_agent_update = ?, in_memory_db = ?, performance = ?,
-			blackout = ?, inventory_interval = ?, created = ?, created_by = ?
+			blackout = ?, schedules = ?, created = ?, created_by = ?
 		WHERE id = ?`, append(values, p.ID)...)
 	if err != nil {
 		return t.nameTaken(err, p.Name)

@@ -218,13 +218,12 @@ func (a *Agent) start() error {
 	if resumed := a.state.takeUp(); len(resumed) > 0 {
 		a.log.Info("on-demand scans begun before are taken up again", "requests", resumed)
 	}
+	a.state.follow(a.manifest, now)
 	if err := a.saveState(); err != nil {
 		return err
 	}
 	a.prune()
 	a.startTimers(now)
-	a.scans.early = a.spread.random()
-	a.scans.next = a.nextInventory(now)
 	return nil
 }
 
@@ -240,7 +239,7 @@ const (
 func (a *Agent) step(ctx context.Context) time.Duration {
 	now := a.clock.Now()
 	a.startScan(now)
-	next := a.scans.due(a)
+	next := a.scanDue(now)
 	if change, ok := a.windows.Next(now); ok {
 		next = earliest(next, change)
 	}

@@ -177,6 +177,18 @@ func (b *bundle) count(call string) int {
 
 func (b *bundle) logged(text string) int { return strings.Count(b.log.String(), text) }
 
+// inventory sets the schedule of the inventory scan before the agent has a
+// profile.
+func (b *bundle) inventory(s agentwire.Schedule) {
+	b.platform.Profile.Schedules = map[agentwire.Module]agentwire.Schedule{agentwire.ModuleInventory: s}
+}
+
+// stateOf returns where a request stands on the platform.
+func (b *bundle) stateOf(r *sessiontest.Request) (state string) {
+	b.platform.Edit(func() { state = r.State })
+	return state
+}
+
 // intercept answers requests to a path itself while it returns true.
 func (b *bundle) intercept(path string, answer func(w http.ResponseWriter) bool) {
 	b.platform.Intercept = func(w http.ResponseWriter, r *http.Request) bool {

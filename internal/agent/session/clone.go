@@ -95,7 +95,7 @@ func (a *Agent) forgetRemoved() error {
 func (a *Agent) startAnew(next *identity) {
 	a.id, a.runID, a.welcome = next, newRun(), false
 	a.profile, a.manifest, a.windows = nil, nil, blackout.Windows{}
-	a.state = newState()
+	a.state, a.scans.courses, a.scans.refused = newState(), nil, nil
 	a.renewClient()
 	a.contacts, a.timers = contacts{}, [events]timer{}
 	a.timers[eventProvision].at(a.clock.Now().Add(a.spread.below(firstRetry)))

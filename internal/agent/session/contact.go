@@ -108,7 +108,6 @@ func (a *Agent) contact(ctx context.Context) {
 	if err := a.saveState(); err != nil {
 		return
 	}
-	a.scans.next = a.nextInventory(now)
 	a.log.Debug("status sent", "next", next)
 }
 

@@ -31,7 +31,8 @@ type demandAnswer struct {
 
 // Demand starts a scan at once and returns the control id under which the log
 // names it. The scan does not start while another runs, for a module that is not
-// activated or before its manifest is there; the error says so. It is safe for
+// activated, before its manifest is there or while scanning is suspended; the
+// error says so in the words of docs/states.md. It is safe for
 // concurrent use while Run runs.
 func (a *Agent) Demand(ctx context.Context, demand Demand) (controlID string, err error) {
 	call := demandCall{demand: demand, answer: make(chan demandAnswer, 1)}
@@ -47,18 +48,20 @@ func (a *Agent) Demand(ctx context.Context, demand Demand) (controlID string, er
 // accept starts the scan of a local demand.
 func (a *Agent) accept(call demandCall) demandAnswer {
 	d := call.demand
-	switch reason := a.cannotRun(d.Type); {
+	switch reason := a.refusal(d.Type); {
 	case d.Throttle < 0 || d.Throttle > MaxThrottle:
 		return demandAnswer{err: fmt.Errorf("cputhrottle is %d, allowed are 0 to %d ms", d.Throttle.Milliseconds(), MaxThrottle.Milliseconds())}
 	case reason != "":
 		return demandAnswer{err: errors.New(reason)}
-	case !a.ready():
-		return demandAnswer{err: errors.New("the inventory manifest is not here yet: wait until the agent has reached its platform")}
+	case a.manifest == nil:
+		return demandAnswer{err: errors.New("manifest missing: it is not here yet: wait until the agent has reached its platform")}
 	case a.scans.running:
-		return demandAnswer{err: errors.New("an inventory scan is running: wait until it has ended")}
+		return demandAnswer{err: fmt.Errorf("already running: a scan of the module %s is running, and they run one at a time: wait until it has ended", a.scans.module)}
 	}
 	id := a.controlID()
-	a.run(order{throttle: d.Throttle, cpuLimit: a.cpuLimit(), local: id})
+	o := a.paced(d.Type.Module())
+	o.throttle, o.local = d.Throttle, id
+	a.run(o)
 	return demandAnswer{controlID: id}
 }
 

@@ -165,7 +165,6 @@ func (a *Agent) storeProfile(ctx context.Context) error {
 		return err
 	}
 	a.applyProfile(profile)
-	a.scans.next = a.nextInventory(a.clock.Now())
 	return nil
 }
 
@@ -188,7 +187,7 @@ func (a *Agent) applyProfile(profile *held[agentwire.Profile]) {
 	}
 	if changed {
 		a.log.Info("profile applied", "event", agentwire.EventConfigured, "profile", profile.body.Name, "version", profile.version,
-			"status interval", settings.StatusInterval(), "inventory interval", a.inventoryInterval(), "suspended", profile.body.SuspendScanning)
+			"status interval", settings.StatusInterval(), "inventory interval", a.schedule(agentwire.ModuleInventory).interval, "suspended", profile.body.SuspendScanning)
 	}
 }
 
@@ -204,6 +203,10 @@ func (a *Agent) settings() performance.Settings {
 // storeManifest fetches the manifest and stores it.
 func (a *Agent) storeManifest(ctx context.Context) error {
 	manifest, signed, err := fetch[agentwire.Manifest](ctx, a, agentwire.PathManifest, agentwire.KindManifest)
+	a.scans.refused = nil
+	if errors.Is(err, errInstruction) {
+		a.scans.refused = err
+	}
 	if err != nil || !manifest.replaces(a.manifest, a.client.now()) {
 		return err
 	}
@@ -215,6 +218,7 @@ func (a *Agent) storeManifest(ctx context.Context) error {
 		a.state.Event = agentwire.EventManifest
 	}
 	a.state.Floor[agentwire.KindManifest] = manifest.version
+	a.state.follow(manifest, a.clock.Now())
 	if err := a.saveState(); err != nil {
 		return err
 	}
@@ -240,7 +244,7 @@ func (a *Agent) storeDemands(ctx context.Context) error {
 	}
 	a.state.Floor[agentwire.KindDemands] = list.version
 	for _, r := range a.state.record(list.body.Demands) {
-		if reason := a.cannotRun(r.Type); reason != "" {
+		if reason := a.refusal(r.Type); reason != "" {
 			r.end(requestRejected, reason)
 			a.log.Warn("on-demand scan rejected", "request", r.ID, "type", r.Type, "reason", reason)
 			continue

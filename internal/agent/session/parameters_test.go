@@ -164,7 +164,7 @@ func TestAnAgentFollowsAnotherStatusIntervalWithoutARestart(t *testing.T) {
 func TestUploadsKeepTheDeltaIntervalApart(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, b *bundle) {
-		b.platform.Profile.InventoryEvery = 60
+		b.inventory(agentwire.Schedule{Interval: 60})
 		b.platform.Profile.Performance = performance.Settings{performance.KeyDeltaUploadInterval: "1800", performance.KeyStatusInterval: "300"}
 		uploads := b.watch(aStart)
 		b.beside()
@@ -249,7 +249,7 @@ func TestALegacyAgentLearnsAtItsRevocationIntervalThatItShallLeave(t *testing.T)
 				b.legacy()
 				b.platform.Profile.Performance[performance.KeyConfigurationInterval] = "86400"
 				b.platform.Profile.Performance[performance.KeyRevocationInterval] = fmt.Sprint(seconds)
-				b.platform.Profile.InventoryEvery = 86400
+				b.inventory(agentwire.Schedule{Interval: 86400})
 				time.AfterFunc(time.Minute, b.platform.Uninstall)
 				started := time.Now()
 				b.mustLeave(12 * time.Hour)
@@ -312,7 +312,7 @@ func TestTheLoggingLevelFollowsTheProfileWhileTheAgentRuns(t *testing.T) {
 		b.cfg.Log = slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: level}))
 		b.cfg.SetLogLevel = func(l performance.LoggingLevel) { level.Set(slog.Level(4 * (int(l) - 1))) }
 		b.platform.Profile.Performance = performance.Settings{performance.KeyStatusInterval: "300"}
-		b.platform.Profile.InventoryEvery = 600
+		b.inventory(agentwire.Schedule{Interval: 600})
 		b.beside()
 		amount := func(setting string) int {
 			b.change(performance.Settings{performance.KeyLoggingLevel: setting})
@@ -336,7 +336,7 @@ func TestALegacyAgentIsSilentInABlackoutToo(t *testing.T) {
 		b.platform.Profile.Performance = performance.Settings{
 			performance.KeyConfigurationInterval: "60", performance.KeyManifestInterval: "60", performance.KeyStatusInterval: "300",
 		}
-		b.platform.Profile.InventoryEvery = 600
+		b.inventory(agentwire.Schedule{Interval: 600})
 		b.platform.Profile.Blackout = []agentwire.Blackout{{StartHour: 1, EndHour: 3, Days: [7]bool{true, true, true, true, true, true, true}}}
 		requests := b.watch(func(*http.Request) bool { return true })
 		b.run(4 * time.Hour)

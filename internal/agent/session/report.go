@@ -26,7 +26,7 @@ type Report struct {
 	ProfileVersion  int64      `json:"profileVersion,omitempty"`
 	Manifest        string     `json:"manifest,omitempty"`
 	ManifestVersion int64      `json:"manifestVersion,omitempty"`
-	LastScan        *time.Time `json:"lastScan,omitempty"`
+	LastScan        *time.Time `json:"lastScan,omitempty"` // end of the last good inventory scan
 	Confirmed       string     `json:"confirmedSnapshot,omitempty"`
 	PendingBytes    int64      `json:"pendingUploadBytes,omitempty"`
 	Replaced        int        `json:"replacedUploads,omitempty"`
@@ -65,7 +65,7 @@ func ReadReport(stateDir string) (*Report, error) {
 	r := &Report{
 		AgentID: id.AgentID, Server: id.ServerURI, ActivationID: id.ActivationID, CustomerID: id.CustomerID,
 		Running: lockHeld(stateDir), Event: st.Event,
-		LastContact: moment(st.LastContact), NextStatus: moment(st.NextStatus), AheadSeconds: int64(st.Ahead / time.Second), LastScan: moment(st.LastScan),
+		LastContact: moment(st.LastContact), NextStatus: moment(st.NextStatus), AheadSeconds: int64(st.Ahead / time.Second), LastScan: moment(st.Modules[agentwire.ModuleInventory].LastScan),
 		Confirmed: st.Confirmed, Replaced: st.Replaced, Separated: moment(id.Separated),
 	}
 	if st.Upload != nil {

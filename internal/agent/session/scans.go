@@ -14,33 +14,26 @@ import (
 )
 
 const (
-	// defaultInventory is the interval of the inventory scan when the profile names
-	// none.
-	defaultInventory = 4 * time.Hour
-	// inventoryJitter is the part of the interval by which a scan may come early,
-	// so that hosts scanned together drift apart.
-	inventoryJitter = 20
 	// scanTimeout bounds one scan. A throttled scan of a large host takes minutes.
 	scanTimeout = time.Hour
-	// scanRetry is the ceiling of the first delay after a failed interval scan. It
-	// doubles with every failure up to the interval.
-	scanRetry = 10 * time.Minute
 	// wholeCore is the CPU limit, in percent, of a scan that overrides the profile's.
 	wholeCore = 100
 )
 
-// scans is the state of the scanner.
+// scans is the state of the scanner. It runs one scan at a time, whatever their
+// modules, so that the CPU limit holds for all of them together.
 type scans struct {
-	running  bool
-	next     time.Time // when the next interval scan is due
-	early    float64   // how much of the jitter it comes early
-	failures int       // in a row
-	control  int       // of the last local demand, see controlID
-	stamp    string
+	running bool
+	module  agentwire.Module             // of the scan that runs
+	courses map[agentwire.Module]*course // by course(module)
+	refused error                        // why the last manifest was not taken, while there is none
+	control int                          // of the last local demand, see controlID
+	stamp   string
 }
 
 // order is one scan: for the interval, for on-demand requests, or a local one.
 type order struct {
+	module   agentwire.Module
 	requests []int64
 	throttle time.Duration
 	cpuLimit int    // percent of one core
@@ -53,77 +46,69 @@ func (a *Agent) cpuLimit() int { return min(a.settings().CPULimitPercent(), whol
 
 func (o order) onDemand() bool { return len(o.requests) > 0 || o.local != "" }
 
-// cannotRun says why this agent cannot run a scan of the given type, or "".
-func (a *Agent) cannotRun(scanType agentwire.ScanType) string {
-	if scanType != agentwire.InventoryScan {
-		return fmt.Sprintf("%s is not activated on this agent: its manifests hold the inventory module only", scanType)
+// refusal says why this agent does not run a scan of the given type, or "". The
+// words before the colon are those of docs/states.md.
+func (a *Agent) refusal(scanType agentwire.ScanType) string {
+	switch {
+	case a.suspended():
+		return fmt.Sprintf("suspended: configuration profile %q suspends scanning", a.profile.body.Name)
+	case a.manifest == nil && a.scans.refused == nil:
+		return "" // it is on its way
+	case a.manifest == nil:
+		return fmt.Sprintf("manifest missing: the one the platform sent is not followed: %v", a.scans.refused)
 	}
-	if a.profile != nil && a.profile.body.SuspendScanning {
-		return fmt.Sprintf("configuration profile %q suspends scanning", a.profile.body.Name)
+	recipe, activated := a.manifest.body.Modules[scanType.Module()]
+	switch {
+	case !activated:
+		return fmt.Sprintf("not activated: the manifest %q of this agent does not name the module of %s", a.manifest.body.Name, scanType)
+	case len(recipe.Collectors) == 0:
+		return fmt.Sprintf("manifest missing: the manifest %q does not say what to collect for %s", a.manifest.body.Name, scanType)
 	}
 	return ""
 }
 
-// ready reports whether there is a manifest to scan by.
-func (a *Agent) ready() bool {
-	if a.manifest == nil {
-		return false
-	}
-	_, ok := a.manifest.body.Modules[agentwire.ModuleInventory]
-	return ok
-}
-
-// due returns when the next interval scan should start.
-func (s *scans) due(a *Agent) time.Time {
-	if s.running || !a.ready() || a.cannotRun(agentwire.InventoryScan) != "" {
-		return time.Time{}
-	}
-	return s.next
-}
-
-// scanWanted returns when the next scan should start: at once when one is asked
-// for, otherwise for the interval.
-func (a *Agent) scanWanted() time.Time {
-	if len(a.state.waiting()) > 0 && a.ready() {
-		return a.clock.Now()
-	}
-	return a.scans.due(a)
-}
-
-// nextInventory returns when the next interval scan is due: at once after the
-// first manifest, then an interval after the last good scan.
-func (a *Agent) nextInventory(now time.Time) time.Time {
-	if a.scans.failures > 0 {
-		return a.scans.next
-	}
-	last := a.state.LastScan
-	if last.IsZero() || last.After(now) || a.state.Rescan {
-		return now
-	}
-	interval := a.inventoryInterval()
-	return last.Add(interval - time.Duration(a.scans.early*float64(interval)/inventoryJitter))
-}
-
-func (a *Agent) inventoryInterval() time.Duration {
-	if a.profile == nil || a.profile.body.InventoryEvery <= 0 {
-		return defaultInventory
-	}
-	return time.Duration(min(a.profile.body.InventoryEvery, int64(maxInterval/time.Second))) * time.Second
-}
-
-// startScan starts the scan that is due, if any: all waiting requests share one.
-// An upload on its way is finished first, or the scan would replace it.
+// startScan starts the scan that is due, if any. An upload on its way is finished
+// first, or the scan would replace it.
 func (a *Agent) startScan(now time.Time) {
-	if a.scans.running || !a.ready() || a.uploading(now) {
+	if a.rejectWaiting() && a.saveState() != nil {
+		return // the loop ends
+	}
+	if a.scans.running || a.manifest == nil || a.uploading(now) {
 		return
 	}
-	rejected := false
-	o := order{throttle: a.settings().ScanThrottle(), cpuLimit: a.cpuLimit()}
+	if waiting := a.state.waiting(); len(waiting) > 0 {
+		a.run(a.joined(waiting))
+		return
+	}
+	if module, at := a.nextScan(now); !at.IsZero() && !now.Before(at) {
+		a.run(a.paced(module))
+	}
+}
+
+// rejectWaiting rejects the requests that cannot run any more: the profile or the
+// manifest changed after they were recorded. It reports whether there were any.
+func (a *Agent) rejectWaiting() (rejected bool) {
 	for _, r := range a.state.waiting() {
-		if reason := a.cannotRun(r.Type); reason != "" { // the profile changed after it was recorded
+		if reason := a.refusal(r.Type); reason != "" {
 			r.end(requestRejected, reason)
 			rejected = true
 			a.log.Warn("on-demand scan rejected", "request", r.ID, "type", r.Type, "reason", reason)
+		}
+	}
+	return rejected
+}
+
+// paced returns the order for a scan at the pace of the profile.
+func (a *Agent) paced(module agentwire.Module) order {
+	return order{module: module, throttle: a.settings().ScanThrottle(), cpuLimit: a.cpuLimit()}
+}
+
+// joined returns the order for the scan that answers the first of the waiting
+// requests and all others of its module.
+func (a *Agent) joined(waiting []*request) order {
+	o := a.paced(waiting[0].Type.Module())
+	for _, r := range waiting {
+		if r.Type.Module() != o.module {
 			continue
 		}
 		r.State, r.Unreported = requestRunning, true
@@ -133,33 +118,28 @@ func (a *Agent) startScan(now time.Time) {
 			o.throttle, o.cpuLimit = 0, wholeCore
 		}
 	}
-	due := a.scans.due(a)
-	if len(o.requests) > 0 || (!due.IsZero() && !now.Before(due)) {
-		a.run(o)
-		return
-	}
-	if rejected {
-		_ = a.saveState() // a failure ends the loop
-	}
+	return o
 }
 
 // run starts a scan beside the loop.
 func (a *Agent) run(o order) {
-	a.state.Event = agentwire.EventScanning
+	if o.module == agentwire.ModuleInventory {
+		a.state.Event = agentwire.EventScanning
+	}
 	if err := a.saveState(); err != nil {
 		return
 	}
-	a.scans.running, a.active = true, true
+	a.scans.running, a.scans.module, a.active = true, o.module, true
 	job := scan.Job{
-		Module:     agentwire.ModuleInventory,
-		Collectors: a.manifest.body.Modules[agentwire.ModuleInventory].Collectors,
+		Module:     o.module,
+		Collectors: a.manifest.body.Modules[o.module].Collectors,
 		RootDir:    a.cfg.RootDir, StateDir: a.cfg.StateDir,
 		Throttle: o.throttle, CPULimit: o.cpuLimit,
 	}
 	if !a.state.Rescan {
 		job.Base = a.state.Confirmed
 	}
-	a.log.Info("scan started", "event", agentwire.EventScanning, "requests", o.requests, "control id", o.local, "throttle", o.throttle, "cpu limit", o.cpuLimit)
+	a.log.Info("scan started", "event", a.state.Event, "module", o.module, "requests", o.requests, "control id", o.local, "throttle", o.throttle, "cpu limit", o.cpuLimit)
 	id := a.id
 	a.spawn(func(ctx context.Context) func() {
 		ctx, cancel := context.WithTimeout(ctx, scanTimeout)
@@ -187,7 +167,6 @@ func (a *Agent) scanned(o order, job scan.Job, result *scan.Result, err error) {
 		a.scanFailed(o, now, err)
 		return
 	}
-	a.scans.failures = 0
 	next := &pendingUpload{
 		Module: job.Module, Base: result.Base, Result: result.Snapshot,
 		Digest: result.Upload, Size: result.UploadSize, Scans: o.requests,
@@ -202,16 +181,19 @@ func (a *Agent) scanned(o order, job scan.Job, result *scan.Result, err error) {
 			r.State = requestScanned // "running" is still reported where it has not been
 		}
 	}
-	a.state.Upload, a.state.LastScan, a.state.Rescan = next, now.UTC(), false
+	a.state.Upload = next
+	if job.Module == agentwire.ModuleInventory {
+		a.state.Rescan = false
+	}
+	a.state.scanned(job.Module, now)
 	if a.saveState() != nil {
 		return
 	}
-	a.scans.early = a.spread.random()
-	a.scans.next = a.nextInventory(now)
+	*a.course(job.Module) = course{draw: a.spread.random()}
 	a.replaceUpload(now, o.onDemand())
 	a.prune()
-	a.log.Info("scan finished", "requests", o.requests, "control id", o.local, "collected", summary(result.Collectors),
-		"took", result.Took, "cpu", result.CPU, "upload bytes", result.UploadSize, "baseline", result.Base == "", "unchanged", result.Unchanged, "next scan", a.scans.next)
+	a.log.Info("scan finished", "module", job.Module, "requests", o.requests, "control id", o.local, "collected", summary(result.Collectors),
+		"took", result.Took, "cpu", result.CPU, "upload bytes", result.UploadSize, "baseline", result.Base == "", "unchanged", result.Unchanged, "next scan", a.moduleDue(job.Module, now))
 	for _, c := range result.Collectors {
 		if c.Error != "" {
 			a.log.Warn("collector failed: its part of the inventory stays as it was", "collector", c.Name, "error", c.Error)
@@ -220,13 +202,11 @@ func (a *Agent) scanned(o order, job scan.Job, result *scan.Result, err error) {
 }
 
 func (a *Agent) scanFailed(o order, now time.Time, err error) {
-	a.log.Error("scan failed", "requests", o.requests, "control id", o.local, "error", err)
+	a.log.Error("scan failed", "module", o.module, "requests", o.requests, "control id", o.local, "error", err)
 	a.state.move(o.requests, requestFailed, err.Error())
-	a.scans.failures++
-	retry := now.Add(a.spread.doubling(a.scans.failures, scanRetry, a.inventoryInterval()))
-	if a.scans.next.Before(retry) { // an interval scan would meet the same fault at once
-		a.scans.next = retry
-	}
+	c := a.course(o.module)
+	c.failures++ // an interval scan would meet the same fault at once
+	c.retry = now.Add(a.spread.doubling(c.failures, scanRetry, a.schedule(o.module).interval))
 	_ = a.saveState() // a failure ends the loop; the scan is then taken up again
 }
 

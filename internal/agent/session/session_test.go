@@ -1,6 +1,7 @@
 package session
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vedette.dev/vedette/internal/agent/session/sessiontest"
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/performance"
 )
@@ -173,17 +175,28 @@ func TestDemandThatCannotRunIsRejectedWithTheReason(t *testing.T) {
 	tests := []struct {
 		name    string
 		scan    agentwire.ScanType
-		suspend bool
+		prepare func(p *sessiontest.Platform)
 		reason  string
 	}{
-		{"module is not activated", agentwire.VulnerabilityScan, false, "Vulnerability_Scan is not activated"},
-		{"scanning is suspended", agentwire.InventoryScan, true, "suspends scanning"},
+		{"module is not activated", agentwire.VulnerabilityScan, func(*sessiontest.Platform) {},
+			`not activated: the manifest "INVENTORY-1.0.0" of this agent does not name the module of Vulnerability_Scan`},
+		{"scanning is suspended", agentwire.InventoryScan, func(p *sessiontest.Platform) { p.Profile.SuspendScanning = true },
+			`suspended: configuration profile "Low" suspends scanning`},
+		{"manifest says nothing of the module", agentwire.SCAScan,
+			func(p *sessiontest.Platform) { p.Manifest.Modules[agentwire.ModuleSCA] = agentwire.Recipe{} },
+			`manifest missing: the manifest "INVENTORY-1.0.0" does not say what to collect for SCA_Scan`},
+		{"manifest is not to be followed", agentwire.InventoryScan, func(p *sessiontest.Platform) {
+			p.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
+				signed := p.Sign("00000000-0000-4000-8000-0000000000ff", agentwire.KindManifest, 1, p.Manifest)
+				return r.URL.Path == agentwire.PathManifest && json.NewEncoder(w).Encode(signed) == nil
+			}
+		}, "manifest missing: the one the platform sent is not followed: instruction refused"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T, b *bundle) {
-				b.platform.Profile.SuspendScanning = tt.suspend
+				tt.prepare(b.platform)
 				b.beside()
 				time.Sleep(time.Minute)
 				scans := len(b.runner.Jobs())
@@ -191,7 +204,7 @@ func TestDemandThatCannotRunIsRejectedWithTheReason(t *testing.T) {
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				b.platform.Edit(func() {
-					if request.State != "rejected" || !strings.Contains(request.Reason, tt.reason) {
+					if request.State != "rejected" || !strings.HasPrefix(request.Reason, tt.reason) {
 						t.Errorf("request is %s because %q, want rejected because %q", request.State, request.Reason, tt.reason)
 					}
 				})
@@ -249,10 +262,10 @@ func TestLocalDemand(t *testing.T) {
 		if want := time.Now().Format("20060102150405") + ".0"; err != nil || id != want {
 			t.Errorf("control id %q, error %v, want %q", id, err, want)
 		}
-		if _, err := a.Demand(t.Context(), Demand{Type: agentwire.InventoryScan}); err == nil || !strings.Contains(err.Error(), "is running") {
+		if _, err := a.Demand(t.Context(), Demand{Type: agentwire.InventoryScan}); err == nil || !strings.HasPrefix(err.Error(), "already running: ") {
 			t.Errorf("second demand: %v, want that a scan is running", err)
 		}
-		if _, err := a.Demand(t.Context(), Demand{Type: agentwire.SWCAScan}); err == nil || !strings.Contains(err.Error(), "not activated") {
+		if _, err := a.Demand(t.Context(), Demand{Type: agentwire.SWCAScan}); err == nil || !strings.HasPrefix(err.Error(), "not activated: ") {
 			t.Errorf("demand of another module: %v, want that it is not activated", err)
 		}
 		time.Sleep(time.Minute)

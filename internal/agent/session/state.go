@@ -69,7 +69,7 @@ type state struct {
 	LastContact time.Time                           `json:"lastContact,omitzero"`
 	NextStatus  time.Time                           `json:"nextStatus,omitzero"`
 	Ahead       time.Duration                       `json:"ahead,omitempty"`   // the host's clock less the platform's, when that is worth telling
-	LastScan    time.Time                           `json:"lastScan,omitzero"` // end of the last good one
+	Modules     map[agentwire.Module]history        `json:"modules,omitempty"` // of which the manifest speaks
 	Floor       map[agentwire.InstructionKind]int64 `json:"floor,omitempty"`   // highest version seen; lower ones are refused
 	Requests    []*request                          `json:"requests,omitempty"`
 	Highest     int64                               `json:"highest,omitempty"`   // highest request id ever recorded
@@ -163,6 +163,15 @@ func (st *state) record(demands []agentwire.Demand) (added []*request) {
 		st.Highest = max(st.Highest, d.ID)
 	}
 	return added
+}
+
+// scanned notes a good scan of a module. One that the manifest stopped naming
+// meanwhile has no history any more.
+func (st *state) scanned(module agentwire.Module, now time.Time) {
+	if h, ok := st.Modules[module]; ok {
+		h.LastScan = now.UTC()
+		st.Modules[module] = h
+	}
 }
 
 // waiting returns the requests that have not begun.

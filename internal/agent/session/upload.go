@@ -217,7 +217,6 @@ func (a *Agent) stale(u *pendingUpload) {
 	if a.saveState() != nil {
 		return
 	}
-	a.scans.next = a.clock.Now()
 	a.sending, a.timers[eventUploadChangelist] = sending{}, timer{}
 	a.prune()
 }

@@ -78,7 +78,7 @@ func (p *platform) ReportScanRequest(_ context.Context, _, id int64, report agen
 }
 
 func (p *platform) Profile(context.Context, int64) (fleet.Profile, error) {
-	return fleet.Profile{ID: 2, Name: "Normal", Performance: performance.Recommended(performance.Normal), InventoryInterval: time.Hour}, p.failing
+	return fleet.Profile{ID: 2, Name: "Normal", Performance: performance.Recommended(performance.Normal)}, p.failing
 }
 
 func (p *platform) Start(_ context.Context, _ int64, digest string, _ agentwire.UploadStart) (agentwire.UploadAnswer, error) {

@@ -176,11 +176,11 @@ func TestUsersKeepWhatTheyMayDoWhenRolesCome(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	storetest.FillBeforeRoles(t, goose.DialectPostgres, db)
+	storetest.FillEarlierRelease(t, goose.DialectPostgres, db)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	storetest.CheckUpgradeToRoles(t, open(t, dsn, time.Now))
+	storetest.CheckUpgrade(t, open(t, dsn, time.Now))
 }
 
 func TestATransactionThatIsLeftOpenIsEnded(t *testing.T) {

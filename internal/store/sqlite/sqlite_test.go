@@ -68,11 +68,11 @@ func TestUsersKeepWhatTheyMayDoWhenRolesCome(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	storetest.FillBeforeRoles(t, goose.DialectSQLite3, db)
+	storetest.FillEarlierRelease(t, goose.DialectSQLite3, db)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	storetest.CheckUpgradeToRoles(t, open(t, path, time.Now))
+	storetest.CheckUpgrade(t, open(t, path, time.Now))
 }
 
 func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {

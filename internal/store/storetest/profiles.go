@@ -43,7 +43,7 @@ func testProfiles(t *testing.T, create func(tb testing.TB) Database) {
 func profile(name string, include ...fleet.TagRef) fleet.Profile {
 	return fleet.Profile{
 		Name: name, Include: fleet.ProfileTags{Tags: include}, TagSetUUID: "f5edf058-0000-4000-8000-00000000000a", CreatedBy: "Ada O'Neil",
-		Performance: performance.Settings{"CPU_LIMIT": "15"}, InventoryInterval: fleet.DefaultInventoryInterval, Created: Start,
+		Performance: performance.Settings{"CPU_LIMIT": "15"}, Created: Start,
 	}
 }
 
@@ -110,6 +110,9 @@ func testCreateProfile(t *testing.T, b *bundle) {
 	want.Description, want.SuspendScanning, want.PreventAgentUpdate, want.InMemoryDB = "%_'\"", true, true, true
 	want.Performance["FUTURE_KEY"] = "beyond"
 	want.Blackout = []agentwire.Blackout{{StartHour: 22, EndHour: 0, Days: [7]bool{1: true}}}
+	want.Schedules = map[agentwire.Module]agentwire.Schedule{
+		agentwire.ModuleInventory: {Interval: 28_800, Delay: 600, Randomize: 3600}, agentwire.ModulePC: {Interval: 14_400, Delay: 1},
+	}
 	created := must(b.CreateProfile(t.Context(), want))(t)
 	want.ID, want.Priority = 3, 3
 	want.Include.Tags = []fleet.TagRef{{ID: tags[0], Name: "Edge"}, {ID: tags[1], Name: "Lab"}}
@@ -372,6 +375,9 @@ func testContentRollout(t *testing.T, b *bundle) {
 	}{
 		{"parameters", 4, func(p *fleet.Profile) { p.Performance = performance.Settings{"CPU_LIMIT": "16"} }},
 		{"blackouts", 4, func(p *fleet.Profile) { p.Blackout = []agentwire.Blackout{{StartHour: 1, EndHour: 2}} }},
+		{"schedules", 4, func(p *fleet.Profile) {
+			p.Schedules = map[agentwire.Module]agentwire.Schedule{agentwire.ModuleInventory: {Interval: 28_800}}
+		}},
 		{"a description, which agents do not get", 0, func(p *fleet.Profile) { p.Description = "other" }},
 		{"nothing", 0, func(*fleet.Profile) {}},
 	} {
@@ -380,7 +386,7 @@ func testContentRollout(t *testing.T, b *bundle) {
 			t.Errorf("%s: %d agents were told, want %d", change.name, told, change.told)
 		}
 	}
-	for n, want := range []profileState{{edge.ID, 4}, {edge.ID, 4}, {edge.ID, 4}, {1, 1}, {edge.ID, 4}} {
+	for n, want := range []profileState{{edge.ID, 5}, {edge.ID, 5}, {edge.ID, 5}, {1, 1}, {edge.ID, 5}} {
 		if got := stateOf(t, b.Store, n); got != want {
 			t.Errorf("agent %d has %+v, want %+v", n, got, want)
 		}

@@ -97,11 +97,11 @@ func Profiles() []fleet.Profile {
 			Performance: performance.Recommended(performance.Normal),
 			Blackout:    []agentwire.Blackout{{StartHour: 22, EndHour: 6, Days: [7]bool{1: true, 5: true}}},
 			// Whole seconds, as stored.
-			InventoryInterval: fleet.DefaultInventoryInterval, Created: Start,
+			Created: Start,
 		},
 		{
 			Name: "Low", System: true, Priority: 2, SuspendScanning: true, PreventAgentUpdate: true,
-			Performance: performance.Recommended(performance.Low), InventoryInterval: time.Hour, Created: Start,
+			Performance: performance.Recommended(performance.Low), Created: Start,
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/store"
 )
@@ -18,10 +19,11 @@ import (
 // role, as a word.
 const lastWithoutRoles = 5
 
-// FillBeforeRoles makes, in an empty database, the schema of the release before
-// users had roles, with a manager and somebody who is none. The folder migrations
-// of the engine is in the working directory.
-func FillBeforeRoles(t *testing.T, engine goose.Dialect, db *sql.DB) {
+// FillEarlierRelease makes, in an empty database, the schema of the release before
+// users had roles, with a manager and somebody who is none, and with profiles that
+// have an interval for the inventory alone. The folder migrations of the engine is
+// in the working directory.
+func FillEarlierRelease(t *testing.T, engine goose.Dialect, db *sql.DB) {
 	t.Helper()
 	provider, err := goose.NewProvider(engine, db, os.DirFS("migrations"))
 	if err != nil {
@@ -36,10 +38,31 @@ func FillBeforeRoles(t *testing.T, engine goose.Dialect, db *sql.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, err = db.ExecContext(t.Context(), `INSERT INTO profiles (name, description, system, is_default, priority, include_all, exclude_all, tag_set_uuid,
+			suspend_scanning, prevent_agent_update, in_memory_db, performance, blackout, inventory_interval, created, created_by) VALUES
+		('SLOW', '', false, true, 1, false, false, '', false, false, false, '{}', '[]', 28800, 0, ''),
+		('USUAL', '', false, false, 2, false, false, '', false, false, false, '{}', '[]', 14400, 0, '')`)
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
-// CheckUpgradeToRoles checks what became of the users of FillBeforeRoles.
-func CheckUpgradeToRoles(t *testing.T, s *store.Store) {
+// CheckUpgrade checks what became of what FillEarlierRelease made.
+func CheckUpgrade(t *testing.T, s *store.Store) {
+	t.Helper()
+	checkUpgradeToRoles(t, s)
+	profiles := must(s.Profiles(t.Context()))(t)
+	if len(profiles) != 2 {
+		t.Fatalf("there are %d profiles, want 2", len(profiles))
+	}
+	for i, interval := range []int64{28_800, 14_400} {
+		if got := profiles[i].Schedule(agentwire.ModuleInventory); got != (agentwire.Schedule{Interval: interval}) {
+			t.Errorf("the schedule of profile %s became %+v, want an interval of %d s", profiles[i].Name, got, interval)
+		}
+	}
+}
+
+func checkUpgradeToRoles(t *testing.T, s *store.Store) {
 	t.Helper()
 	users := must(s.Users(t.Context()))(t)
 	if len(users) != 2 {

@@ -90,7 +90,7 @@ func New(now func() time.Time) *Platform {
 	_, online, _ := ed25519.GenerateKey(rand.Reader)
 	return &Platform{
 		Now:     now,
-		Profile: agentwire.Profile{ID: 1, Name: "Low", InventoryEvery: 4 * 3600}, ProfileV: 1,
+		Profile: agentwire.Profile{ID: 1, Name: "Low"}, ProfileV: 1,
 		Manifest: agentwire.Manifest{Name: "INVENTORY-1.0.0", Modules: map[agentwire.Module]agentwire.Recipe{
 			agentwire.ModuleInventory: {Collectors: []string{"host", "packages"}},
 		}},

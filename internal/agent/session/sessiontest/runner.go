@@ -28,6 +28,25 @@ type Runner struct {
 
 	mu   sync.Mutex
 	jobs []scan.Job
+	runs []Run
+}
+
+// Run is when a scan of a module ran; End is zero while it does.
+type Run struct {
+	Module     agentwire.Module
+	Start, End time.Time
+}
+
+// Runs returns when the scans so far ran, those of one module or, for "", all.
+func (r *Runner) Runs(module agentwire.Module) (runs []Run) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, run := range r.runs {
+		if module == "" || run.Module == module {
+			runs = append(runs, run)
+		}
+	}
+	return runs
 }
 
 // Jobs returns the scans so far.
@@ -37,12 +56,25 @@ func (r *Runner) Jobs() []scan.Job {
 	return append([]scan.Job(nil), r.jobs...)
 }
 
+// SetFail makes scans that begin from now on end with an error, or well again.
+func (r *Runner) SetFail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Fail = err
+}
+
 // Scan implements session.Runner.
 func (r *Runner) Scan(ctx context.Context, job scan.Job) (*scan.Result, error) {
 	r.mu.Lock()
 	r.jobs = append(r.jobs, job)
-	fail := r.Fail
+	fail, at := r.Fail, len(r.runs)
+	r.runs = append(r.runs, Run{Module: job.Module, Start: time.Now()})
 	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.runs[at].End = time.Now()
+	}()
 	timer := time.NewTimer(r.Takes)
 	defer timer.Stop()
 	select {
