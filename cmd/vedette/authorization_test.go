@@ -86,7 +86,11 @@ var needed = map[string][]access.Permission{
 	"POST /automation/v1/agents/purge": {access.UninstallAgent},
 	"GET /automation/v1/installation":  {access.ViewActivationKey},
 	"GET /automation/v1/users/me":      anyUser,
-	"GET /automation/v1/permissions":   anyUser,
+
+	"GET /automation/v1/profiles/{id}/schedules":   {access.ViewConfigurationProfile},
+	"PATCH /automation/v1/profiles/{id}/schedules": {access.EditConfigurationProfile},
+
+	"GET /automation/v1/permissions": anyUser,
 
 	"GET /automation/v1/users":               manager,
 	"POST /automation/v1/users":              manager,

@@ -21,9 +21,10 @@ of priority, whose included tags it carries and whose excluded tags it does not;
 otherwise the default profile.`)
 	group.Example = `  vedette profiles list
   vedette profiles create --name Edge --level low --include-tag Edge
-  vedette profiles update 4 --priority 1 --blackout "mon-fri 8-18"`
+  vedette profiles update 4 --priority 1 --blackout "mon-fri 8-18"
+  vedette profiles schedule 4 --module inventory --interval 8h`
 	group.AddCommand(newProfilesList(a, f), newProfilesShow(a, f), newProfilesCreate(a, f), newProfilesUpdate(a, f), newProfilesDelete(a, f),
-		newProfilesParameters(a, f))
+		newProfilesSchedule(a, f), newProfilesParameters(a, f))
 	return group
 }
 

@@ -74,6 +74,36 @@ func (e ProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for ScanModule.
+const (
+	Inventory ScanModule = "inventory"
+	Pc        ScanModule = "pc"
+	Sca       ScanModule = "sca"
+	Swca      ScanModule = "swca"
+	Udc       ScanModule = "udc"
+	Vm        ScanModule = "vm"
+)
+
+// Valid indicates whether the value is a known member of the ScanModule enum.
+func (e ScanModule) Valid() bool {
+	switch e {
+	case Inventory:
+		return true
+	case Pc:
+		return true
+	case Sca:
+		return true
+	case Swca:
+		return true
+	case Udc:
+		return true
+	case Vm:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ScanState.
 const (
 	Complete  ScanState = "complete"
@@ -310,6 +340,13 @@ type Problem struct {
 // ProblemCode The kind of failure. Programs should treat one they do not know as `internal`.
 type ProblemCode string
 
+// ProfileSchedules defines model for ProfileSchedules.
+type ProfileSchedules struct {
+	ProfileId   int64      `json:"profileId"`
+	ProfileName string     `json:"profileName"`
+	Schedules   []Schedule `json:"schedules"`
+}
+
 // PurgeResult defines model for PurgeResult.
 type PurgeResult struct {
 	Agents []PurgedAgent `json:"agents"`
@@ -410,12 +447,35 @@ type ScanList struct {
 	Scans []Scan `json:"scans"`
 }
 
+// ScanModule What scans of one type are of: inventory, vm (vulnerabilities), pc (policy compliance), udc (user-defined controls),
+// sca (security configuration assessment) and swca (software composition analysis).
+type ScanModule string
+
 // ScanState Where a scan stands: queued until the agent has fetched it, delivered, running, uploaded until its results are
 // assessed, complete. Rejected, expired and failed scans have no results. The last four of the list are final.
 type ScanState string
 
 // ScanType Type of an on-demand scan, in the words of the QPS parameter `scan`.
 type ScanType string
+
+// Schedule When a module is scanned. On-demand scans are not delayed, and a good one begins the interval anew.
+type Schedule struct {
+	// DelaySeconds Wait before the first interval scan of the module on a host.
+	DelaySeconds int64 `json:"delaySeconds"`
+
+	// IntervalMinutes From the end of the last good scan to the next.
+	IntervalMinutes int64 `json:"intervalMinutes"`
+
+	// Module What scans of one type are of: inventory, vm (vulnerabilities), pc (policy compliance), udc (user-defined controls),
+	// sca (security configuration assessment) and swca (software composition analysis).
+	Module ScanModule `json:"module"`
+
+	// RandomizeSeconds Each interval scan is put off by a random part of this.
+	RandomizeSeconds int64 `json:"randomizeSeconds"`
+}
+
+// SchedulesChange defines model for SchedulesChange.
+type SchedulesChange = schedulesChange
 
 // Scope The assets a user sees: those that carry one of the tags, or a tag below one of them; or all. Managers see all whatever
 // their scope is.
@@ -500,6 +560,9 @@ type UserList struct {
 	Users []User `json:"users"`
 }
 
+// ProfileId defines model for ProfileId.
+type ProfileId = int64
+
 // RoleId defines model for RoleId.
 type RoleId = int64
 
@@ -569,6 +632,9 @@ type ListUninstallsParams struct {
 // PurgeAgentsJSONRequestBody defines body for PurgeAgents for application/json ContentType.
 type PurgeAgentsJSONRequestBody = PurgeRule
 
+// UpdateSchedulesJSONRequestBody defines body for UpdateSchedules for application/json ContentType.
+type UpdateSchedulesJSONRequestBody = SchedulesChange
+
 // CreateRoleJSONRequestBody defines body for CreateRole for application/json ContentType.
 type CreateRoleJSONRequestBody = NewRole
 
@@ -604,6 +670,12 @@ type ServerInterface interface {
 	// ListPermissions List the permissions there are
 	// (GET /automation/v1/permissions)
 	ListPermissions(w http.ResponseWriter, r *http.Request)
+	// GetSchedules Get when the modules are scanned under a configuration profile
+	// (GET /automation/v1/profiles/{id}/schedules)
+	GetSchedules(w http.ResponseWriter, r *http.Request, id ProfileId)
+	// UpdateSchedules Change when modules are scanned under a configuration profile
+	// (PATCH /automation/v1/profiles/{id}/schedules)
+	UpdateSchedules(w http.ResponseWriter, r *http.Request, id ProfileId)
 	// ListRoles List roles
 	// (GET /automation/v1/roles)
 	ListRoles(w http.ResponseWriter, r *http.Request)
@@ -832,6 +904,58 @@ func (siw *ServerInterfaceWrapper) ListPermissions(w http.ResponseWriter, r *htt
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListPermissions(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetSchedules operation middleware
+func (siw *ServerInterfaceWrapper) GetSchedules(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ProfileId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetSchedules(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateSchedules operation middleware
+func (siw *ServerInterfaceWrapper) UpdateSchedules(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ProfileId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateSchedules(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1527,6 +1651,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/uninstalls", wrapper.ListUninstalls)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/agents/purge", wrapper.PurgeAgents)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/installation", wrapper.GetInstallation)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/profiles/{id}/schedules", wrapper.GetSchedules)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/automation/v1/profiles/{id}/schedules", wrapper.UpdateSchedules)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/users", wrapper.ListUsers)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/users", wrapper.CreateUser)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/users/me", wrapper.GetCaller)
@@ -1695,6 +1821,85 @@ type ListPermissionsdefaultJSONResponse struct {
 }
 
 func (response ListPermissionsdefaultJSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedulesRequestObject struct {
+	Id ProfileId `json:"id"`
+}
+
+type GetSchedulesResponseObject interface {
+	VisitGetSchedulesResponse(w http.ResponseWriter) error
+}
+
+type GetSchedules200JSONResponse ProfileSchedules
+
+func (response GetSchedules200JSONResponse) VisitGetSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSchedulesdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetSchedulesdefaultJSONResponse) VisitGetSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSchedulesRequestObject struct {
+	Id   ProfileId `json:"id"`
+	Body *UpdateSchedulesJSONRequestBody
+}
+
+type UpdateSchedulesResponseObject interface {
+	VisitUpdateSchedulesResponse(w http.ResponseWriter) error
+}
+
+type UpdateSchedules200JSONResponse ProfileSchedules
+
+func (response UpdateSchedules200JSONResponse) VisitUpdateSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSchedulesdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateSchedulesdefaultJSONResponse) VisitUpdateSchedulesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2485,6 +2690,12 @@ type StrictServerInterface interface {
 	// ListPermissions List the permissions there are
 	// (GET /automation/v1/permissions)
 	ListPermissions(ctx context.Context, request ListPermissionsRequestObject) (ListPermissionsResponseObject, error)
+	// GetSchedules Get when the modules are scanned under a configuration profile
+	// (GET /automation/v1/profiles/{id}/schedules)
+	GetSchedules(ctx context.Context, request GetSchedulesRequestObject) (GetSchedulesResponseObject, error)
+	// UpdateSchedules Change when modules are scanned under a configuration profile
+	// (PATCH /automation/v1/profiles/{id}/schedules)
+	UpdateSchedules(ctx context.Context, request UpdateSchedulesRequestObject) (UpdateSchedulesResponseObject, error)
 	// ListRoles List roles
 	// (GET /automation/v1/roles)
 	ListRoles(ctx context.Context, request ListRolesRequestObject) (ListRolesResponseObject, error)
@@ -2684,6 +2895,65 @@ func (sh *strictHandler) ListPermissions(w http.ResponseWriter, r *http.Request)
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListPermissionsResponseObject); ok {
 		if err := validResponse.VisitListPermissionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSchedules operation middleware
+func (sh *strictHandler) GetSchedules(w http.ResponseWriter, r *http.Request, id ProfileId) {
+	var request GetSchedulesRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSchedules(ctx, request.(GetSchedulesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSchedules")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetSchedulesResponseObject); ok {
+		if err := validResponse.VisitGetSchedulesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateSchedules operation middleware
+func (sh *strictHandler) UpdateSchedules(w http.ResponseWriter, r *http.Request, id ProfileId) {
+	var request UpdateSchedulesRequestObject
+
+	request.Id = id
+
+	var body UpdateSchedulesJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateSchedules(ctx, request.(UpdateSchedulesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateSchedules")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateSchedulesResponseObject); ok {
+		if err := validResponse.VisitUpdateSchedulesResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -39,6 +39,7 @@ type Config struct {
 	Scans      Scans
 	Uninstalls Uninstalls
 	Purger     Purger
+	Profiles   Profiles
 	Installers Installers
 	// Doorway is how hosts reach the platform.
 	Doorway   Doorway
@@ -53,7 +54,7 @@ type Config struct {
 // Routes returns the routes of the API.
 func Routes(c Config) []server.Route {
 	collected := &collector{}
-	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Purger, c.Installers, c.Doorway, c.Directory, c.AuditLog}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
+	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Purger, c.Profiles, c.Installers, c.Doorway, c.Directory, c.AuditLog}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failBody,
 		ResponseErrorHandlerFunc: server.Fail,
 	})
@@ -115,6 +116,7 @@ type api struct {
 	scans      Scans
 	uninstalls Uninstalls
 	purger     Purger
+	profiles   Profiles
 	installers Installers
 	doorway    Doorway
 	directory  *access.Directory

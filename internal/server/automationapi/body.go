@@ -89,6 +89,15 @@ type (
 		Modules     []string `json:"modules"`
 		Permissions []string `json:"permissions"`
 	}
+	schedulesChange struct {
+		Schedules []scheduleChange `json:"schedules"`
+	}
+	scheduleChange struct {
+		Module           string `json:"module"`
+		IntervalMinutes  *int64 `json:"intervalMinutes"`
+		DelaySeconds     *int64 `json:"delaySeconds"`
+		RandomizeSeconds *int64 `json:"randomizeSeconds"`
+	}
 	roleAssignment struct {
 		Add    []string `json:"add"`
 		Remove []string `json:"remove"`
@@ -134,5 +143,11 @@ func (b *roleChange) UnmarshalJSON(doc []byte) error {
 // UnmarshalJSON refuses members it does not know.
 func (b *roleAssignment) UnmarshalJSON(doc []byte) error {
 	type plain roleAssignment
+	return decodeStrictly(doc, (*plain)(b))
+}
+
+// UnmarshalJSON refuses members it does not know.
+func (b *schedulesChange) UnmarshalJSON(doc []byte) error {
+	type plain schedulesChange
 	return decodeStrictly(doc, (*plain)(b))
 }

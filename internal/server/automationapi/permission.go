@@ -20,6 +20,9 @@ var operations = map[string]server.Operation{
 	"POST /automation/v1/agents/purge": {Name: "purge agents", AnyOf: []access.Permission{access.UninstallAgent}, Write: true},
 	"GET /automation/v1/installation":  {Name: "get installation", AnyOf: []access.Permission{access.ViewActivationKey}},
 
+	"GET /automation/v1/profiles/{id}/schedules":   {Name: "get schedules", AnyOf: []access.Permission{access.ViewConfigurationProfile}},
+	"PATCH /automation/v1/profiles/{id}/schedules": {Name: "update schedules", AnyOf: []access.Permission{access.EditConfigurationProfile}, Write: true},
+
 	"GET /automation/v1/users":               {Name: "list users"},
 	"POST /automation/v1/users":              {Name: "create user", Write: true},
 	"GET /automation/v1/users/{username}":    {Name: "get user"},
