@@ -267,7 +267,8 @@ func (t *Tx) compileAgent(c fleet.Condition) predicate {
 	default:
 		sign := ordering(c.Operator)
 		p.query, p.args = "(a.agent_version <> '' AND a.version_key "+sign+" ?)", []any{key}
-		p.index = &index{table: "agents", id: "host_id", order: byBlock, parts: []part{{"version_key " + sign + " ?", []any{key}}}}
+		// Loose: agents without a version have a key too.
+		p.index = &index{table: "agents", id: "host_id", order: byBlock, loose: true, parts: []part{{"version_key " + sign + " ?", []any{key}}}}
 	}
 	p.agents = true
 	return p

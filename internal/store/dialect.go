@@ -44,8 +44,9 @@ type Dialect interface {
 	// LockChanges is a statement that makes transactions that write changes
 	// commit one after the other, or empty when they do so anyway. No parameter.
 	LockChanges() string
-	// SettleTallies is a statement that sums up, of the changes of tallies that are
-	// kept apart, as many as its parameter says, or empty when none are.
+	// SettleTallies is a query that sums up, of the changes of tallies that are kept
+	// apart, as many as its parameter says, and returns how many it found; or empty
+	// when none are kept apart.
 	SettleTallies() string
 	// Snapshot is the isolation that gives a read transaction one view.
 	Snapshot() sql.IsolationLevel

@@ -156,9 +156,8 @@ func (p *plan) few() bool { return p.narrow && len(p.candidates) <= fewCandidate
 // settle says what the answers of indexes lead to.
 func (p *plan) settle() {
 	p.candidates = slices.DeleteFunc(p.candidates, func(id int64) bool { return id < p.from })
-	p.empty = len(p.blocks) == 0 || p.narrow && len(p.candidates) == 0
-	if p.narrow {
-		p.driver = nil
+	if p.empty = len(p.blocks) == 0; p.narrow {
+		p.driver, p.empty = nil, len(p.candidates) == 0
 	}
 }
 

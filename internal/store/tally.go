@@ -63,17 +63,14 @@ func (t *Tx) populate(ctx context.Context, p *plan) (err error) {
 // (PostgreSQL), a bounded number of them, and reports whether there may be more.
 // Searches are right without it, and slower the more changes there are.
 func (s *Store) SettleTallies(ctx context.Context) (more bool, err error) {
-	statement := s.dialect.SettleTallies()
-	if statement == "" {
+	query := s.dialect.SettleTallies()
+	if query == "" {
 		return false, nil
 	}
-	err = s.InTx(ctx, func(tx *Tx) error {
-		settled, err := tx.affected(ctx, statement, maxSettled)
-		more = settled > 0
-		return err
-	})
+	var taken int
+	err = s.InTx(ctx, func(tx *Tx) error { return tx.QueryRow(ctx, query, maxSettled).Scan(&taken) })
 	if err != nil {
 		return false, fmt.Errorf("settle tallies: %w", err)
 	}
-	return more, nil
+	return taken == maxSettled, nil
 }

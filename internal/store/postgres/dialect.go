@@ -123,14 +123,15 @@ func (dialect) LockDictionary(deleting bool) string {
 // SettleTallies puts one row in place of all that there are of a number. What
 // another transaction settles at the same time is passed over.
 func (dialect) SettleTallies() string {
-	return `WITH changed AS (
-			SELECT DISTINCT subject, value, block FROM (SELECT subject, value, block FROM tallies WHERE NOT settled ORDER BY id LIMIT ?) AS c
-		), gone AS (
-			DELETE FROM tallies AS t USING changed AS c WHERE t.subject = c.subject AND t.value = c.value AND t.block = c.block
+	return `WITH taken AS (SELECT subject, value, block FROM tallies WHERE NOT settled ORDER BY id LIMIT ?), gone AS (
+			DELETE FROM tallies AS t USING (SELECT DISTINCT subject, value, block FROM taken) AS c
+			WHERE t.subject = c.subject AND t.value = c.value AND t.block = c.block
 			RETURNING t.subject, t.value, t.block, t.hosts
+		), summed AS (
+			INSERT INTO tallies (subject, value, block, hosts, settled)
+			SELECT subject, value, block, sum(hosts), true FROM gone GROUP BY subject, value, block HAVING sum(hosts) <> 0
 		)
-		INSERT INTO tallies (subject, value, block, hosts, settled)
-		SELECT subject, value, block, sum(hosts), true FROM gone GROUP BY subject, value, block HAVING sum(hosts) <> 0`
+		SELECT count(*) FROM taken`
 }
 
 func (dialect) Snapshot() sql.IsolationLevel { return sql.LevelRepeatableRead }

@@ -158,6 +158,63 @@ func deadlocks(tb testing.TB, dsn string) int {
 	}
 }
 
+// TestAHostThatCameWhileItsDatabaseWasMigratedIsFound has a replica of the last
+// release store a host in a transaction that is open when the migration begins.
+func TestAHostThatCameWhileItsDatabaseWasMigratedIsFound(t *testing.T) {
+	t.Parallel()
+	const beforeTallies = 7
+	dsn := pgtest.Database(t)
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("migrations"))
+	if err == nil {
+		_, err = provider.UpTo(t.Context(), beforeTallies)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Rollback() //nolint:errcheck // there is nothing to undo or to report
+	for _, statement := range []string{
+		"INSERT INTO hosts (id, name, created, modified, tracking_method) VALUES (20000, 'late', 0, 0, 'QAGENT')",
+		"INSERT INTO host_details (host_id) VALUES (20000)",
+	} {
+		if _, err := old.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	migrated := make(chan error)
+	go func() {
+		_, err := provider.Up(t.Context())
+		migrated <- err
+	}()
+	for waiting := false; !waiting; { // the end of the test's time is the end of this wait
+		err := db.QueryRowContext(t.Context(), "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'hosts'::regclass").Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := old.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-migrated; err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dsn, time.Now)
+	if n, err := s.CountHosts(t.Context(), fleet.WholeFleet(), nil); n != 1 || err != nil {
+		t.Errorf("%d hosts are counted, %v; want 1", n, err)
+	}
+	if _, err := s.Host(t.Context(), fleet.WholeFleet(), 20_000); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {
 	t.Parallel()
 	dsn := pgtest.Database(t)

@@ -26,6 +26,9 @@ func testBlocks(t *testing.T, b *bundle) {
 		}
 		h.Created = Start.Add(time.Duration(i) * time.Second)
 		h.Dates[0] = time.Time{}
+		if i%11 == 0 {
+			h.AgentVersion = ""
+		}
 		late := i >= 5900
 		if late {
 			h.TagIDs, h.AgentVersion, h.Dates[0] = append(h.TagIDs, tags[0]), "3.0", Start.Add(time.Hour)
@@ -50,21 +53,22 @@ func testBlocks(t *testing.T, b *bundle) {
 	}
 	created := qps.FormatTime(Start.Add(5900 * time.Second))
 	for name, criteria := range map[string][]qps.Criterion{
-		"a tag of late hosts":              {criterion("tagName", qps.OpEquals, "late")},
-		"tags that exclude each other":     {criterion("tagName", qps.OpEquals, "late"), criterion("tagName", qps.OpEquals, "early")},
-		"two tags":                         {criterion("tagId", qps.OpIn, strconv.FormatInt(tags[0], 10)+","+strconv.FormatInt(tags[1], 10))},
-		"not a tag of late hosts":          {criterion("tagName", qps.OpNotEquals, "late")},
-		"not a tag of early hosts":         {criterion("tagName", qps.OpNotEquals, "early")},
-		"not the tag of all hosts":         {criterion("tagName", qps.OpNotEquals, fleet.SystemTag)},
-		"not a port that all hosts have":   {criterion("port", qps.OpNotEquals, "22")},
-		"neither of two tags":              {criterion("tagName", qps.OpNotEquals, "early"), criterion("tagName", qps.OpNotEquals, "half")},
-		"all hosts":                        {criterion("type", qps.OpEquals, qps.TypeHost)},
-		"a date after most":                {criterion("created", qps.OpGreater, created)},
-		"another date than the late ones":  {criterion("created", qps.OpNotEquals, created)},
-		"a date that some hosts have":      {criterion("lastVulnScan", qps.OpGreater, qps.FormatTime(Start))},
-		"a day":                            {criterion("lastVulnScan", qps.OpEquals, Start.Format(time.DateOnly))},
-		"a version":                        {criterion("agentVersion", qps.OpEquals, "3.0")},
-		"a newer version and a half":       {criterion("agentVersion", qps.OpGreater, "2.6"), criterion("tagName", qps.OpEquals, "half")},
+		"a tag of late hosts":             {criterion("tagName", qps.OpEquals, "late")},
+		"tags that exclude each other":    {criterion("tagName", qps.OpEquals, "late"), criterion("tagName", qps.OpEquals, "early")},
+		"two tags":                        {criterion("tagId", qps.OpIn, strconv.FormatInt(tags[0], 10)+","+strconv.FormatInt(tags[1], 10))},
+		"not a tag of late hosts":         {criterion("tagName", qps.OpNotEquals, "late")},
+		"not a tag of early hosts":        {criterion("tagName", qps.OpNotEquals, "early")},
+		"not the tag of all hosts":        {criterion("tagName", qps.OpNotEquals, fleet.SystemTag)},
+		"not a port that all hosts have":  {criterion("port", qps.OpNotEquals, "22")},
+		"neither of two tags":             {criterion("tagName", qps.OpNotEquals, "early"), criterion("tagName", qps.OpNotEquals, "half")},
+		"all hosts":                       {criterion("type", qps.OpEquals, qps.TypeHost)},
+		"a date after most":               {criterion("created", qps.OpGreater, created)},
+		"another date than the late ones": {criterion("created", qps.OpNotEquals, created)},
+		"a date that some hosts have":     {criterion("lastVulnScan", qps.OpGreater, qps.FormatTime(Start))},
+		"a day":                           {criterion("lastVulnScan", qps.OpEquals, Start.Format(time.DateOnly))},
+		"a version":                       {criterion("agentVersion", qps.OpEquals, "3.0")},
+		"a newer version and a half":      {criterion("agentVersion", qps.OpGreater, "2.6"), criterion("tagName", qps.OpEquals, "half")},
+		"an older version, which those without one have not": {criterion("agentVersion", qps.OpLesser, "9")},
 		"a recent contact":                 {criterion("lastCheckedIn", qps.OpGreater, qps.FormatTime(Start))},
 		"a contact long ago and a name":    {criterion("lastCheckedIn", qps.OpLesser, qps.FormatTime(Start.Add(-time.Hour))), criterion("name", qps.OpContains, "99")},
 		"another tracking method":          {criterion("trackingMethod", qps.OpNotEquals, qps.TrackingAgent)},

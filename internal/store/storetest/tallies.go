@@ -61,6 +61,7 @@ func checkTallies(t *testing.T, b *bundle, after string) {
 func testTallies(t *testing.T, create func(tb testing.TB) Database) {
 	for name, run := range map[string]func(t *testing.T, b *bundle){
 		"tallies follow every change":                     testTallyChanges,
+		"changes that cancel out are settled":             testTalliesCancelOut,
 		"changes at once and their settling lose nothing": testTalliesAtOnce,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -114,6 +115,40 @@ func testTallyChanges(t *testing.T, b *bundle) {
 			must(b.SettleTallies(t.Context()))(t)
 		}
 		checkTallies(t, b, change.name)
+	}
+}
+
+// testTalliesCancelOut opens and closes more ports than one settlement takes.
+func testTalliesCancelOut(t *testing.T, b *bundle) {
+	Fill(t, b.Store, Hosts(t, b.Store, 3))
+	var ports [][]any
+	for port := range 3000 {
+		ports = append(ports, []any{20_000 + port})
+	}
+	param := must(store.RowsParam(ports))(t)
+	err := b.InTx(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(t.Context(), "INSERT INTO host_ports (host_id, protocol, address, port, process) SELECT 1, 'TCP', '::', port, '' FROM "+
+			tx.Dialect().Rows(columns("port:int"))+" AS r", param)
+		return err
+	})
+	if err == nil {
+		err = b.InTx(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Exec(t.Context(), "DELETE FROM host_ports WHERE port >= 20000")
+			return err
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for must(b.SettleTallies(t.Context()))(t) {
+	}
+	checkTallies(t, b, "ports were opened and closed")
+	var rows int
+	err = b.InTx(t.Context(), func(tx *store.Tx) error {
+		return tx.QueryRow(t.Context(), "SELECT count(*) FROM tallies WHERE subject = 'port' AND value >= 20000").Scan(&rows)
+	})
+	if err != nil || rows > 0 {
+		t.Errorf("%d rows are left of numbers that are zero, %v", rows, err)
 	}
 }
 

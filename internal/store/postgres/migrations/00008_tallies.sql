@@ -8,6 +8,10 @@
 -- from time to time (Store.SettleTallies).
 
 -- +goose Up
+-- What a replica of the last release stores meanwhile would be neither counted
+-- here nor by triggers.
+LOCK TABLE hosts, host_tags, host_ports IN SHARE ROW EXCLUSIVE MODE;
+
 CREATE TABLE tallies (
     id      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     subject TEXT NOT NULL CHECK (subject IN ('host', 'tag', 'port')),
