@@ -81,7 +81,8 @@ func newProfilesShow(a *app, f *clientFlags) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Aliases: []string{"get"}, Short: "Show one configuration profile", Args: exactArgs("ID"),
 		Long: `Shows one configuration profile with all its settings. What -o xml and -o json print
-can be given to 'vedette profiles create -f', here or on another platform.`,
+can be given to 'vedette profiles create -f', here or on another platform. When modules
+are scanned is no part of it: see 'vedette profiles schedule'.`,
 		Example: "  vedette profiles show 3\n  vedette profiles show 3 -o xml > edge.xml",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := parseID("configuration profile ID", args[0])

@@ -74,9 +74,9 @@ func TestStoredSchedulesOutOfRangeAreBounded(t *testing.T) {
 func TestTheDelayIsWaitedForOnceAndTheRandomisationEachTime(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, b *bundle) {
+		b.cfg.Wakeup = false // nobody wakes it up, and five days have many polls
 		b.inventory(agentwire.Schedule{Interval: 4 * 3600, Delay: 1800, Randomize: 3600})
-		b.run(10 * time.Minute)
-		b.run(5 * 24 * time.Hour) // a restart begins no new delay
+		b.run(5 * 24 * time.Hour)
 		runs := b.runner.Runs(agentwire.ModuleInventory)
 		if first := runs[0].Start.Sub(epoch); first < 30*time.Minute || first > 91*time.Minute {
 			t.Errorf("the first scan began after %s, want the delay of 30m and a part of an hour", first)
@@ -88,6 +88,22 @@ func TestTheDelayIsWaitedForOnceAndTheRandomisationEachTime(t *testing.T) {
 		}
 		if len(runs) < 20 || least < 4*time.Hour || most > 5*time.Hour+time.Second || most-least < 30*time.Minute {
 			t.Errorf("%d scans, %s to %s apart, want 4 to 5 hours and each time another part of the hour", len(runs), least, most)
+		}
+	})
+}
+
+func TestARestartBeginsNoDelayAnew(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		b.inventory(agentwire.Schedule{Interval: 4 * 3600, Delay: 1800})
+		b.run(20 * time.Minute)
+		b.run(8 * time.Minute)
+		if n := len(b.runner.Runs("")); n != 0 {
+			t.Errorf("%d scans before the delay of half an hour has passed", n)
+		}
+		b.run(5 * time.Minute)
+		if n := len(b.runner.Runs("")); n != 1 {
+			t.Errorf("%d scans once half an hour has passed, over two restarts, want 1", n)
 		}
 	})
 }
@@ -163,6 +179,7 @@ func TestANewScheduleRulesTheScanThatIsWaitedFor(t *testing.T) {
 func TestEachModuleOfTheManifestHasAScheduleOfItsOwn(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, b *bundle) {
+		b.cfg.Wakeup = false
 		b.runner.Takes = 10 * time.Minute
 		b.platform.Manifest.Modules[agentwire.ModuleVM] = agentwire.Recipe{Collectors: []string{"packages"}}
 		b.platform.Manifest.Modules[agentwire.ModuleUDC] = agentwire.Recipe{} // activated, and nothing to collect yet
