@@ -51,8 +51,11 @@ func (d *packageDownload) run(ctx context.Context, platform, architecture string
 	download := qpsclient.BinaryDownload{Platform: platform, Architecture: architecture, Hash: list[0].Hash}
 	err = writeNew(path, func(file io.Writer) error {
 		_, err := d.client.DownloadBinary(ctx, download, io.MultiWriter(file, d.show))
-		if _, local := errors.AsType[*fs.PathError](err); err == nil || local {
-			return err
+		if err == nil {
+			return nil
+		}
+		if _, local := errors.AsType[*fs.PathError](err); local {
+			return cannotWrite(path, err)
 		}
 		return outcomeOf(automation.Failure(downloadFailed, err))
 	})
@@ -62,6 +65,10 @@ func (d *packageDownload) run(ctx context.Context, platform, architecture string
 // cannotWrite explains why a file is not written: err, or without one that there
 // is something of its name.
 func cannotWrite(path string, err error) error {
+	if diskFull(err) {
+		return &fault.Error{Code: fault.Conflict, Message: fmt.Sprintf("There is no space left for %s, which was not written.", quote(path)),
+			Resolution: "Free some, or name a file on another file system with -O.", Err: err}
+	}
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return fault.New(fault.Conflict, fmt.Sprintf("%s exists already and is not overwritten.", quote(path)), "Remove it, or name another file with -O.")
 	}

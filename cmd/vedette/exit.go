@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -87,11 +88,28 @@ func (a *app) finish(cmd *cobra.Command, err error) int {
 		fmt.Fprintln(a.stderr, "vedette: stopped")
 	} else {
 		fmt.Fprintf(a.stderr, "vedette: %s\n", printable(err.Error()))
+		if diskFull(err) {
+			fmt.Fprintln(a.stderr, "The file system is full: free space on it and run the command again. What was acknowledged is not lost.")
+		}
 	}
 	if code == exitUsage {
 		fmt.Fprintf(a.stderr, "Run '%s --help' for usage.\n", cmd.CommandPath())
 	}
 	return code
+}
+
+// diskFull reports whether err says that there is no space left for a file, or
+// for the SQLite database, whose driver has codes of its own.
+func diskFull(err error) bool {
+	const sqliteFull, primary = 13, 0xff // https://sqlite.org/rescode.html
+	if errors.Is(err, syscall.ENOSPC) {
+		return true
+	}
+	coded, ok := errors.AsType[interface {
+		error
+		Code() int
+	}](err)
+	return ok && coded.Code()&primary == sqliteFull
 }
 
 // printErrors prints error entries with an empty line between them.

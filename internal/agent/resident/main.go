@@ -104,6 +104,9 @@ func Main(ctx context.Context, args []string, sys System) int {
 		return exitDone
 	}
 	fmt.Fprintf(sys.Stderr, "vedette-agent: %v\n", err)
+	if session.DiskFull(err) {
+		fmt.Fprintln(sys.Stderr, session.Advice(err))
+	}
 	if _, ok := errors.AsType[*session.UsageError](err); ok {
 		fmt.Fprintln(sys.Stderr, "Run vedette-agent help for the commands and options.")
 		return exitUsage
@@ -117,7 +120,9 @@ func provision(ctx context.Context, o *options, sys System) error {
 		return err
 	}
 	defer agent.Close()
-	if err := agent.Provision(ctx); err != nil {
+	if err := agent.Provision(ctx); session.DiskFull(err) {
+		return err
+	} else if err != nil {
 		return fmt.Errorf("%w\n%s", err, session.Advice(err))
 	}
 	fmt.Fprintln(sys.Stdout, agent.ID())

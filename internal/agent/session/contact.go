@@ -271,6 +271,8 @@ func (a *Agent) complain(e event, err error) {
 // Advice is what a person can do about a failed contact.
 func Advice(err error) string {
 	switch {
+	case DiskFull(err):
+		return "free space on the file system of the state folder; an agent that ended goes on when it is started again, and nothing that was acknowledged is lost"
 	case refusedAs(err, agentwire.ProblemKeyRefused):
 		return "check ActivationId and CustomerId, and on the platform that the activation key is enabled, not expired and not used up"
 	case refusedAs(err, agentwire.ProblemBadSignature):
