@@ -25,7 +25,11 @@ const patience = 90 * time.Second
 type folder struct {
 	path  string
 	enter []string // command that runs another one on the platform's machine; empty for this machine
+	root  string   // leads there from here
 }
+
+// seen is the path of a file in the folder for the test.
+func (f *folder) seen(name string) string { return filepath.Join(f.root+f.path, name) }
 
 // command returns a command of vedette on the platform's machine.
 func (f *folder) command(ctx context.Context, args []string) *exec.Cmd {
@@ -88,7 +92,7 @@ func (f *folder) startPlatform(t *testing.T, args []string) *process {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(f.path, "agent.log"))
+			log, _ := os.ReadFile(f.seen("agent.log"))
 			t.Logf("the platform said:\n%s\nits agent:\n%s", p.said(), log)
 		}
 	})
@@ -178,7 +182,7 @@ func (f *folder) vedette(t *testing.T, args ...string) string {
 
 func (f *folder) environment(t *testing.T) []string {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(f.path, "admin.env"))
+	content, err := os.ReadFile(f.seen("admin.env"))
 	if err != nil {
 		t.Fatal(err)
 	}
