@@ -122,7 +122,7 @@ func (y *yard) bootstrap() {
 	if err == nil {
 		err = y.store.EnsureSystemProfiles(ctx, []fleet.Profile{{
 			Name: "Normal", System: true, Default: true, Priority: 1, Performance: performance.Recommended(performance.Normal),
-			InventoryInterval: fleet.DefaultInventoryInterval, Created: now,
+			Created: now,
 		}})
 	}
 	if err == nil {
