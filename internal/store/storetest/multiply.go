@@ -24,9 +24,9 @@ type Bulk struct {
 	// Bytes is the format of an expression that turns a column of hexadecimal digits
 	// into bytes.
 	Bytes string
-	// Loaded are statements to run before the indexes are made anew, and Finish
-	// those to run at the end.
-	Loaded, Finish []string
+	// Begin are statements to run first, Loaded those to run before the indexes are
+	// made anew, and Finish those to run at the end.
+	Begin, Loaded, Finish []string
 	// Size is a query for the bytes the database takes.
 	Size string
 }
@@ -55,6 +55,11 @@ func (p *fleetPlan) multiply(ctx context.Context, s *store.Store, bulk Bulk) err
 	var d store.Dialect
 	if err := s.InTx(ctx, func(tx *store.Tx) error { d = tx.Dialect(); return nil }); err != nil {
 		return err
+	}
+	for _, statement := range bulk.Begin {
+		if _, err := bulk.DB.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
 	}
 	definitions, err := dropIndexes(ctx, bulk)
 	if err != nil {
