@@ -90,6 +90,9 @@ say what it is. Exit code 0 means that it is whole and that this program can res
 }
 
 func backUp(ctx context.Context, a *app, config platformConfig, output string) error {
+	if err := config.checkData(); err != nil {
+		return err
+	}
 	folder := &dataFolder{path: config.Data}
 	if err := checkDatabaseURL(config.Database); err != nil {
 		return err

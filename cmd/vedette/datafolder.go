@@ -107,6 +107,9 @@ func (e *adminEnv) encode() []byte {
 	var b bytes.Buffer
 	b.WriteString("# How to reach this platform. Written by vedette; keep it secret.\n")
 	for _, variable := range e.variables() {
+		if *variable.value == "" {
+			continue // shells that source the file keep what they know
+		}
 		fmt.Fprintf(&b, "%s=%s\n", variable.name, shellWord(*variable.value))
 	}
 	return b.Bytes()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -64,6 +65,7 @@ type platform struct {
 	authority   []byte // certificate of its own authority, DER; nil with a certificate from elsewhere
 	fingerprint string // of authority, empty without one
 	admin       adminEnv
+	shared      bool // its database may have other replicas
 	server      *server.Server
 	bindings    []server.Binding
 	background  []func(context.Context)
@@ -76,12 +78,15 @@ type platform struct {
 // openPlatform opens the data folder and the database, listens, and makes what
 // a first start has to make. The caller closes the platform.
 func openPlatform(ctx context.Context, config platformConfig, log *slog.Logger) (p *platform, err error) {
-	p = &platform{}
+	p = &platform{shared: config.Database != ""}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
 		}
 	}()
+	if err := config.check(); err != nil {
+		return p, err
+	}
 	if p.limits, err = config.Limits.open(time.Now); err != nil {
 		return p, err
 	}
@@ -94,14 +99,22 @@ func openPlatform(ctx context.Context, config platformConfig, log *slog.Logger) 
 	if p.packages, err = openPackages(config.Packages); err != nil {
 		return p, err
 	}
-	if p.folder, err = openDataFolder(config.Data); err != nil {
+	if err := checkDatabaseURL(config.Database); err != nil {
 		return p, err
+	}
+	listening := p.listen(ctx, config)
+	if _, err := os.Stat(config.Data); listening != nil && err != nil {
+		return p, listening // and no folder is made
+	}
+	// Of a folder that is there, that it is in use says more than that a port is.
+	if p.folder, err = openDataFolder(config.Data); err != nil || listening != nil {
+		return p, cmp.Or(err, listening)
 	}
 	now := time.Now
 	if p.store, err = openStore(ctx, config.Database, p.folder, now); err != nil {
 		return p, err
 	}
-	if err := p.listen(ctx, config, now()); err != nil {
+	if p.bindings[0].TLS, err = p.tls(config, p.bindings[0].Listener.Addr(), now()); err != nil {
 		return p, err
 	}
 	if p.admin, err = bootstrap(ctx, p.store, p.folder, p.url, now()); err != nil {
@@ -111,13 +124,10 @@ func openPlatform(ctx context.Context, config platformConfig, log *slog.Logger) 
 }
 
 func openStore(ctx context.Context, database string, folder *dataFolder, now func() time.Time) (*store.Store, error) {
-	switch {
-	case database == "":
-		return sqlite.Open(ctx, folder.file("vedette.db"), now)
-	case strings.HasPrefix(database, "postgres://"), strings.HasPrefix(database, "postgresql://"):
+	if database != "" {
 		return postgres.Open(ctx, database, now)
 	}
-	return nil, fault.New(fault.Invalid, "database: only postgres:// URLs are allowed; without one the platform uses SQLite in its data folder.", "")
+	return sqlite.Open(ctx, folder.file(databaseFile), now)
 }
 
 // assemble wires the services, the endpoints and the background work.
@@ -258,8 +268,8 @@ func sweep(ctx context.Context, log *slog.Logger, failure string, task func(ctx 
 }
 
 // listen opens the listeners, so that the addresses are known and taken before
-// anything is said about them.
-func (p *platform) listen(ctx context.Context, config platformConfig, now time.Time) error {
+// anything is made for them or said about them.
+func (p *platform) listen(ctx context.Context, config platformConfig) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", config.Listen)
 	if err != nil {
 		return listenFailed("listen", config.Listen, err)
@@ -271,9 +281,6 @@ func (p *platform) listen(ctx context.Context, config platformConfig, now time.T
 	p.publicURL = strings.TrimRight(config.PublicURL, "/")
 	if p.publicURL == "" {
 		p.publicURL = p.url
-	}
-	if p.bindings[0].TLS, err = p.tls(config, listener.Addr(), now); err != nil {
-		return err
 	}
 	if config.Plain == "" {
 		return nil

@@ -47,13 +47,33 @@ func (p *platform) describe(ctx context.Context, out io.Writer, host *qps.HostAs
 	if p.fingerprint != "" {
 		fmt.Fprintf(out, "  Authority    %s, SHA-256 %s\n", p.admin.caFile, p.fingerprint)
 	}
-	if p.admin.password != "" {
-		fmt.Fprintf(out, "  Sign in      %s\n", p.folder.file(adminEnvFile))
-	} else {
-		fmt.Fprintf(out, "  Sign in      as a user of this database: another replica made the administrator,\n")
-		fmt.Fprintf(out, "               and its admin.env has the password\n")
-	}
+	p.describeSignIn(out)
 	p.describeSecondHost(ctx, out)
+	if p.admin.password != "" {
+		p.describeNext(out, host)
+	}
+	fmt.Fprintf(out, "\nCtrl-C stops it.\n")
+}
+
+// describeSignIn says where the administrator's password is, or who has it.
+func (p *platform) describeSignIn(out io.Writer) {
+	path := p.folder.file(adminEnvFile)
+	switch {
+	case p.admin.password != "":
+		fmt.Fprintf(out, "  Sign in      %s\n", path)
+		return
+	case p.shared:
+		fmt.Fprintf(out, "  Sign in      as a user of this database: the admin.env of the replica that made the\n")
+		fmt.Fprintf(out, "               administrator has the password. Where it is lost, stop this one, and run\n")
+	default:
+		fmt.Fprintf(out, "  Sign in      as a user of this platform: %s\n", path)
+		fmt.Fprintf(out, "               was lost, and the password in it. For a new one, stop this, and run\n")
+	}
+	fmt.Fprintf(out, "               'vedette reset-password' with the same --data, or --config\n")
+}
+
+// describeNext prints what to try. host is this host's asset, nil without one.
+func (p *platform) describeNext(out io.Writer, host *qps.HostAsset) {
 	fmt.Fprintf(out, "\nTry next, in another terminal:\n\n")
 	// Elsewhere than in the default folder, clients have to be told.
 	if local, err := filepath.Abs(defaultDataFolder); err != nil || local != p.folder.path {
@@ -66,7 +86,6 @@ func (p *platform) describe(ctx context.Context, out io.Writer, host *qps.HostAs
 	} else {
 		fmt.Fprintf(out, "  vedette agents search\n")
 	}
-	fmt.Fprintf(out, "\nCtrl-C stops it.\n")
 }
 
 // describeSecondHost prints how another host joins, where another host can reach

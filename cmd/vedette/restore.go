@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ before the start.`,
 }
 
 func restore(ctx context.Context, a *app, config platformConfig, from string) (err error) {
-	if err := errors.Join(checkDatabaseURL(config.Database), refuseFolderInUse(config.Data)); err != nil {
+	if err := cmp.Or(config.checkData(), checkDatabaseURL(config.Database), refuseFolderInUse(config.Data)); err != nil {
 		return err
 	}
 	archive, err := backup.Open(from)

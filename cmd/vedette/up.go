@@ -67,6 +67,11 @@ up stays in the foreground until Ctrl-C; the agent ends with it.`,
 }
 
 func up(ctx context.Context, a *app, o upOptions) error {
+	if !o.noAgent {
+		if err := checkAgentRoot(o.agentRoot); err != nil {
+			return err
+		}
+	}
 	log := newLog(a.stderr, o.verbose)
 	show := &progress{out: a.stderr, started: time.Now()}
 	p, err := openPlatform(ctx, o.platformConfig, log)
