@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -133,6 +134,26 @@ func (s Settings) number(key string, smallest int) int {
 	p, _ := Lookup(key)
 	n, _ := parseNumber(p.Low)
 	return n
+}
+
+// Effective returns the value of a parameter as an agent that follows it takes it,
+// and whether it is the settings' own: false for the Low value in place of one that
+// is missing or of no use. It is empty for a key the catalogue does not have.
+func (s Settings) Effective(key string) (value string, own bool) {
+	p, ok := Lookup(key)
+	if !ok {
+		return "", false
+	}
+	if p.Values != nil {
+		_, own = ParseLoggingLevel(s[key])
+		return s.LoggingLevel().String(), own
+	}
+	smallest := 1
+	if p.Unit == Milliseconds {
+		smallest = 0
+	}
+	n, ok := parseNumber(s[key])
+	return strconv.Itoa(s.number(key, smallest)), ok && n >= smallest
 }
 
 // LoggingLevel is how much an agent logs; a higher level logs less. Its numbers

@@ -143,3 +143,25 @@ func TestOrderedIsCatalogueOrderThenUnknownKeys(t *testing.T) {
 		t.Errorf("no settings are ordered as %v", got)
 	}
 }
+
+func TestAnEffectiveValueIsTheOneThatActs(t *testing.T) {
+	t.Parallel()
+	settings := Settings{KeyStatusInterval: "7", KeyCPULimit: "0", KeyScanThrottle: "0", KeyLoggingLevel: "2", KeyRxThrottle: "fast"}
+	tests := map[string]struct {
+		value string
+		own   bool
+	}{
+		KeyStatusInterval:      {"7", true}, // outside the range, and acts all the same
+		KeyCPULimit:            {"5", false},
+		KeyScanThrottle:        {"0", true},
+		KeyLoggingLevel:        {"Warn", true},
+		KeyRxThrottle:          {"20", false},
+		KeyDeltaUploadInterval: {"10", false},
+		"UNKNOWN":              {"", false},
+	}
+	for key, want := range tests {
+		if value, own := settings.Effective(key); value != want.value || own != want.own {
+			t.Errorf("%s acts as %q (own %t), want %q (own %t)", key, value, own, want.value, want.own)
+		}
+	}
+}

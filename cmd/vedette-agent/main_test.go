@@ -326,6 +326,10 @@ func (h *host) status(agentID string) {
 		AgentID string `json:"agentId"`
 		Running bool   `json:"running"`
 		Profile string `json:"profile"`
+		Next    []struct {
+			Event  string `json:"event"`
+			Reason string `json:"reason"`
+		} `json:"next"`
 	}
 	if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 {
 		h.t.Fatalf("status ended with %d: %v\n%s%s", code, err, out, stderr)
@@ -333,8 +337,11 @@ func (h *host) status(agentID string) {
 	if report.AgentID != agentID || !report.Running || report.Profile != "Low" {
 		h.t.Errorf("status is %+v, want agent %s running with profile Low", report, agentID)
 	}
-	if text, _, _ := h.command("status"); !strings.Contains(text, agentID) {
-		h.t.Errorf("status as text does not name the agent:\n%s", text)
+	if len(report.Next) < 2 || report.Next[len(report.Next)-1].Reason == "" {
+		h.t.Errorf("status has %+v to come, want at least the next status and the next scan, each with its reason", report.Next)
+	}
+	if text, _, _ := h.command("status"); !strings.Contains(text, agentID) || !strings.Contains(text, "INTERVAL_EVENT_STATUS") {
+		h.t.Errorf("status as text does not name the agent and its parameters:\n%s", text)
 	}
 }
 

@@ -22,24 +22,36 @@ const (
 	controlSocket   = "control.sock" // in the state folder
 	controlTimeout  = 30 * time.Second
 	maxControlBytes = 4 << 10
+	maxReportBytes  = 1 << 20
+	// inspectTimeout is how long an agent may be in the middle of something before
+	// its folder has to say what it knows.
+	inspectTimeout = 2 * time.Second
 )
 
-// controlRequest is a local demand on the control socket.
+// What is asked for on the control socket; a local demand by default.
+const (
+	askDemand = ""
+	askStatus = "status"
+)
+
 type controlRequest struct {
-	Type       agentwire.ScanType `json:"type"`
-	ThrottleMS int64              `json:"throttleMs"`
+	Ask        string             `json:"ask,omitempty"`
+	Type       agentwire.ScanType `json:"type,omitempty"` // of a demand
+	ThrottleMS int64              `json:"throttleMs,omitempty"`
 }
 
 type controlAnswer struct {
-	ControlID string `json:"controlId,omitempty"`
-	Error     string `json:"error,omitempty"`
+	ControlID string          `json:"controlId,omitempty"`
+	Report    *session.Report `json:"report,omitempty"`
+	Error     string          `json:"error,omitempty"`
 }
 
-// control serves local demands on a Unix socket that only its owner may use.
+// control serves local demands and questions on a Unix socket that only its owner may use.
 type control struct {
 	listener net.Listener
 	log      *slog.Logger
 	agent    *session.Agent
+	stateDir string
 	ctx      context.Context
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
@@ -60,13 +72,14 @@ func listen(ctx context.Context, stateDir string, agent *session.Agent, log *slo
 		listener.Close()
 		return nil, fmt.Errorf("protect control socket: %w", err)
 	}
-	c := &control{listener: listener, log: log, agent: agent}
+	c := &control{listener: listener, log: log, agent: agent, stateDir: stateDir}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.running.Go(c.accept)
 	return c, nil
 }
 
-// accept serves one connection at a time: a demand takes no time to accept.
+// accept serves one connection at a time: none takes longer than inspectTimeout
+// while its client is there.
 func (c *control) accept() {
 	for {
 		conn, err := c.listener.Accept()
@@ -91,15 +104,42 @@ func (c *control) serve(conn net.Conn) {
 	if err := json.NewDecoder(io.LimitReader(conn, maxControlBytes)).Decode(&request); err != nil {
 		answer.Error = fmt.Sprintf("request cannot be read: %v", err)
 	} else {
-		id, err := c.agent.Demand(ctx, session.Demand{Type: request.Type, Throttle: time.Duration(request.ThrottleMS) * time.Millisecond})
-		answer.ControlID = id
-		if err != nil {
-			answer.Error = err.Error()
-		}
+		answer = c.answer(ctx, &request)
 	}
 	if err := json.NewEncoder(conn).Encode(answer); err != nil {
 		c.log.Debug("answer on control socket", "error", err)
 	}
+}
+
+func (c *control) answer(ctx context.Context, request *controlRequest) (answer controlAnswer) {
+	var err error
+	switch request.Ask {
+	case askDemand:
+		answer.ControlID, err = c.agent.Demand(ctx, session.Demand{Type: request.Type, Throttle: time.Duration(request.ThrottleMS) * time.Millisecond})
+	case askStatus:
+		answer.Report, err = c.report(ctx)
+	default:
+		err = fmt.Errorf("this agent cannot be asked for %.40q", request.Ask)
+	}
+	if err != nil {
+		answer.Error = err.Error()
+	}
+	return answer
+}
+
+// report is what the agent says; while it waits for its platform, what its folder
+// says and what it waits for.
+func (c *control) report(ctx context.Context) (*session.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	defer cancel()
+	if report, err := c.agent.Inspect(ctx); err == nil {
+		return report, nil
+	}
+	report, err := session.ReadReport(c.stateDir)
+	if err == nil {
+		report.Handling = c.agent.Handling()
+	}
+	return report, err
 }
 
 // close ends serving.
@@ -109,24 +149,33 @@ func (c *control) close() {
 	c.running.Wait()
 }
 
-// demand asks the running agent for a scan and prints its control id.
-func demand(ctx context.Context, o *options, sys System) error {
-	path := filepath.Join(o.stateDir, controlSocket)
+// ask puts one question to the agent that runs on a state folder.
+func ask(ctx context.Context, stateDir string, request controlRequest, most int64) (*controlAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join(stateDir, controlSocket))
 	if err != nil {
-		return fmt.Errorf("no agent runs on %s (%w): start it with vedette-agent run, or give the folder with StateDir=", o.stateDir, err)
+		return nil, fmt.Errorf("no agent runs on %s (%w): start it with vedette-agent run, or give the folder with StateDir=", stateDir, err)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	if err := json.NewEncoder(conn).Encode(controlRequest{Type: o.demand.Type, ThrottleMS: o.demand.Throttle.Milliseconds()}); err != nil {
-		return fmt.Errorf("ask the agent for a scan: %w", err)
+	if err := json.NewEncoder(conn).Encode(request); err != nil {
+		return nil, fmt.Errorf("ask the agent: %w", err)
 	}
 	var answer controlAnswer
-	if err := json.NewDecoder(io.LimitReader(conn, maxControlBytes)).Decode(&answer); err != nil {
-		return fmt.Errorf("read the agent's answer: %w", err)
+	if err := json.NewDecoder(io.LimitReader(conn, most)).Decode(&answer); err != nil {
+		return nil, fmt.Errorf("read the agent's answer: %w", err)
+	}
+	return &answer, nil
+}
+
+// demand asks the running agent for a scan and prints its control id.
+func demand(ctx context.Context, o *options, sys System) error {
+	request := controlRequest{Type: o.demand.Type, ThrottleMS: o.demand.Throttle.Milliseconds()}
+	answer, err := ask(ctx, o.stateDir, request, maxControlBytes)
+	if err != nil {
+		return err
 	}
 	if answer.Error != "" {
 		return fmt.Errorf("scan was not started: %s", answer.Error)

@@ -12,6 +12,7 @@ import (
 // state: a host whose agent is installed again is the same asset by it.
 const (
 	defaultStateDir = "/var/lib/vedette-agent"
+	defaultLogDir   = "/var/log/vedette-agent"
 	defaultKeyDir   = "/etc/vedette-agent"
 )
 

@@ -55,7 +55,9 @@ Usage: vedette-agent COMMAND [Name=Value ...]
 
   provision   register this host once: ActivationId= CustomerId= ServerUri= [CaFile=]
   run         stay and work; registers first when the three above are given
-  status      show what the agent knows: [Format=text|json]
+  status      what the agent knows, does next, and what was refused or put off: [-o json]
+  doctor      look for what keeps the agent from working, before or after it is registered:
+              [ServerUri=] [CaFile=] [-o json]; exit code 1 when a check failed
   demand      scan now: action=demand type=inv|vm|pc|udc|sca|swca|vmpc [cputhrottle=0..1000]
   uninstall   remove everything local but the identity: Confirm=yes
   version     print the version
@@ -71,10 +73,29 @@ Options:
   RootDir=PATH          where the host's file system is mounted, by default /
   WorkerPath=PATH       scan worker, by default vedette-agent-worker beside this program
   LogLevel=0..5         fatal, error, warning, info, debug, trace; by default the profile's
+  LogFileDir=PATH       log to vedette-agent.log in this folder, which is made; it rotates at
+                        10 MB and keeps 5 archives, .1 being the latest
+  LogDestType=TYPE      file or stderr; by default file with LogFileDir, stderr without.
+                        file without LogFileDir is in ` + defaultLogDir + `
+  LogCompression=0|1    pack archives of the log with gzip, by default 0
   Wakeup=0|1            hold the wake-up poll, by default 1
   Legacy=0|1            compatibility mode: say to be a legacy agent and act as one, with
                         a timer for each event and no wake-up poll; by default 0
+  ProxyOrder=ORDER      sequential or random, in which proxies are tried; by default sequential
+  ProxyFailOpen=0|1     go without a proxy when all of them fail, by default 0
   ExitWithParent=0|1    end when standard input ends, by default 0
+
+Environment:
+  vedette_https_proxy   proxies of the agent, at most 5 with a semicolon in between:
+                        http://user:password@host:port; wins over https_proxy
+  no_proxy              hosts that are reached without a proxy
+
+Examples:
+  vedette-agent provision ServerUri=https://vedette.example.com:8443 CaFile=ca.pem \
+    ActivationId=UUID CustomerId=UUID
+  vedette-agent run LogFileDir=/var/log/vedette-agent
+  vedette-agent status -o json
+  vedette-agent doctor
 `
 
 // Main runs the command in args (without the program's name) and returns the exit
@@ -93,7 +114,9 @@ func Main(ctx context.Context, args []string, sys System) int {
 		case "run":
 			err = run(ctx, o, sys)
 		case "status":
-			err = status(o, sys)
+			err = status(ctx, o, sys)
+		case "doctor":
+			err = examine(ctx, o, sys)
 		case "demand":
 			err = demand(ctx, o, sys)
 		case "uninstall":
@@ -115,11 +138,11 @@ func Main(ctx context.Context, args []string, sys System) int {
 }
 
 func provision(ctx context.Context, o *options, sys System) error {
-	agent, _, err := open(o, sys)
+	agent, _, closing, err := open(o, sys, "vedette-agent.provision")
 	if err != nil {
 		return err
 	}
-	defer agent.Close()
+	defer closing()
 	if err := agent.Provision(ctx); session.DiskFull(err) {
 		return err
 	} else if err != nil {
@@ -131,11 +154,11 @@ func provision(ctx context.Context, o *options, sys System) error {
 
 func run(ctx context.Context, o *options, sys System) error {
 	frugal()
-	agent, log, err := open(o, sys)
+	agent, log, closing, err := open(o, sys, "vedette-agent")
 	if err != nil {
 		return err
 	}
-	defer agent.Close()
+	defer closing()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if o.exitWithParent {
@@ -174,10 +197,21 @@ func frugal() {
 	runtime.GOMAXPROCS(min(threads, runtime.NumCPU()))
 }
 
-// open makes the agent of a state folder.
-func open(o *options, sys System) (*session.Agent, *slog.Logger, error) {
+// open makes the agent of a state folder; closing releases it and its log.
+func open(o *options, sys System, logger string) (agent *session.Agent, log *slog.Logger, closing func(), err error) {
 	level := new(slog.LevelVar)
-	log := slog.New(slog.NewTextHandler(sys.Stderr, &slog.HandlerOptions{Level: level}))
+	log, logFile, err := newLog(o, sys, logger, level)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if agent, err = openAgent(o, sys, log, level); err != nil {
+		logFile.Close()
+		return nil, nil, nil, err
+	}
+	return agent, log, func() { agent.Close(); logFile.Close() }, nil
+}
+
+func openAgent(o *options, sys System, log *slog.Logger, level *slog.LevelVar) (*session.Agent, error) {
 	cfg := session.Config{
 		StateDir: o.stateDir, KeyDir: o.keyDir, RootDir: o.rootDir, Version: Version,
 		ActivationID: o.activationID, CustomerID: o.customerID, ServerURI: o.serverURI,
@@ -193,11 +227,14 @@ func open(o *options, sys System) (*session.Agent, *slog.Logger, error) {
 	} else {
 		cfg.SetLogLevel = func(l performance.LoggingLevel) { level.Set(slogLevel(l)) }
 	}
+	var err error
 	if o.caFile != "" {
-		var err error
 		if cfg.CA, err = os.ReadFile(o.caFile); err != nil {
-			return nil, nil, &session.UsageError{Message: fmt.Sprintf("CaFile: %v", err)}
+			return nil, &session.UsageError{Message: fmt.Sprintf("CaFile: %v", err)}
 		}
+	}
+	if cfg.Proxies, err = o.proxies(sys.Getenv); err != nil {
+		return nil, err
 	}
 	command := sys.Worker
 	if o.workerPath != "" {
@@ -205,11 +242,10 @@ func open(o *options, sys System) (*session.Agent, *slog.Logger, error) {
 	}
 	worker, err := newWorker(command)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	cfg.Runner = worker
-	agent, err := session.Open(cfg)
-	return agent, log, err
+	return session.Open(cfg)
 }
 
 // hostFacts are the few facts an agent is registered with; its first inventory
@@ -227,24 +263,6 @@ func hostFacts(rootDir string) agentwire.Host {
 	host.Fingerprint = machine.Fingerprint(machine.InstallationID(rootDir))
 	host.OS, host.OSID, host.OSVersion = release(rootDir)
 	return host
-}
-
-// levelNone is above every level that is logged.
-const levelNone = slog.LevelError + 100
-
-func slogLevel(l performance.LoggingLevel) slog.Level {
-	switch l {
-	case performance.LogInfo:
-		return slog.LevelInfo
-	case performance.LogWarn:
-		return slog.LevelWarn
-	case performance.LogError:
-		return slog.LevelError
-	case performance.LogNone:
-		return levelNone
-	default:
-		return slog.LevelDebug
-	}
 }
 
 func uninstall(o *options, sys System) error {

@@ -34,6 +34,8 @@ func TestWrongUsage(t *testing.T) {
 		{"flag", []string{"run", "Wakeup=yes"}, `Wakeup is "yes", allowed are 0 and 1`},
 		{"compatibility mode", []string{"run", "Legacy=on"}, `Legacy is "on", allowed are 0 and 1`},
 		{"log level", []string{"run", "LogLevel=6"}, `LogLevel is "6", allowed are 0 to 5`},
+		{"log destination", []string{"run", "LogDestType=syslog"}, `LogDestType is "syslog", allowed are file and stderr`},
+		{"log folder", []string{"run", dir, "LogFileDir=/proc/nowhere"}, "LogFileDir: create log folder"},
 		{"throttle", []string{"demand", "action=demand", "type=inv", "cputhrottle=1001"}, "allowed are 0 to 1000 ms"},
 		{"type", []string{"demand", "action=demand", "type=all"}, `type is "all", allowed are inv, vm, pc`},
 		{"demand without a type", []string{"demand", "action=demand"}, "demand needs action=demand and type="},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"vedette.dev/vedette/internal/agent/proxy"
 	"vedette.dev/vedette/internal/agent/session"
 	"vedette.dev/vedette/internal/agentwire"
 )
@@ -19,7 +20,12 @@ type options struct {
 	activationID, customerID, serverURI, caFile string
 	stateDir, keyDir, rootDir, workerPath       string
 
+	proxyOrder     string // empty for sequential
+	proxyFailOpen  bool
 	logLevel       *slog.Level // nil follows the profile
+	logFileDir     string      // empty logs to standard error
+	logDestination string      // as given; empty for the one that fits logFileDir
+	logCompression bool
 	wakeup         bool
 	legacy         bool
 	exitWithParent bool
@@ -32,9 +38,10 @@ type options struct {
 var commands = map[string][]string{
 	"help":      {},
 	"version":   {},
-	"provision": {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "KeyDir", "RootDir", "LogLevel", "WorkerPath", "Legacy"},
-	"run":       {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "KeyDir", "RootDir", "LogLevel", "WorkerPath", "Wakeup", "Legacy", "ExitWithParent"},
+	"provision": {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "KeyDir", "RootDir", "LogLevel", "LogFileDir", "LogDestType", "LogCompression", "ProxyOrder", "ProxyFailOpen", "WorkerPath", "Legacy"},
+	"run":       {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "KeyDir", "RootDir", "LogLevel", "LogFileDir", "LogDestType", "LogCompression", "ProxyOrder", "ProxyFailOpen", "WorkerPath", "Wakeup", "Legacy", "ExitWithParent"},
 	"status":    {"StateDir", "Format"},
+	"doctor":    {"ServerUri", "CaFile", "StateDir", "RootDir", "WorkerPath", "ProxyOrder", "ProxyFailOpen", "Format"},
 	"demand":    {"StateDir", "action", "type", "cputhrottle"},
 	"uninstall": {"StateDir", "Confirm"},
 }
@@ -60,7 +67,7 @@ func parse(args []string) (command string, o *options, err error) {
 	}
 	o = &options{rootDir: "/", wakeup: true}
 	given := make(map[string]bool)
-	for _, arg := range args[1:] {
+	for _, arg := range formats(args[1:]) {
 		name, value, ok := strings.Cut(arg, "=")
 		if !ok {
 			return "", nil, usagef("%q is not of the form Name=Value", arg)
@@ -92,6 +99,25 @@ func (o *options) defaultFolders() {
 	}
 }
 
+// formats turns -o FORMAT, as the platform's own command line has it, into the
+// option of that name.
+func formats(args []string) []string {
+	var options []string
+	for i := 0; i < len(args); i++ {
+		name, value, given := strings.Cut(args[i], "=")
+		if name != "-o" && name != "--output" {
+			options = append(options, args[i])
+			continue
+		}
+		if !given && i+1 < len(args) {
+			i++
+			value = args[i]
+		}
+		options = append(options, "Format="+value)
+	}
+	return options
+}
+
 func (o *options) set(name, value string) (err error) {
 	if value == "" {
 		return usagef("%s has no value", name)
@@ -115,6 +141,24 @@ func (o *options) set(name, value string) (err error) {
 		o.workerPath, err = absolute(name, value)
 	case "LogLevel":
 		o.logLevel, err = logLevel(value)
+	case "ProxyOrder":
+		if o.proxyOrder = strings.ToLower(value); o.proxyOrder == "seq" {
+			o.proxyOrder = proxy.Sequential
+		}
+		if o.proxyOrder != proxy.Sequential && o.proxyOrder != proxy.Random {
+			return usagef("ProxyOrder is %q, allowed are %s and %s", value, proxy.Sequential, proxy.Random)
+		}
+	case "ProxyFailOpen":
+		o.proxyFailOpen, err = flag(name, value)
+	case "LogFileDir":
+		o.logFileDir, err = absolute(name, value)
+	case "LogDestType":
+		if value != logToFile && value != logToStderr {
+			return usagef("LogDestType is %q, allowed are %s and %s; a service manager passes the latter on to syslog", value, logToFile, logToStderr)
+		}
+		o.logDestination = value
+	case "LogCompression":
+		o.logCompression, err = flag(name, value)
 	case "Wakeup":
 		o.wakeup, err = flag(name, value)
 	case "Legacy":
@@ -150,6 +194,18 @@ func (o *options) fromEnvironment(getenv func(string) string) {
 	}
 	o.activationID = cmp.Or(o.activationID, unbraced(getenv("VEDETTE_ACTIVATION_KEY")))
 	o.customerID = cmp.Or(o.customerID, unbraced(getenv("VEDETTE_CUSTOMER_ID")))
+}
+
+// proxies reads the proxies from the environment.
+func (o *options) proxies(getenv func(string) string) (*proxy.Settings, error) {
+	if getenv == nil {
+		return nil, nil
+	}
+	settings, err := proxy.FromEnvironment(getenv, cmp.Or(o.proxyOrder, proxy.Sequential), o.proxyFailOpen)
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	return settings, nil
 }
 
 // unbraced takes ids as Windows writes them, {…}.

@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"vedette.dev/vedette/internal/agent/proxy"
 	"vedette.dev/vedette/internal/agent/scan"
 	"vedette.dev/vedette/internal/agent/session/blackout"
 	"vedette.dev/vedette/internal/agentwire"
@@ -46,7 +48,8 @@ type Config struct {
 
 	Runner      Runner
 	Upgrader    Upgrader          // nil: this agent is upgraded by other means
-	Transport   http.RoundTripper // nil makes one with NewTransport
+	Transport   http.RoundTripper // nil makes one with NewTransport and Proxies
+	Proxies     *proxy.Settings   // nil for none
 	Clock       Clock
 	Wall        func() time.Time // time in signatures, where Clock does not run at the pace of the world; nil takes Clock's
 	Random      func() float64   // evenly from [0, 1)
@@ -83,9 +86,10 @@ type Agent struct {
 	sending  sending
 	upgrade  upgrade
 
-	outcomes chan func()     // what goroutines want done by the loop
-	demands  chan demandCall // from Demand
-	life     context.Context // of the goroutines beside the loop; set by Run
+	handling atomic.Pointer[Handling] // nil between events
+	outcomes chan func()              // what goroutines want done by the loop
+	demands  chan demandCall          // from Demand
+	life     context.Context          // of the goroutines beside the loop; set by Run
 	running  sync.WaitGroup
 	inactive bool // was silent in a blackout; the return is spread
 	active   bool // did something since it last rested
@@ -134,7 +138,7 @@ func (a *Agent) load() error {
 		return err
 	}
 	if a.cfg.Transport == nil {
-		if a.cfg.Transport, err = NewTransport(a.id.CA); err != nil {
+		if a.cfg.Transport, err = NewTransport(a.id.CA, a.cfg.Proxies); err != nil {
 			return err
 		}
 	}

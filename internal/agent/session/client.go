@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"vedette.dev/vedette/internal/agent/proxy"
 	"vedette.dev/vedette/internal/agentwire"
 )
 
@@ -77,9 +78,9 @@ type client struct {
 }
 
 // NewTransport returns the HTTP transport of an agent: HTTP/1.1 over TLS 1.2 or
-// later, proxies from the environment, and ca (PEM) as the only authority unless
-// it is empty. HTTP/2 is left out for its buffers.
-func NewTransport(ca []byte) (http.RoundTripper, error) {
+// later, through the given proxies, which may be nil, and ca (PEM) as the only
+// authority unless it is empty. HTTP/2 is left out for its buffers.
+func NewTransport(ca []byte, proxies *proxy.Settings) (http.RoundTripper, error) {
 	roots := &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(2)}
 	if len(ca) > 0 {
 		roots.RootCAs = x509.NewCertPool()
@@ -89,8 +90,7 @@ func NewTransport(ca []byte) (http.RoundTripper, error) {
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+	return proxy.NewTransport(proxies, &http.Transport{
 		TLSClientConfig:       roots,
 		Protocols:             protocols,
 		MaxIdleConns:          2,
@@ -100,7 +100,7 @@ func NewTransport(ca []byte) (http.RoundTripper, error) {
 		ReadBufferSize:        4 << 10,
 		WriteBufferSize:       4 << 10,
 		DisableCompression:    true,
-	}, nil
+	}), nil
 }
 
 func newClient(id *identity, transport http.RoundTripper, wall func() time.Time, log *slog.Logger, seq *sequence) *client {

@@ -253,6 +253,7 @@ func (a *Agent) removed() bool {
 
 // complain logs a failure of an event when it differs from the one before.
 func (a *Agent) complain(e event, err error) {
+	a.noteFailure(e, err)
 	text := "network" // whose errors name ports that change with every attempt
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		text = strconv.Itoa(refusal.Status) + refusal.Code
@@ -330,6 +331,7 @@ func (a *Agent) report(ctx context.Context) {
 	}
 	if err != nil && !settled(err) {
 		a.consult(err)
+		a.noteFailure(eventReport, err)
 		t := &a.timers[eventReport]
 		t.failures++
 		delay := a.spread.doubling(t.failures, firstRetry, a.interval(eventStatus))
@@ -338,6 +340,7 @@ func (a *Agent) report(ctx context.Context) {
 		return
 	}
 	if err != nil {
+		a.note(Refused, "report on "+r.String(), err.Error())
 		a.log.Warn("platform does not take the state of an on-demand scan", "request", r.ID, "state", report.State, "error", err)
 	}
 	a.timers[eventReport].failures = 0

@@ -45,9 +45,16 @@ func (a *Agent) Demand(ctx context.Context, demand Demand) (controlID string, er
 	return answer.controlID, answer.err
 }
 
-// accept starts the scan of a local demand.
+// accept starts the scan of a local demand, or says why not.
 func (a *Agent) accept(call demandCall) demandAnswer {
-	d := call.demand
+	answer := a.begin(call.demand)
+	if answer.err != nil {
+		a.note(Refused, fmt.Sprintf("local demand, %s", call.demand.Type), answer.err.Error())
+	}
+	return answer
+}
+
+func (a *Agent) begin(d Demand) demandAnswer {
 	switch reason := a.refusal(d.Type); {
 	case d.Throttle < 0 || d.Throttle > MaxThrottle:
 		return demandAnswer{err: fmt.Errorf("cputhrottle is %d, allowed are 0 to %d ms", d.Throttle.Milliseconds(), MaxThrottle.Milliseconds())}

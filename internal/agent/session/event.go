@@ -139,7 +139,9 @@ func (a *Agent) talk(ctx context.Context, now time.Time) bool {
 	}
 	for _, h := range handlers {
 		if h.possible(a) && !now.Before(a.due(h.event)) {
+			a.handling.Store(&Handling{h.event.String(), now.UTC()})
 			h.handle(a, ctx)
+			a.handling.Store(nil)
 			return true
 		}
 	}

@@ -247,6 +247,7 @@ func (a *Agent) storeDemands(ctx context.Context) error {
 		if reason := a.refusal(r.Type); reason != "" {
 			r.end(requestRejected, reason)
 			a.log.Warn("on-demand scan rejected", "request", r.ID, "type", r.Type, "reason", reason)
+			a.note(Refused, r.String(), reason)
 			continue
 		}
 		a.log.Info("on-demand scan accepted", "request", r.ID, "type", r.Type, "override cpu", r.OverrideCPU)

@@ -105,6 +105,7 @@ func (a *Agent) pollEmpty(started time.Time) {
 // pollFailed waits before the next poll. Only status requests decide whether the
 // platform is lost, or all agents would turn to it at once.
 func (a *Agent) pollFailed(err error) {
+	a.noteFailure(eventWakeup, err)
 	t := &a.timers[eventWakeup]
 	t.failures++
 	delay := a.spread.doubling(t.failures, pollRetry, retryCap*a.interval(eventStatus))

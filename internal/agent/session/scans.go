@@ -93,6 +93,7 @@ func (a *Agent) rejectWaiting() (rejected bool) {
 			r.end(requestRejected, reason)
 			rejected = true
 			a.log.Warn("on-demand scan rejected", "request", r.ID, "type", r.Type, "reason", reason)
+			a.note(Refused, r.String(), reason)
 		}
 	}
 	return rejected
@@ -174,6 +175,7 @@ func (a *Agent) scanned(o order, job scan.Job, result *scan.Result, err error) {
 	if before := a.state.Upload; before != nil {
 		next.Scans = append(slices.Clone(before.Scans), o.requests...)
 		a.state.Replaced++
+		a.note(Dropped, "upload", "a newer scan took its place before it was committed; both start from the same confirmed snapshot, so nothing is missing")
 		a.log.Info("pending upload is replaced by a newer one", "replaced so far", a.state.Replaced)
 	}
 	for _, r := range a.state.Requests {
@@ -186,6 +188,13 @@ func (a *Agent) scanned(o order, job scan.Job, result *scan.Result, err error) {
 		a.state.Rescan = false
 	}
 	a.state.scanned(job.Module, now)
+	a.state.Paced = &pacedScan{result.Took, result.CPU, job.CPULimit, job.Throttle}
+	for _, c := range result.Collectors {
+		if c.Error != "" {
+			a.noteCollector(c)
+			a.log.Warn("collector failed: its part of the inventory stays as it was", "collector", c.Name, "error", c.Error)
+		}
+	}
 	if a.saveState() != nil {
 		return
 	}
@@ -194,15 +203,11 @@ func (a *Agent) scanned(o order, job scan.Job, result *scan.Result, err error) {
 	a.prune()
 	a.log.Info("scan finished", "module", job.Module, "requests", o.requests, "control id", o.local, "collected", summary(result.Collectors),
 		"took", result.Took, "cpu", result.CPU, "upload bytes", result.UploadSize, "baseline", result.Base == "", "unchanged", result.Unchanged, "next scan", a.moduleDue(job.Module, now))
-	for _, c := range result.Collectors {
-		if c.Error != "" {
-			a.log.Warn("collector failed: its part of the inventory stays as it was", "collector", c.Name, "error", c.Error)
-		}
-	}
 }
 
 func (a *Agent) scanFailed(o order, now time.Time, err error) {
 	a.log.Error("scan failed", "module", o.module, "requests", o.requests, "control id", o.local, "error", err)
+	a.note(Failed, scanOf(o.module), err.Error())
 	a.state.move(o.requests, requestFailed, err.Error())
 	c := a.course(o.module)
 	c.failures++ // an interval scan would meet the same fault at once

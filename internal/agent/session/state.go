@@ -47,6 +47,9 @@ type request struct {
 	Unreported  bool               `json:"unreported,omitempty"` // the platform has not acknowledged State
 }
 
+// String names the request and what it asks for.
+func (r *request) String() string { return fmt.Sprintf("on-demand request %d, %s", r.ID, r.Type) }
+
 func (r *request) ended() bool {
 	return r.State == requestDone || r.State == requestRejected || r.State == requestFailed
 }
@@ -59,6 +62,14 @@ type pendingUpload struct {
 	Digest string           `json:"digest"`
 	Size   int64            `json:"size"`
 	Scans  []int64          `json:"scans,omitempty"`
+}
+
+// pacedScan is what a scan took of the host, and what it was held to.
+type pacedScan struct {
+	Took     time.Duration `json:"took"`
+	CPU      time.Duration `json:"cpu"`
+	Limit    int           `json:"limit"`    // percent of one core
+	Throttle time.Duration `json:"throttle"` // between two operations
 }
 
 // state is everything an agent remembers beside its identity and instructions,
@@ -77,6 +88,8 @@ type state struct {
 	Rescan      bool                                `json:"rescan,omitempty"`    // a baseline is due now
 	Upload      *pendingUpload                      `json:"upload,omitempty"`
 	Replaced    int                                 `json:"replaced,omitempty"` // uploads that a later scan replaced before they were committed
+	Paced       *pacedScan                          `json:"paced,omitempty"`    // the last good scan
+	Incidents   []Incident                          `json:"incidents,omitempty"`
 }
 
 // openState loads the state. A damaged file is set aside and the agent starts

@@ -244,6 +244,7 @@ func (a *Agent) uploadFailed(u *pendingUpload, err error) {
 		return
 	}
 	a.consult(err)
+	a.noteFailure(eventUploadChangelist, err)
 	if errors.Is(err, context.DeadlineExceeded) || refused && refusal.Status == http.StatusRequestTimeout {
 		a.halveFragment(err) // the way there is too slow for fragments of this size
 	}
@@ -271,6 +272,7 @@ func (a *Agent) halveFragment(err error) {
 // comes with the next interval scan, as a baseline.
 func (a *Agent) giveUp(u *pendingUpload, err error) {
 	a.log.Error("upload given up: the next scan is a baseline", "error", err, "requests", u.Scans)
+	a.note(Dropped, "upload", err.Error())
 	a.state.Upload, a.state.Confirmed = nil, ""
 	a.state.move(u.Scans, requestFailed, err.Error())
 	if a.saveState() != nil {
