@@ -49,6 +49,14 @@ func platform(t *testing.T) *httptest.Server {
 	return server
 }
 
+// newProxy starts a proxy that ends with the test.
+func newProxy(t *testing.T, to, userinfo string) *proxytest.Proxy {
+	t.Helper()
+	p := proxytest.New(to, userinfo)
+	t.Cleanup(p.Server.Close)
+	return p
+}
+
 // transport trusts the platform, which has a certificate for example.com.
 func transport(platform *httptest.Server, s *Settings) *Transport {
 	base := platform.Client().Transport.(*http.Transport).Clone()
@@ -79,11 +87,11 @@ func TestTheFirstProxyThatGivesAConnectionIsTaken(t *testing.T) {
 	t.Parallel()
 	server := platform(t)
 	to := server.Listener.Addr().String()
-	closed := proxytest.New(t, to, "")
+	closed := newProxy(t, to, "")
 	closed.Server.Close()
-	locked := proxytest.New(t, to, "agent:right")
-	open := proxytest.New(t, to, "agent:p;ss@word")
-	spare := proxytest.New(t, to, "")
+	locked := newProxy(t, to, "agent:right")
+	open := newProxy(t, to, "agent:p;ss@word")
+	spare := newProxy(t, to, "")
 	s := settings(t, false, "vedette_https_proxy", `"`+strings.Join([]string{
 		"http://" + closed.Host(), "agent:wrong@" + locked.Host(), "http://agent:p%3Bss%40word@" + open.Host(), spare.Host(),
 	}, "; ")+`"`, "https_proxy", "http://unused.invalid")
@@ -120,7 +128,7 @@ func TestAProxyThatIsSilentIsLeftAndThenTriedLast(t *testing.T) {
 			defer conn.Close()
 		}
 	}()
-	good := proxytest.New(t, server.Listener.Addr().String(), "")
+	good := newProxy(t, server.Listener.Addr().String(), "")
 	tr := transport(server, settings(t, false, "https_proxy", listener.Addr().String()+";"+good.Host()))
 	tr.patience = 3 * time.Second // a handshake takes some of it on a busy machine
 	for range 3 {
@@ -137,7 +145,7 @@ func TestAProxyThatIsSilentIsLeftAndThenTriedLast(t *testing.T) {
 func TestWithoutAProxyThatWorksOnlyFailOpenReachesThePlatform(t *testing.T) {
 	t.Parallel()
 	server := platform(t)
-	gone := proxytest.New(t, "", "")
+	gone := newProxy(t, "", "")
 	gone.Server.Close()
 	const secret = "s3cret"
 	for _, failOpen := range []bool{false, true} {
@@ -173,7 +181,7 @@ func TestARequestThatMayHaveArrivedIsNotSentTwice(t *testing.T) {
 	}))
 	defer server.Close()
 	to := server.Listener.Addr().String()
-	first, second := proxytest.New(t, to, ""), proxytest.New(t, to, "")
+	first, second := newProxy(t, to, ""), newProxy(t, to, "")
 	err := post(t, transport(server, settings(t, true, "https_proxy", first.Host()+";"+second.Host())), platformURL)
 	if err == nil || requests.Load() != 1 || len(second.Asked()) != 0 {
 		t.Errorf("%d requests arrived, by the second proxy %v; error %v", requests.Load(), second.Asked(), err)
@@ -237,9 +245,9 @@ func TestARandomOrderIsDrawnOnce(t *testing.T) {
 func TestABodyThatCannotBeReadTwiceIsTriedOneWay(t *testing.T) {
 	t.Parallel()
 	server := platform(t)
-	gone := proxytest.New(t, "", "")
+	gone := newProxy(t, "", "")
 	gone.Server.Close()
-	good := proxytest.New(t, server.Listener.Addr().String(), "")
+	good := newProxy(t, server.Listener.Addr().String(), "")
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, platformURL, io.MultiReader(bytes.NewReader([]byte("once"))))
 	if err != nil {
 		t.Fatal(err)

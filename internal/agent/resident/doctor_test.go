@@ -139,8 +139,9 @@ func TestDoctorTellsProxiesApartWithoutTheirPasswords(t *testing.T) {
 	t.Parallel()
 	h := newTestHost(t)
 	to := h.server.Listener.Addr().String()
-	locked, open := proxytest.New(t, to, "agent:right"), proxytest.New(t, to, "")
-	gone := proxytest.New(t, to, "")
+	locked, open, gone := proxytest.New(to, "agent:right"), proxytest.New(to, ""), proxytest.New(to, "")
+	t.Cleanup(locked.Server.Close)
+	t.Cleanup(open.Server.Close)
 	gone.Server.Close()
 	args := []string{"StateDir=" + t.TempDir(), "ServerUri=https://example.com", h.options[2]}
 

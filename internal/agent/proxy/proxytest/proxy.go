@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
-	"testing"
 )
 
 // Proxy is a running proxy. Its methods are safe for concurrent use.
@@ -23,12 +22,10 @@ type Proxy struct {
 }
 
 // New starts a proxy that leads to an address, for those who give the user and
-// password in userinfo, until the test ends.
-func New(t *testing.T, to, userinfo string) *Proxy {
-	t.Helper()
+// password in userinfo. Close its Server when done.
+func New(to, userinfo string) *Proxy {
 	p := &Proxy{to: to, userinfo: userinfo}
 	p.Server = httptest.NewServer(http.HandlerFunc(p.serve))
-	t.Cleanup(p.Server.Close)
 	return p
 }
 
