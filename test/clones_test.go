@@ -202,7 +202,7 @@ type copied struct {
 // called, or the test ends.
 func (y *yard) boot(m *copied) (off func()) {
 	y.t.Helper()
-	transport, err := session.NewTransport(y.ca)
+	transport, err := session.NewTransport(y.ca, nil)
 	if err != nil {
 		y.t.Fatal(err)
 	}
