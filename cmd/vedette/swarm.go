@@ -16,6 +16,7 @@ import (
 
 	"vedette.dev/vedette/internal/agent/resident"
 	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/swarm"
 )
 
@@ -56,7 +57,7 @@ unit of the activation key. At the end, also after Ctrl-C, the assets are
 uninstalled where credentials are given; otherwise, and with --keep, the command
 that does it is printed. A platform that is not on this machine is only used when
 --against repeats its URL. The exit code is 3 when not all hosts could be
-inventoried.
+inventoried, and 1 when the platform lets no agent in, which ends the run at once.
 
 Agents use what the activation key allows: give the swarm a key of its own, with
 a tag, on a platform that has hosts.`)
@@ -143,8 +144,8 @@ func runSwarm(ctx context.Context, a *app, f *clientFlags, o swarmOptions) error
 		ServerURI: target.url, CA: target.ca, ActivationID: target.activationKey, CustomerID: target.customerID,
 		AgentVersion: resident.Version, Recordings: recordings, Log: newSwarmLog(a.stderr, o.verbose),
 		Progress: func(p swarm.Progress) {
-			show.done(p.Phase, "agents' time %s · %d agents · %d inventoried · %.0f requests/s · %d failed",
-				p.Life.Round(time.Second), p.Agents, p.Inventoried, p.PerSecond, p.Failed)
+			show.done(p.Phase, "agents' time %s · %d agents · %d inventoried · %.0f requests/s · %d requests failed · %d agents ended",
+				p.Life.Round(time.Second), p.Agents, p.Inventoried, p.PerSecond, p.Failed, p.Ended)
 		},
 	}
 	s, err := swarm.New(config)
@@ -156,14 +157,25 @@ func runSwarm(ctx context.Context, a *app, f *clientFlags, o swarmOptions) error
 	if err := writeSwarmReport(a.stdout, f.format(), report); err != nil {
 		return err
 	}
-	if err := a.endSwarm(ctx, s, target, config.Prefix, o.keep, show); err != nil {
-		return err
+	if report.Identities > 0 {
+		if err := a.endSwarm(ctx, s, target, config.Prefix, o.keep, show); err != nil {
+			return err
+		}
 	}
-	if report.FirstInventories == 0 && !report.Stopped {
+	if report.Hopeless != "" {
+		return fault.New(fault.Conflict, "The swarm gave up: "+report.Hopeless+".", "Check the URL, the activation key ('vedette keys list') and the customer id (admin.env of the platform).")
+	}
+	if !allInventoried(report) && !report.Stopped {
 		fmt.Fprintf(a.stderr, "Only %d of %d hosts have an inventory on the platform; the errors of the report say why.\n", report.Inventoried, report.Hosts)
 		return outcomeError{automation.Outcome{State: automation.PartiallySuccessful}}
 	}
 	return nil
+}
+
+// allInventoried reports whether every host has had its first inventory, be it after
+// the swarm had gone on without.
+func allInventoried(r *swarm.Report) bool {
+	return r.FirstInventories > 0 || r.Inventoried >= r.Hosts
 }
 
 // runPrefix begins the names of a run's hosts: no other host has it.

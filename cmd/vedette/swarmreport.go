@@ -32,6 +32,9 @@ func writeSwarmReport(w io.Writer, format outputFormat, r *swarm.Report) error {
 	return writeTable(w, t)
 }
 
+// fewestForMemory is how many agents outweigh what the process needs without any.
+const fewestForMemory = 100
+
 func swarmSummary(r *swarm.Report) automation.Table {
 	t := automation.Table{Columns: []string{"SWARM", "VALUE"}}
 	add := func(name, format string, args ...any) {
@@ -43,11 +46,11 @@ func swarmSummary(r *swarm.Report) automation.Table {
 	}
 	add("Scenario", "%s, %g times the world's speed, %.1f s%s", r.Scenario, r.Speed, r.Seconds, ended)
 	add("Agents", "%d at a time, %d hosts, %d identities", r.Agents, r.Hosts, r.Identities)
-	first := "not all"
+	first := fmt.Sprintf("%d of %d hosts", r.Inventoried, r.Hosts)
 	if r.FirstInventories > 0 {
-		first = fmt.Sprintf("all after %.1f s, %.0f hosts/s", r.FirstInventories, float64(r.Agents)/r.FirstInventories)
+		first = fmt.Sprintf("%d, all after %.1f s, %.0f hosts/s", r.Inventoried, r.FirstInventories, float64(r.Agents)/r.FirstInventories)
 	}
-	add("First inventories", "%d, %s", r.Inventoried, first)
+	add("First inventories", "%s", first)
 	if len(r.Ended) > 0 {
 		counts := make(map[string]int64, len(r.Ended))
 		for why, n := range r.Ended {
@@ -60,7 +63,9 @@ func swarmSummary(r *swarm.Report) automation.Table {
 	}
 	add("Connections", "%d opened; waiting for one: p50 %s, p99 %s ms", r.Connections.Opened, decimal(r.Connections.Wait.P50), decimal(r.Connections.Wait.P99))
 	add("On the network", "%s sent, %s received", bytesText(r.Connections.SentBytes), bytesText(r.Connections.ReceivedBytes))
-	add("Memory here", "%s for each agent", bytesText(r.MemoryPerAgent))
+	if r.Agents >= fewestForMemory {
+		add("Memory here", "%s for each agent", bytesText(r.MemoryPerAgent))
+	}
 	return t
 }
 

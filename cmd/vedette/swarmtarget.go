@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
@@ -60,8 +61,17 @@ func (a *app) swarmTarget(f *clientFlags, o swarmOptions) (swarmTarget, error) {
 		return t, usagef("no activation key is given for %s: use --activation-key or VEDETTE_ACTIVATION_KEY; 'vedette keys create' makes one", s.url)
 	case t.customerID == "":
 		return t, usagef("no customer id is given for %s: use --customer-id or VEDETTE_CUSTOMER_ID; admin.env of the platform has it", s.url)
+	case !isUUID(t.activationKey):
+		return t, usagef("activation key %s: use a UUID, such as 'vedette keys list' shows; its number is not enough", quote(t.activationKey))
+	case !isUUID(t.customerID):
+		return t, usagef("customer id %s: use a UUID; admin.env of the platform has it", quote(t.customerID))
 	}
 	return t, nil
+}
+
+// isUUID reports whether text is a UUID in the one form that agents take.
+func isUUID(text string) bool {
+	return len(text) == len(uuid.Nil.String()) && uuid.Validate(text) == nil
 }
 
 // platformHere returns the admin.env of the data folder in this folder, as far as

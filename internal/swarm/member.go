@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type installation struct {
 	inventoried func() // the platform has its first inventory
 	rested      func() // the agent has nothing to do for now; may be nil
 	leave       func() // set while the agent departs: it does not become another one
+	joined      atomic.Bool
 }
 
 // errDeparting is what an agent that departs gets when it would provision anew.
@@ -164,7 +166,7 @@ func (i *installation) config() session.Config {
 		version = legacyVersion
 	}
 	return session.Config{
-		StateDir: facts.Name, Files: i.files, RootDir: "/", Version: version, Legacy: legacy,
+		StateDir: "memory", Files: i.files, RootDir: "/", Version: version, Legacy: legacy,
 		ActivationID: s.cfg.ActivationID, CustomerID: s.cfg.CustomerID, ServerURI: s.cfg.ServerURI,
 		Wakeup: s.cfg.Wakeup, Host: facts,
 		Runner:    &runner{scanner: s.scanner, host: i.host, hosts: s.host, files: i.files, clock: s.clock, change: s.cfg.Scenario.Change, began: s.clock.start},
@@ -179,6 +181,9 @@ func (i *installation) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errDeparting
 	}
 	response, body, err := i.swarm.wire.roundTrip(r)
+	if r.URL.Path == agentwire.PathProvision && r.Context().Err() == nil {
+		i.swarm.refused(whyNotIn(response, body, err))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -194,6 +199,7 @@ func (i *installation) note(path string, body []byte) {
 	case path == agentwire.PathProvision:
 		var answer agentwire.ProvisionAnswer
 		if json.Unmarshal(body, &answer) == nil {
+			i.joined.Store(true)
 			i.swarm.mu.Lock()
 			i.swarm.identities[answer.AgentID] = struct{}{}
 			i.swarm.mu.Unlock()
@@ -206,13 +212,7 @@ func (i *installation) note(path string, body []byte) {
 	}
 }
 
-func (s *Swarm) end(why string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ended[why]++
-}
-
-// Depart starts all agents again, so that each learns soon that the platform has
+// Depart starts all agents that have an identity again, so that each learns soon that the platform has
 // uninstalled it. It returns how many are gone, and how many there were, when all
 // are or ctx ends. Agents that the platform knows nothing of any more are gone as
 // well.
@@ -241,13 +241,13 @@ func (i *installation) depart(ctx context.Context) bool {
 	return errors.Is(i.run(own), session.ErrUninstalled) || own.Err() != nil && ctx.Err() == nil
 }
 
-// installed returns the agents that still exist, also of hosts that went.
+// installed returns the agents that have an identity, also of hosts that went.
 func (s *Swarm) installed() []*installation {
-	list := s.former
+	list := slices.Clone(s.former)
 	for _, m := range s.members {
 		if m.lives != nil {
 			list = append(list, m.lives)
 		}
 	}
-	return list
+	return slices.DeleteFunc(list, func(i *installation) bool { return !i.joined.Load() })
 }

@@ -20,6 +20,8 @@ type Report struct {
 	FirstInventories float64 `json:"firstInventoriesSeconds"`
 	// Ended says why agents ended before the run did. None should.
 	Ended map[string]int `json:"ended,omitempty"`
+	// Hopeless says why the swarm gave up before its end; empty when it did not.
+	Hopeless string `json:"hopeless,omitempty"`
 
 	Requests    []Requests  `json:"requests"`
 	Connections Connections `json:"connections"`
@@ -92,8 +94,9 @@ type Progress struct {
 	Phase       string
 	Life        time.Duration // of the agents
 	Agents      int           // that have started
+	Ended       int           // of these, by themselves
 	Inventoried int
 	Requests    int64
-	Failed      int64
+	Failed      int64   // requests
 	PerSecond   float64 // requests since the last Progress
 }

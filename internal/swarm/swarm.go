@@ -69,6 +69,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("connections: %d is not allowed, 1 to %d are", c.Connections, MaxConnections)
 	case !(c.Legacy >= 0 && c.Legacy <= 1):
 		return fmt.Errorf("legacy: %g is not allowed, a part from 0 to 1 is", c.Legacy)
+	case c.Patience < 0:
+		return fmt.Errorf("patience: %s is not allowed, a time such as 2m is, or 0s for %s", c.Patience, DefaultPatience)
 	case len(c.Recordings) == 0:
 		return errors.New("recordings: there is none to make hosts from")
 	}
@@ -91,6 +93,9 @@ type Swarm struct {
 
 	mu         sync.Mutex
 	identities map[string]struct{}
+	refusals   int    // of agents that asked for an identity while none has one
+	hopeless   string // why the swarm gives up
+	giveUp     context.CancelFunc
 	ended      map[string]int
 	former     []*installation // of hosts that went
 }
@@ -156,6 +161,9 @@ func (s *Swarm) Run(ctx context.Context) *Report {
 	defer s.close()
 	before := memory()
 	begun := time.Now()
+	outside := ctx
+	ctx, s.giveUp = context.WithCancel(ctx)
+	defer s.giveUp()
 	life, stop := context.WithCancel(ctx)
 	defer stop()
 	var lives, watch sync.WaitGroup
@@ -167,7 +175,7 @@ func (s *Swarm) Run(ctx context.Context) *Report {
 	}
 	report := &Report{Scenario: s.cfg.Scenario.Name, Speed: s.cfg.Speed, Agents: s.cfg.Agents}
 	s.direct(ctx, report)
-	report.Stopped = ctx.Err() != nil
+	report.Stopped = outside.Err() != nil
 	report.MemoryPerAgent = (memory() - before) / int64(s.cfg.Agents)
 	stop()
 	lives.Wait()
@@ -251,7 +259,7 @@ func (s *Swarm) watch(ctx context.Context) {
 	for sleep(ctx, progressEvery) {
 		requests := s.meter.requests.Load()
 		s.cfg.Progress(Progress{
-			Phase: *s.phase.Load(), Life: s.clock.elapsed(), Agents: int(s.started.Load()), Inventoried: int(s.inventoried.Load()),
+			Phase: *s.phase.Load(), Life: s.clock.elapsed(), Agents: int(s.started.Load()), Inventoried: int(s.inventoried.Load()), Ended: s.endedSoFar(),
 			Requests: requests, Failed: s.meter.failed.Load(), PerSecond: float64(requests-last) / progressEvery.Seconds(),
 		})
 		last = requests
@@ -272,6 +280,7 @@ func (s *Swarm) fill(r *Report, took time.Duration) {
 	r.Hosts = s.cfg.Agents + len(s.former)
 	r.Identities = len(s.identities)
 	r.Ended = s.ended
+	r.Hopeless = s.hopeless
 }
 
 // memory returns the memory that is in use for data and stacks.

@@ -217,6 +217,9 @@ func refusalOf(response *http.Response, body []byte) string {
 	return fmt.Sprintf("%d %s", response.StatusCode, problem.Code)
 }
 
+// outOfSockets is a failure of this machine, not of the platform.
+const outOfSockets = "out of sockets on this side"
+
 // failureOf names what kept a request from being answered.
 func failureOf(err error) string {
 	var timeout net.Error
@@ -229,7 +232,7 @@ func failureOf(err error) string {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection cut"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.EADDRNOTAVAIL):
-		return "out of sockets on this side"
+		return outOfSockets
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "timed out"
 	}
