@@ -38,6 +38,9 @@ agents cannot be changed, the others are, and the exit code is 3.`,
 			if err != nil {
 				return usagef("--module: %w", err)
 			}
+			if _, err := automation.ParseAgentIDs(args); err != nil {
+				return err
+			}
 			client, _, err := a.client(f, 0)
 			if err != nil {
 				return err
@@ -77,6 +80,9 @@ Without --yes it only shows which agents that would be.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if yes && dryRun {
 				return usagef("--yes and --dry-run exclude each other")
+			}
+			if _, err := automation.ParseAgentIDs(args); err != nil {
+				return err
 			}
 			client, _, err := a.client(f, 0)
 			if err != nil {

@@ -40,6 +40,9 @@ $.ServiceResponse.data.HostAsset[*].id; with -o xml the same as the API sends it
 			if in.MaxRecords < 1 {
 				return usagef("--limit %d: use a number of at least 1", in.MaxRecords)
 			}
+			if err := checkTimes(in); err != nil {
+				return err
+			}
 			client, _, err := a.client(f, 0)
 			if err != nil {
 				return err
@@ -70,6 +73,17 @@ $.ServiceResponse.data.HostAsset[*].id; with -o xml the same as the API sends it
 	flags.StringVar(&in.OS, "os", "", "only hosts whose operating system contains this `text`, case-sensitive")
 	flags.IntVar(&in.MaxRecords, "limit", automation.DefaultMaxRecords, "stop after this `number` of agents")
 	return cmd
+}
+
+// checkTimes refuses filters that are no times. Of times that exclude each other
+// the command itself speaks, as every client of it knows.
+func checkTimes(in automation.SearchInput) error {
+	for flag, text := range map[string]string{"from": in.LastCheckedInFrom, "to": in.LastCheckedInTo} {
+		if _, err := automation.ParseTime(text); text != "" && err != nil {
+			return usagef("--last-checked-in-%s: %w", flag, err)
+		}
+	}
+	return nil
 }
 
 // writeAssets writes host assets: the raw data for programs, or the result table.

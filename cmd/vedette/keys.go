@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +34,7 @@ func newKeysList(a *app, f *clientFlags) *cobra.Command {
 	var title string
 	cmd := &cobra.Command{
 		Use: "list", Short: "List activation keys", Args: noArgs,
-		Long:    "Lists the activation keys, disabled ones as well.",
+		Long:    "Lists the activation keys, also those that make no agents: disabled, expired, used up.",
 		Example: "  vedette keys list\n  vedette keys list --title Edge -o csv",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, _, err := a.client(f, 0)
@@ -87,20 +88,41 @@ func newKeysShow(a *app, f *clientFlags) *cobra.Command {
 // writeKeys writes keys as the API has them for programs, and as a table for
 // people; upright is the table of a single key, a line per fact.
 func (a *app) writeKeys(f *clientFlags, keys []*qps.AgentActKey, upright bool) error {
-	table := keyTable(keys)
+	table := keyTable(keys, a.now())
 	if upright {
 		return writeRecords(a, f, qps.SchemaAgentActKey, keys, table, transposed(table))
 	}
 	return writeRecords(a, f, qps.SchemaAgentActKey, keys, table, table)
 }
 
-func keyTable(keys []*qps.AgentActKey) automation.Table {
+// keyState says whether new agents can be made with a key, and if not why.
+func keyState(k *qps.AgentActKey, now time.Time) string {
+	switch {
+	case k.IsDisabled:
+		return "disabled"
+	case expired(k, now):
+		return "expired"
+	case k.CountPurchased > 0 && k.CountUsed >= k.CountPurchased:
+		return "used up"
+	}
+	return "enabled"
+}
+
+func expired(k *qps.AgentActKey, now time.Time) bool {
+	return !k.ExpireDate.IsZero() && !now.Before(k.ExpireDate)
+}
+
+// tellExpired warns of a key that was given a time in the past.
+func (a *app) tellExpired(k *qps.AgentActKey) {
+	if expired(k, a.now()) {
+		fmt.Fprintf(a.stderr, "The key has expired: it makes no agents. 'vedette keys update %d --expires TIME' extends it.\n", k.ID)
+	}
+}
+
+func keyTable(keys []*qps.AgentActKey, now time.Time) automation.Table {
 	t := automation.Table{Columns: []string{"ID", "TITLE", "ACTIVATION KEY", "STATE", "AGENTS", "MAXIMUM", "EXPIRES", "MODULES", "TAGS"}}
 	for _, k := range keys {
-		state, maximum := "enabled", ""
-		if k.IsDisabled {
-			state = "disabled"
-		}
+		maximum := ""
 		if k.CountPurchased > 0 {
 			maximum = strconv.FormatInt(k.CountPurchased, 10)
 		}
@@ -109,7 +131,7 @@ func keyTable(keys []*qps.AgentActKey) automation.Table {
 			tags[i] = tag.Name
 		}
 		t.Rows = append(t.Rows, []string{
-			strconv.FormatInt(k.ID, 10), k.Title, k.ActivationKey, state, strconv.FormatInt(k.CountUsed, 10), maximum,
+			strconv.FormatInt(k.ID, 10), k.Title, k.ActivationKey, keyState(k, now), strconv.FormatInt(k.CountUsed, 10), maximum,
 			qps.FormatTime(k.ExpireDate), strings.Join(k.Licenses, ","), strings.Join(tags, ","),
 		})
 	}

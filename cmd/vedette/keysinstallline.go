@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -150,7 +149,7 @@ func (a *app) checkJoining(key *qps.AgentActKey) error {
 	switch {
 	case key.IsDisabled:
 		return platformFailure(installLineFailed, fault.New(fault.Conflict, "Activation key "+nameOfKey(key)+" is disabled.", "Enable it with 'vedette keys enable "+id+"', or use another one."))
-	case !key.ExpireDate.IsZero() && !time.Now().Before(key.ExpireDate):
+	case expired(key, a.now()):
 		return platformFailure(installLineFailed, fault.New(fault.Conflict, "Activation key "+nameOfKey(key)+" expired at "+qps.FormatTime(key.ExpireDate)+".",
 			"Extend it with 'vedette keys update "+id+" --expires TIME', or use another one."))
 	case key.CountPurchased > 0 && key.CountUsed >= key.CountPurchased:

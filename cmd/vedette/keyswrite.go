@@ -153,6 +153,7 @@ as 'vedette plan' has them, or the request of the API in XML or JSON.`,
 			if err != nil {
 				return outcomeOf(automation.Failure("Create Activation Key failed.", err))
 			}
+			a.tellExpired(key)
 			if f.format() != formatTable {
 				return a.writeKeys(f, []*qps.AgentActKey{key}, true)
 			}
@@ -221,6 +222,7 @@ func (a *app) updateKey(cmd *cobra.Command, f *clientFlags, idText, indicator st
 	if err != nil {
 		return outcomeOf(automation.Failure(indicator, err))
 	}
+	a.tellExpired(updated)
 	return a.writeKeys(f, []*qps.AgentActKey{updated}, true)
 }
 

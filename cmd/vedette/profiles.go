@@ -224,10 +224,18 @@ are recommended for Low, Normal and High performance. It needs no platform. With
 			if f.format() == formatJSON {
 				return writeJSON(a.stdout, parameterDocuments())
 			}
-			return writeRows(a.stdout, f.format(), "parameters", "parameter", parameterTable())
+			err := writeRows(a.stdout, f.format(), "parameters", "parameter", parameterTable())
+			if f.format() == formatTable {
+				fmt.Fprint(a.stderr, parametersNote)
+			}
+			return err
 		},
 	}
 }
+
+// parametersNote goes below the table, whose column AGENTS is about others.
+const parametersNote = `AGENTS are those that the release notes of Qualys name. CPU_LIMIT and THROTTLE_EVENT_SCAN hold on every operating system for the agent of Vedette.
+`
 
 func parameterTable() automation.Table {
 	t := automation.Table{Columns: []string{"KEY", "LABEL", "ALLOWED", "LOW", "NORMAL", "HIGH", "AGENTS"}}

@@ -143,6 +143,22 @@ func (p *profileFlags) describeSettings(given func(string) bool, d *plan.Configu
 	return nil
 }
 
+// refuseMiscased refuses parameters that are misspelt by case alone: they would be
+// kept, and change nothing.
+func refuseMiscased(settings performance.Settings) error {
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		if _, known := performance.Lookup(key); known {
+			continue
+		}
+		for _, p := range performance.Catalogue() {
+			if strings.EqualFold(p.Key, key) {
+				return usagef("parameter %s is not known, did you mean %s?", quote(key), p.Key)
+			}
+		}
+	}
+	return nil
+}
+
 // tellUnknownSettings names parameters that may be misspelled. They are sent all
 // the same: a platform may have parameters that this program does not know.
 func (a *app) tellUnknownSettings(settings performance.Settings) {
@@ -159,6 +175,9 @@ func (p *profileFlags) change(a *app, cmd *cobra.Command, client *qpsclient.Clie
 	if p.file == "" {
 		d, err := p.described(cmd)
 		if err != nil {
+			return qps.AgentConfigChange{}, err
+		}
+		if err := refuseMiscased(d.Performance); err != nil {
 			return qps.AgentConfigChange{}, err
 		}
 		a.tellUnknownSettings(d.Performance)

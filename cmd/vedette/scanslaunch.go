@@ -51,6 +51,10 @@ When some of the agents cannot be scanned, the others are, and the exit code is 
 }
 
 func (a *app) launchScans(ctx context.Context, f *clientFlags, o launchOptions, args []string) error {
+	ids, err := automation.ParseAgentIDs(args)
+	if err != nil {
+		return err
+	}
 	client, _, err := a.client(f, 0)
 	if err != nil {
 		return err
@@ -60,8 +64,7 @@ func (a *app) launchScans(ctx context.Context, f *clientFlags, o launchOptions, 
 		return usageError{err}
 	}
 	var watch *automation.Watch
-	// Wrong ids are for the command to report.
-	if ids, err := automation.ParseAgentIDs(args); o.wait && err == nil {
+	if o.wait {
 		watcher := automation.Watcher{Platform: client, States: client, Now: a.now, Sleep: a.sleep}
 		if watch, err = watcher.Begin(ctx, ids, scanType); err != nil {
 			return err

@@ -22,8 +22,8 @@ func newUsersCommand(a *app) *cobra.Command {
 or a tag below one of them. A new user has no role and no scope unless they are
 given.
 
-Managers manage all users. Everybody may see themselves, change their password,
-and make and revoke tokens.`)
+Managers manage all users. Everybody with API Access may see themselves, change
+their password, and make and revoke tokens.`)
 	group.Example = `  vedette roles create SOAR --module "Cloud Agent" --permission "CA API Access Permissions for subusers" --permission "Launch On-Demand Scan"
   vedette users create soar --first-name D3 --last-name SOAR --role SOAR --scope-tag "Cloud Agent"
   vedette users password soar --generate
@@ -175,8 +175,11 @@ func referenceTo(text string) qpsclient.Reference {
 	return qpsclient.Reference{Name: text}
 }
 
-// sayScope tells that a user sees nothing yet.
+// sayScope tells that a user may do nothing yet, or sees nothing.
 func (a *app) sayScope(user qpsclient.User) {
+	if len(user.Roles) == 0 {
+		fmt.Fprintf(a.stderr, "The user has no role and may do nothing. Give one: vedette roles assign ROLE %s ('vedette roles list' shows which there are; 'users create' takes --role)\n", user.Username)
+	}
 	if scopeText(user) == "" {
 		fmt.Fprintf(a.stderr, "The user has no scope and sees no host. Give one: vedette users update %s --scope-tag 'Cloud Agent'\n", user.Username)
 	}

@@ -40,6 +40,8 @@ func StatusOf(err error) int {
 		return http.StatusBadRequest
 	case fault.Is(err, fault.NotFound):
 		return http.StatusNotFound
+	case fault.Is(err, fault.Conflict):
+		return http.StatusConflict
 	}
 	return http.StatusInternalServerError
 }
