@@ -58,6 +58,9 @@ type StatusRequest struct {
 	// there are none to tell.
 	Run         string `json:"r,omitempty"`
 	Fingerprint string `json:"f,omitempty"`
+	// Echo is that of the StatusAnswer before, in the same run. It proves that the run
+	// lives beside others that came later.
+	Echo string `json:"o,omitempty"`
 	// Ahead is how many seconds the host's clock is ahead of the platform's, negative
 	// when it is behind; 0 for less than a minute.
 	Ahead int64 `json:"c,omitempty"`
@@ -69,9 +72,11 @@ type StatusAnswer struct {
 	Profile  int64 `json:"p,omitempty"`
 	Manifest int64 `json:"m,omitempty"`
 	Demands  int64 `json:"d,omitempty"`
+	// Echo shall be in the next StatusRequest of this run, which follows at once.
+	Echo string `json:"o,omitempty"`
 }
 
-// Unchanged reports whether there is nothing to fetch.
+// Unchanged reports whether there is nothing to fetch and nothing to say.
 func (a StatusAnswer) Unchanged() bool { return a == StatusAnswer{} }
 
 // Events an agent reports in its status. They appear as chirpStatus in the API.

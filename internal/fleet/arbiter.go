@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"vedette.dev/vedette/internal/fault"
 )
 
 // Holders is the storage Arbiter needs.
@@ -25,36 +27,58 @@ type Arbiter struct {
 	Log     *slog.Logger
 }
 
+// Ruling is what becomes of a claim, and what the machine is told with it.
+type Ruling struct {
+	Verdict Verdict
+	Echo    string // what a rightful one shall say next, see Holder.Echo; empty for nothing
+}
+
 // Judge decides a claim on the identity of an agent. The run that is known to
 // speak for it costs no database read. A replica that lags behind may take a
 // clone for rightful for as long as it lags; it never takes the rightful machine
-// for a clone, since that is decided on the database alone.
-func (a *Arbiter) Judge(ctx context.Context, agent AgentState, c Claim) (Verdict, error) {
+// for a clone, since that is decided on the database alone. Claims that come too
+// often are fault.Busy.
+func (a *Arbiter) Judge(ctx context.Context, agent AgentState, c Claim) (Ruling, error) {
 	if c.Run == "" || c.Run == agent.Run { // an agent without runs claims nothing
-		return Rightful, nil
+		return Ruling{}, nil
 	}
-	at, moved := a.Now(), false
+	if !a.Roster.MayClaim(agent.AgentID) {
+		return Ruling{}, fault.New(fault.Busy, "this identity is claimed too often", "Wait as long as Retry-After says, then send the request again.")
+	}
+	at := a.Now()
+	var before, after Holder
 	verdict, err := a.Holders.JudgeClaim(ctx, agent.HostID, func(h Holder, s Silence) (Holder, Verdict) {
 		next, verdict := h.Judge(c, s, at)
-		moved = h.Fingerprint != "" && next.Fingerprint != h.Fingerprint
+		before, after = h, next
 		return next, verdict
 	})
 	if err != nil {
-		return verdict, fmt.Errorf("judge which machine is agent %s: %w", agent.AgentID, err)
+		return Ruling{}, fmt.Errorf("judge which machine is agent %s: %w", agent.AgentID, err)
 	}
-	switch {
-	case verdict == Rightful:
+	if after.Speaker() != agent.Run {
 		a.Roster.Forget(agent.AgentID)
-	case verdict == Cloned:
-		a.Log.WarnContext(ctx, "two machines share the identity of one agent: the newcomer takes its own",
-			"agent", agent.AgentID, "asset", agent.HostID, "run", c.Run, "fingerprint", c.Fingerprint)
-	case verdict == Waiting:
-		a.Log.WarnContext(ctx, "an agent comes from other hardware while it was heard of lately: it waits until that is clear",
-			"agent", agent.AgentID, "asset", agent.HostID, "fingerprint", c.Fingerprint)
 	}
-	if moved {
-		a.Log.WarnContext(ctx, "an agent goes on on other hardware: the former was silent for long",
-			"agent", agent.AgentID, "asset", agent.HostID, "fingerprint", c.Fingerprint)
+	a.tell(ctx, agent, c, verdict, before.Fingerprint != "" && after.Fingerprint != before.Fingerprint)
+	return Ruling{verdict, after.Echo(c.Run)}, nil
+}
+
+// tell logs what an operator should look at, and repeats it rarely: an agent can
+// bring it about as often as it likes.
+func (a *Arbiter) tell(ctx context.Context, agent AgentState, c Claim, v Verdict, moved bool) {
+	var news string
+	switch {
+	case moved:
+		news = "an agent goes on on other hardware: the former was silent for long"
+	case v == Cloned:
+		news = "two machines share the identity of one agent: the newcomer takes its own"
+	case v == Waiting:
+		news = "an agent comes from other hardware while it was heard of lately: it waits until that is clear"
+	default:
+		return
 	}
-	return verdict, nil
+	level := slog.LevelDebug
+	if a.Roster.News(agent.AgentID, news) {
+		level = slog.LevelWarn
+	}
+	a.Log.Log(ctx, level, news, "agent", agent.AgentID, "asset", agent.HostID, "run", c.Run, "fingerprint", c.Fingerprint)
 }

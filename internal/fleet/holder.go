@@ -1,15 +1,17 @@
 package fleet
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"time"
 )
 
 // Claim is what a status request says of the machine it comes from.
 type Claim struct {
-	Run         string    // of the agent, drawn when it started
-	Fingerprint string    // of the hardware; empty when nothing is known of it
-	Signed      time.Time // when the agent made the request, by the platform's clock
+	Run         string // of the agent, drawn when it started
+	Fingerprint string // of the hardware; empty when nothing is known of it
+	Echo        string // of the last answer to this run, see Holder.Echo; empty for none
 }
 
 // Verdict is what becomes of a claim.
@@ -25,7 +27,7 @@ const (
 // Holder is the machine that an agent's identity belongs to, as far as the
 // platform can tell machines apart: by hardware fingerprint, and by forks. A run
 // is one life of an agent process. Runs of one machine follow each other; when a
-// run speaks again after a later one, both live, and the key pair is on two
+// run knows of one that began later, both live, and the key pair is on two
 // machines.
 type Holder struct {
 	Fingerprint string
@@ -48,7 +50,9 @@ type Run struct {
 // Heir is a machine that waits for the identity of a holder.
 type Heir struct {
 	Fingerprint string
+	Run         string // in which it came
 	First       time.Time
+	Refuted     bool // the holder lives beside it
 }
 
 // Silence is what is known of how long a holder has been quiet.
@@ -65,10 +69,8 @@ const (
 	// maxRuns bounds the runs remembered, and so the clones of one image with equal
 	// fingerprints that are told apart in one round of status requests.
 	maxRuns = 256
-	// overtaking is how much later than a run's successor a request must have been
-	// made to prove that the run lives. The agent's idea of the platform's time is
-	// right to two seconds.
-	overtaking = 5 * time.Second
+	// echoBytes is how much of a digest makes an echo: too much to guess.
+	echoBytes = 16
 )
 
 // Judge decides a claim made at the given time and returns the holder as it is
@@ -76,11 +78,14 @@ const (
 //
 //   - A run that is not known yet, on the holder's hardware, is the holder after a
 //     restart, until the fork shows.
-//   - A run that speaks after a later one is the first of two machines; every later
-//     run is denied.
+//   - A run that says the echo of later ones is the first of two machines; those are
+//     denied.
 //   - Other hardware gets the identity once the holder is inactive. Until then one
-//     newcomer waits, and is denied when the holder speaks; further ones are denied
-//     at once.
+//     newcomer waits, and is denied when the holder says its echo; further ones are
+//     denied at once.
+//
+// That a request of a run arrives after that of another proves nothing: it may
+// have been held back, for as long as somebody on the way likes.
 //
 // The result depends on nothing but its arguments, and judging a claim again
 // changes no verdict.
@@ -106,7 +111,7 @@ func (h Holder) Judge(c Claim, s Silence, at time.Time) (Holder, Verdict) {
 		// said by a newcomer.
 		return Holder{Fingerprint: c.Fingerprint, Runs: []Run{{c.Run, at}}}, Rightful
 	}
-	return h.disputedBy(c, heard, at)
+	return h.disputedBy(c, at)
 }
 
 // followedBy adds a run to those of the holder.
@@ -119,29 +124,80 @@ func (h Holder) followedBy(c Claim, at time.Time) Holder {
 	return h
 }
 
-// continuedBy is a claim of a known run. Unless it is the last one, or its
-// request was overtaken by the next one's, all later runs are those of clones.
+// continuedBy is a claim of a known run. What it says the echo of is another
+// machine.
 func (h Holder) continuedBy(i int, c Claim) Holder {
-	if i == len(h.Runs)-1 || c.Signed.Before(h.Runs[i+1].First.Add(overtaking)) {
-		return h
+	proven := slices.Index(h.echoes(i), c.Echo) + 1 // of those that came after run i
+	next := h.Runs[i+1:]
+	if proven > len(next) {
+		heir := *h.Heir
+		heir.Refuted = true
+		h.Heir = &heir
 	}
-	h.Denied = bounded(slices.Concat(h.Denied, h.Runs[i+1:]))
-	h.Runs = slices.Clone(h.Runs[:i+1])
+	if proven = min(proven, len(next)); proven > 0 {
+		h.Denied = bounded(slices.Concat(h.Denied, next[:proven]))
+		h.Runs = slices.Concat(h.Runs[:i+1], next[proven:])
+	}
 	return h
 }
 
+// Echo returns what a run shall say in its next request, to prove that it lives
+// beside those that came after it: a digest of their names, which are drawn at
+// random when they begin. A run that had ended by then cannot have signed it,
+// whoever held back, reordered or answered its requests. It is empty for a run
+// after which nobody came, and for one that is not the holder's.
+func (h Holder) Echo(run string) string {
+	i := indexOf(h.Runs, run)
+	if i < 0 {
+		return ""
+	}
+	echoes := h.echoes(i)
+	if len(echoes) == 0 {
+		return ""
+	}
+	return echoes[len(echoes)-1]
+}
+
+// echoes returns the echo of those who came after a run for each number of them,
+// the runs before the heir. The heir counts until it is refuted.
+func (h Holder) echoes(i int) []string {
+	var echoes []string
+	digest := sha256.New()
+	add := func(run string) {
+		digest.Write([]byte(run + "\n"))
+		echoes = append(echoes, hex.EncodeToString(digest.Sum(nil)[:echoBytes]))
+	}
+	for _, r := range h.Runs[i+1:] {
+		add(r.ID)
+	}
+	if h.Heir != nil && !h.Heir.Refuted {
+		add(h.Heir.Run)
+	}
+	return echoes
+}
+
+// Speaker returns the run that speaks for the agent, whose claims need not be
+// judged. It is empty while an heir waits to be refuted: then every claim counts.
+func (h Holder) Speaker() string {
+	if len(h.Runs) == 0 || (h.Heir != nil && !h.Heir.Refuted) {
+		return ""
+	}
+	return h.Runs[len(h.Runs)-1].ID
+}
+
 // disputedBy is a claim of other hardware while the holder lives.
-func (h Holder) disputedBy(c Claim, heard, at time.Time) (Holder, Verdict) {
+func (h Holder) disputedBy(c Claim, at time.Time) (Holder, Verdict) {
+	newcomer := &Heir{Fingerprint: c.Fingerprint, Run: c.Run, First: at}
 	if h.Heir == nil || at.Sub(h.Heir.First) > runLife {
-		h.Heir = &Heir{c.Fingerprint, at}
+		h.Heir = newcomer
 		return h, Waiting
 	}
-	waits, refuted := h.Heir.Fingerprint == c.Fingerprint, heard.After(h.Heir.First)
+	waits := h.Heir.Fingerprint == c.Fingerprint
 	switch {
-	case waits == refuted: // the heir, and the holder lives; or another one beside both
+	case waits == h.Heir.Refuted: // the heir, and the holder lives; or another one beside both
 		return h, Cloned
-	case refuted:
-		h.Heir = &Heir{c.Fingerprint, at}
+	case h.Heir.Refuted:
+		h.Heir = newcomer
 	}
 	return h, Waiting
 }

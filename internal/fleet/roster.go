@@ -35,7 +35,9 @@ type entry struct {
 	known   bool      // was loaded once
 	forgets int       // counts Forget: a load that it overtook is used once and not kept
 	window  agentwire.SequenceWindow
-	skew    time.Duration // of the host's clock, as it was last told
+	skew    time.Duration        // of the host's clock, as it was last told
+	claimed time.Time            // until when its claims use up what it may, see MayClaim
+	told    map[string]time.Time // news of it and when they were last told; nil for none
 }
 
 func (e *entry) forget() {
@@ -114,6 +116,56 @@ func (r *Roster) Skew(agentID string, ahead time.Duration) bool {
 	}
 	e.skew = ahead
 	return ahead != 0
+}
+
+const (
+	// claimsAtOnce is how many claims on one identity are judged in a row, so many
+	// machines of one image may start together; then one every claimEvery. Each may
+	// write all that is remembered of an identity, up to about 40 KB.
+	claimsAtOnce = 16
+	claimEvery   = 5 * time.Second
+	// newsAgain is after how long the same news of an agent is told again.
+	newsAgain = time.Hour
+)
+
+// MayClaim reports whether one more claim on the identity of an agent may be
+// judged by this replica now, and counts it if so.
+func (r *Roster) MayClaim(agentID string) bool {
+	now := r.now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, ok := r.entries[agentID]
+	if !ok {
+		return true // as in Accept
+	}
+	if e.claimed.Before(now) {
+		e.claimed = now
+	}
+	if e.claimed.Sub(now) > (claimsAtOnce-1)*claimEvery {
+		return false
+	}
+	e.claimed = e.claimed.Add(claimEvery)
+	return true
+}
+
+// News reports whether something was not told of an agent lately, and notes that
+// it is told now. The texts are few: they are kept.
+func (r *Roster) News(agentID, text string) bool {
+	now := r.now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, ok := r.entries[agentID]
+	if !ok {
+		return true
+	}
+	if at, ok := e.told[text]; ok && now.Sub(at) < newsAgain {
+		return false
+	}
+	if e.told == nil {
+		e.told = make(map[string]time.Time)
+	}
+	e.told[text] = now
+	return true
 }
 
 // Forget makes the next Agent call load the state again.

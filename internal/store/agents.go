@@ -17,7 +17,7 @@ func (s *Store) AgentState(ctx context.Context, agentID string) (fleet.AgentStat
 	var publicKey []byte
 	err := s.queryRow(ctx, `SELECT host_id, agent_id, public_key, profile_id, profile_version, manifest_version,
 			coalesce((SELECT max(r.id) FROM scan_requests r WHERE r.host_id = a.host_id AND r.state IN `+pendingStates+`), 0),
-			coalesce((SELECT o.run FROM agent_holders o WHERE o.host_id = a.host_id), '')
+			coalesce((SELECT nullif(o.run, '`+noRun+`') FROM agent_holders o WHERE o.host_id = a.host_id), '')
 		FROM agents a WHERE agent_id = ?`, storable(agentID)).
 		Scan(&a.HostID, &a.AgentID, &publicKey, &a.ProfileID, &a.ProfileVersion, &a.ManifestVersion, &a.DemandVersion, &a.Run)
 	if err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -12,6 +13,9 @@ import (
 )
 
 var _ fleet.Holders = (*Store)(nil)
+
+// noRun stands in the column run for that no run speaks for an agent.
+const noRun = "-"
 
 // holderHistory is what the column history holds.
 type holderHistory struct {
@@ -93,6 +97,6 @@ func (t *Tx) saveHolder(ctx context.Context, hostID int64, h fleet.Holder) error
 	}
 	_, err = t.Exec(ctx, `INSERT INTO agent_holders (host_id, fingerprint, run, history) VALUES (?, ?, ?, ?)
 		ON CONFLICT (host_id) DO UPDATE SET fingerprint = excluded.fingerprint, run = excluded.run, history = excluded.history`,
-		hostID, h.Fingerprint, h.Runs[len(h.Runs)-1].ID, doc)
+		hostID, h.Fingerprint, cmp.Or(h.Speaker(), noRun), doc)
 	return err
 }

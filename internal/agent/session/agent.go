@@ -73,6 +73,7 @@ type Agent struct {
 
 	id       *identity
 	runID    string // see newRun
+	echo     string // what the platform wants to hear next from this run
 	welcome  bool   // the platform took a status request of this run: the identity is this machine's
 	state    *state
 	profile  *held[agentwire.Profile]

@@ -93,7 +93,7 @@ func (a *Agent) forgetRemoved() error {
 // startAnew goes on with an identity that has yet to be provisioned. Everything
 // tied to the former one goes.
 func (a *Agent) startAnew(next *identity) {
-	a.id, a.runID, a.welcome = next, newRun(), false
+	a.id, a.runID, a.echo, a.welcome = next, newRun(), "", false
 	a.profile, a.manifest, a.windows = nil, nil, blackout.Windows{}
 	a.state, a.scans.courses, a.scans.refused = newState(), nil, nil
 	a.renewClient()

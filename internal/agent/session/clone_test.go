@@ -252,6 +252,38 @@ func TestAMachineThatHasNotBeenWelcomedSendsNothingElse(t *testing.T) {
 	})
 }
 
+func TestWhatThePlatformWantsToHearIsSaidAtOnceAndOnlyOnce(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		b.run(time.Hour)
+		agent := b.agent()
+		agent.Echo = "one"
+		before := len(agent.Statuses)
+		b.run(time.Minute)
+		said := agent.Statuses[before:]
+		if len(said) != 2 || said[1].Sub(said[0]) > time.Second || agent.Last.Echo != "one" {
+			t.Errorf("status requests at %v, the last said %q; want two in a row", said, agent.Last.Echo)
+		}
+		// One that is refused for what somebody on the way made it say spoils no other.
+		var echoes []string
+		b.contest(agent.ID, func(status agentwire.StatusRequest) *agentwire.Problem {
+			if echoes = append(echoes, status.Echo); status.Echo != "" {
+				return &agentwire.Problem{Code: agentwire.ProblemInvalid, Message: "too long"}
+			}
+			return nil
+		})
+		b.run(6 * time.Hour)
+		if len(echoes) < 4 {
+			t.Fatalf("status requests said %q", echoes)
+		}
+		for i, echo := range echoes {
+			if want := []string{"", "one"}[i%2]; echo != want {
+				t.Errorf("status request %d said %q, want %q", i, echo, want)
+			}
+		}
+	})
+}
+
 func TestRunsAreNeverWrittenAndNeverRepeated(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, b *bundle) {

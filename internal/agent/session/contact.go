@@ -116,19 +116,20 @@ func (a *Agent) contact(ctx context.Context) {
 // out of reach.
 func (a *Agent) round(ctx context.Context) (changed bool, untrusted, err error) {
 	if a.sequence.forked() {
-		a.runID = newRun()
+		a.runID, a.echo = newRun(), ""
 	}
 	status := agentwire.StatusRequest{
 		AgentVersion: a.cfg.Version, Event: a.state.Event,
-		Run: a.runID, Fingerprint: a.cfg.Host.Fingerprint, Ahead: int64(a.client.ahead() / time.Second),
+		Run: a.runID, Fingerprint: a.cfg.Host.Fingerprint, Echo: a.echo, Ahead: int64(a.client.ahead() / time.Second),
 		Profile: version(a.profile), Manifest: version(a.manifest),
 		Demands: a.highestDemands(),
 	}
+	a.echo = "" // said once: whatever it was, it must not spoil the requests after this
 	var answer agentwire.StatusAnswer
 	if err := a.client.send(ctx, http.MethodPost, agentwire.PathStatus, status, &answer, agentwire.MaxMessageBytes); err != nil {
 		return false, nil, fmt.Errorf("send status: %w", err)
 	}
-	a.welcome = true
+	a.welcome, a.echo = true, answer.Echo
 	if a.cfg.Legacy { // timers of their own ask for these
 		answer.Profile, answer.Manifest = 0, 0
 	}

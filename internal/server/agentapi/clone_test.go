@@ -25,10 +25,53 @@ func (h *heartbeats) SaveHeartbeats(_ context.Context, batch []fleet.Heartbeat) 
 func TestAStatusIsAClaimOnTheIdentity(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	status, body := send(t, b.request(t, http.MethodPost, agentwire.PathStatus, agentwire.StatusRequest{Run: "5eed", Fingerprint: "f00d"}))
-	want := fleet.Claim{Run: "5eed", Fingerprint: "f00d", Signed: b.now}
-	if status != http.StatusOK || len(b.claims) != 1 || !b.claims[0].Signed.Equal(want.Signed) || b.claims[0].Run != want.Run || b.claims[0].Fingerprint != want.Fingerprint {
+	b.ruling.Echo = "say this"
+	status, body := send(t, b.request(t, http.MethodPost, agentwire.PathStatus, agentwire.StatusRequest{Run: "5eed", Fingerprint: "f00d", Echo: "said", Profile: 3, Manifest: 1}))
+	want := fleet.Claim{Run: "5eed", Fingerprint: "f00d", Echo: "said"}
+	if status != http.StatusOK || body != `{"o":"say this"}` || len(b.claims) != 1 || b.claims[0] != want {
 		t.Errorf("got %d %s and claims %+v, want %+v", status, body, b.claims, want)
+	}
+}
+
+// holders keeps the holder of one identity in memory.
+type holders struct {
+	holder fleet.Holder
+	heard  time.Time
+}
+
+func (h *holders) JudgeClaim(_ context.Context, _ int64, judge func(fleet.Holder, fleet.Silence) (fleet.Holder, fleet.Verdict)) (verdict fleet.Verdict, err error) {
+	h.holder, verdict = judge(h.holder, fleet.Silence{LastHeard: h.heard, Inactive: 3 * time.Minute})
+	return verdict, nil
+}
+
+// TestARequestThatSomebodyHeldBackDeniesNobody is one machine behind a proxy that
+// terminates TLS: the agent's clock follows the proxy's, so the request that is
+// held back is dated later than the run after it.
+func TestARequestThatSomebodyHeldBackDeniesNobody(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	h := &holders{heard: b.now}
+	b.gateway.Arbiter = &fleet.Arbiter{Holders: h, Roster: b.gateway.Roster, Now: b.gateway.Now, Log: b.gateway.Log}
+	status := func(run string) *http.Request {
+		return b.request(t, http.MethodPost, agentwire.PathStatus, agentwire.StatusRequest{Run: run, Fingerprint: "f00d"})
+	}
+	taken := func(r *http.Request) {
+		t.Helper()
+		if status, body := send(t, r); status != http.StatusOK {
+			t.Fatalf("got %d %s", status, body)
+		}
+	}
+	taken(status("run 1"))
+	b.now = b.now.Add(4 * time.Minute)
+	held := status("run 1")
+	b.now = b.now.Add(-4 * time.Minute)
+	taken(status("run 2"))
+	b.now = b.now.Add(10 * time.Second)
+	taken(held)
+	b.now = b.now.Add(time.Minute)
+	taken(status("run 2"))
+	if len(h.holder.Runs) != 2 || len(h.holder.Denied) != 0 {
+		t.Errorf("the holder is %+v", h.holder)
 	}
 }
 
@@ -37,7 +80,7 @@ func TestACloneIsToldByAnOrderForItsRunAlone(t *testing.T) {
 	b := setup(t)
 	beats := &heartbeats{}
 	b.gateway.Pulse = fleet.NewPulse(beats, slog.New(slog.DiscardHandler))
-	b.verdict = fleet.Cloned
+	b.ruling.Verdict = fleet.Cloned
 	status, body := send(t, b.request(t, http.MethodPost, agentwire.PathStatus, agentwire.StatusRequest{Run: "5eed"}))
 	var problem agentwire.Problem
 	if err := json.Unmarshal([]byte(body), &problem); err != nil || status != http.StatusConflict || problem.Code != agentwire.ProblemCloned || problem.Instruction == nil {
@@ -61,7 +104,7 @@ func TestADisputedMachineComesAgainLater(t *testing.T) {
 	b := setup(t)
 	beats := &heartbeats{}
 	b.gateway.Pulse = fleet.NewPulse(beats, slog.New(slog.DiscardHandler))
-	b.verdict = fleet.Waiting
+	b.ruling.Verdict = fleet.Waiting
 	response, err := http.DefaultClient.Do(b.request(t, http.MethodPost, agentwire.PathStatus, agentwire.StatusRequest{Run: "5eed"}))
 	if err != nil {
 		t.Fatal(err)

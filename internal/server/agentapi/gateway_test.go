@@ -36,7 +36,7 @@ type platform struct {
 	uploads  []string
 	failing  error
 	orders   map[string]fleet.Uninstall
-	verdict  fleet.Verdict
+	ruling   fleet.Ruling
 	claims   []fleet.Claim
 }
 
@@ -50,9 +50,9 @@ func (p *platform) AgentState(_ context.Context, id string) (fleet.AgentState, e
 	return p.state, nil
 }
 
-func (p *platform) Judge(_ context.Context, _ fleet.AgentState, c fleet.Claim) (fleet.Verdict, error) {
+func (p *platform) Judge(_ context.Context, _ fleet.AgentState, c fleet.Claim) (fleet.Ruling, error) {
 	p.claims = append(p.claims, c)
-	return p.verdict, p.failing
+	return p.ruling, p.failing
 }
 
 func (p *platform) SaveHeartbeats(context.Context, []fleet.Heartbeat) error { return nil }

@@ -60,12 +60,13 @@ func (g *Gateway) status(w http.ResponseWriter, r *request) error {
 	if err := decode(r.body, &message); err != nil {
 		return err
 	}
-	for _, text := range []string{message.AgentVersion, message.Event, message.Run, message.Fingerprint} {
+	for _, text := range []string{message.AgentVersion, message.Event, message.Run, message.Fingerprint, message.Echo} {
 		if len(text) > maxStatusText || strings.ContainsFunc(text, unicode.IsControl) {
-			return fault.Newf(fault.Invalid, "version, event, run and fingerprint have at most %d bytes and no control characters", maxStatusText)
+			return fault.Newf(fault.Invalid, "version, event, run, fingerprint and echo have at most %d bytes and no control characters", maxStatusText)
 		}
 	}
-	if err := g.rightful(r, message); err != nil {
+	echo, err := g.rightful(r, message)
+	if err != nil {
 		return err
 	}
 	ahead := time.Duration(min(max(message.Ahead, -maxAheadSeconds), maxAheadSeconds)) * time.Second
@@ -78,6 +79,7 @@ func (g *Gateway) status(w http.ResponseWriter, r *request) error {
 		Sequence: r.signature.Sequence, AgentVersion: message.AgentVersion, Event: message.Event,
 	})
 	news := newsFor(r.agent, held{message.Profile, message.Manifest, message.Demands})
+	news.Echo = echo
 	if news.Unchanged() {
 		w.Header()["Content-Type"] = jsonType
 		_, _ = w.Write(unchanged) // an agent that is gone asks again

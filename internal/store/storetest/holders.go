@@ -23,7 +23,7 @@ func testHolders(t *testing.T, create func(tb testing.TB) Database) {
 			Fingerprint: "f00d",
 			Runs:        []fleet.Run{{ID: "one", First: Start}, {ID: "two", First: Start.Add(time.Minute)}},
 			Denied:      []fleet.Run{{ID: "other", First: Start.Add(time.Nanosecond)}},
-			Heir:        &fleet.Heir{Fingerprint: "cafe", First: Start.Add(time.Hour)},
+			Heir:        &fleet.Heir{Fingerprint: "cafe", Run: "three", First: Start.Add(time.Hour), Refuted: true},
 		}
 		if got := judge(t, b.Store, id, want); !cmp.Equal(got, fleet.Holder{}) {
 			t.Errorf("before the first claim the holder is %+v", got)
@@ -34,6 +34,11 @@ func testHolders(t *testing.T, create func(tb testing.TB) Database) {
 		}
 		if run := must(b.AgentState(t.Context(), AgentID(1)))(t).Run; run != "two" {
 			t.Errorf("run %q speaks for the agent, want the last", run)
+		}
+		want.Heir = &fleet.Heir{Fingerprint: "cafe", Run: "three", First: Start.Add(time.Hour)}
+		judge(t, b.Store, id, want)
+		if run := must(b.AgentState(t.Context(), AgentID(1)))(t).Run; run != "" {
+			t.Errorf("run %q speaks for the agent while an heir waits, want none", run)
 		}
 		want.Runs, want.Heir = want.Runs[:1], nil
 		judge(t, b.Store, id, want)
@@ -97,7 +102,7 @@ func testClaimRace(t *testing.T, b *bundle) {
 	var wait sync.WaitGroup
 	for i := range machines {
 		wait.Go(func() {
-			claim := fleet.Claim{Run: fmt.Sprint("run ", i), Fingerprint: fmt.Sprint("F", i), Signed: now}
+			claim := fleet.Claim{Run: fmt.Sprint("run ", i), Fingerprint: fmt.Sprint("F", i)}
 			verdicts[i], errs[i] = replicas[i%2].JudgeClaim(t.Context(), id, func(h fleet.Holder, s fleet.Silence) (fleet.Holder, fleet.Verdict) {
 				return h.Judge(claim, s, now)
 			})

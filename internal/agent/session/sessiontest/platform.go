@@ -41,8 +41,9 @@ type Agent struct {
 	Statuses  []time.Time
 	Last      agentwire.StatusRequest
 	Requests  []*Request
-	Ordered   bool // to uninstall itself
-	Left      int  // confirmations that it did
+	Ordered   bool   // to uninstall itself
+	Left      int    // confirmations that it did
+	Echo      string // what a status shall say before it is answered without one
 
 	window  agentwire.SequenceWindow
 	uploads map[string]*upload

@@ -72,6 +72,9 @@ func (p *Platform) status(w http.ResponseWriter, a *Agent, body []byte) {
 	}
 	a.Statuses, a.Last = append(a.Statuses, p.Now()), request
 	var reply agentwire.StatusAnswer
+	if request.Echo != a.Echo {
+		reply.Echo = a.Echo
+	}
 	if request.Profile != p.ProfileV {
 		reply.Profile = p.ProfileV
 	}
