@@ -21,6 +21,9 @@ const (
 	KindUninstall InstructionKind = "uninstall"
 	// KindClone is a Clone. It comes in a Problem, in answer to a status request.
 	KindClone InstructionKind = "clone"
+	// KindUnknownAgent is an UnknownAgent. It comes in a Problem, in answer to
+	// whatever an agent asks that the platform does not have.
+	KindUnknownAgent InstructionKind = "unknown_agent"
 )
 
 // Instruction is what the platform tells one agent. Version only rises for one

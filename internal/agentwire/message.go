@@ -145,6 +145,12 @@ type Clone struct {
 	Run string `json:"run"`
 }
 
+// UnknownAgent is the body of an unknown-agent instruction: the platform has no
+// such agent, any more or yet. It answers one request and says nothing of others.
+type UnknownAgent struct {
+	Request string `json:"request"` // see RequestSignature.ID
+}
+
 // ScanState is a state an agent reports for an on-demand scan.
 type ScanState string
 
@@ -191,13 +197,14 @@ type UploadAnswer struct {
 type Problem struct {
 	Code    string `json:"code"`    // stable word, see the Problem codes
 	Message string `json:"message"` // for people
-	// Instruction is the order that ProblemUninstall and ProblemCloned stand for.
+	// Instruction is what ProblemUninstall, ProblemCloned and ProblemUnknownAgent
+	// stand for.
 	Instruction *SignedInstruction `json:"instruction,omitempty"`
 }
 
 // Problem codes an agent acts on; any other is only logged.
 const (
-	ProblemUnknownAgent   = "unknown_agent"   // no such agent: it was removed
+	ProblemUnknownAgent   = "unknown_agent"   // no such agent: it was removed, as the signed instruction that comes with it says
 	ProblemUninstall      = "uninstall"       // obey the signed instruction that comes with it
 	ProblemCloned         = "cloned"          // obey the signed instruction that comes with it
 	ProblemBadSignature   = "bad_signature"   // never a reason to provision again

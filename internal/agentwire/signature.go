@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -114,6 +115,13 @@ func (s *RequestSignature) Verify(r *http.Request, key ed25519.PublicKey, now ti
 		return fmt.Errorf("%w: %s off, %s allowed", ErrClockSkew, skew.Round(time.Second), MaxClockSkew)
 	}
 	return nil
+}
+
+// ID names this one request: a digest of its signature, which nobody knows before
+// it was made.
+func (s *RequestSignature) ID() string {
+	digest := sha256.Sum256(s.value)
+	return hex.EncodeToString(digest[:])
 }
 
 // ErrBodyTooLarge is returned by ReadBody for a body above its limit.

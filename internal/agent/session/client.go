@@ -44,7 +44,8 @@ type Refusal struct {
 	Message    string
 	RetryAfter time.Duration // 0 when the platform did not say
 
-	order *agentwire.SignedInstruction // that came with the answer, not verified
+	order   *agentwire.SignedInstruction // that came with the answer, not verified
+	request string                       // that it answers, see agentwire.RequestSignature.ID; only with an order
 }
 
 // Error says what the platform answered.
@@ -215,7 +216,7 @@ func (c *client) once(ctx context.Context, x exchange) (*reply, error) {
 		return nil, fmt.Errorf("%s %s: read answer: %w", x.method, x.path, err)
 	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return nil, c.refusal(response, doc)
+		return nil, c.refusal(request, response, doc)
 	}
 	if int64(len(doc)) > x.limit {
 		return nil, fmt.Errorf("%s %s: answer has more than %d bytes", x.method, x.path, x.limit)
@@ -247,11 +248,16 @@ func (c *client) correct(response *http.Response) {
 	}
 }
 
-func (c *client) refusal(response *http.Response, doc []byte) *Refusal {
+func (c *client) refusal(request *http.Request, response *http.Response, doc []byte) *Refusal {
 	refusal := &Refusal{Status: response.StatusCode}
 	var problem agentwire.Problem
 	if json.Unmarshal(doc, &problem) == nil {
 		refusal.Code, refusal.Message, refusal.order = problem.Code, problem.Message, problem.Instruction
+	}
+	if refusal.order != nil {
+		if signature, err := agentwire.ParseSignature(request); err == nil {
+			refusal.request = signature.ID()
+		}
 	}
 	if refusal.Message == "" {
 		refusal.Message = http.StatusText(response.StatusCode)

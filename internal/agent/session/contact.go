@@ -168,19 +168,21 @@ func (a *Agent) renewals(answer *agentwire.StatusAnswer) {
 	}
 }
 
-// contactFailed decides what a failed status request means. Nothing but "unknown
-// agent" and a signed order changes who the agent is or what it holds.
+// contactFailed decides what a failed status request means. Nothing but what the
+// platform has signed changes who the agent is or what it holds.
 func (a *Agent) contactFailed(err error) {
-	unknown := refusedAs(err, agentwire.ProblemUnknownAgent)
-	if unknown && a.removed() {
-		return
-	}
-	if refusedAs(err, agentwire.ProblemUninstall) {
+	early := false
+	switch {
+	case refusedAs(err, agentwire.ProblemUnknownAgent):
+		if err = a.unknown(err); err == nil {
+			return
+		}
+		early = errors.Is(err, errYoung)
+	case refusedAs(err, agentwire.ProblemUninstall):
 		if err = a.ordered(err); err == nil {
 			return
 		}
-	}
-	if refusedAs(err, agentwire.ProblemCloned) {
+	case refusedAs(err, agentwire.ProblemCloned):
 		if err = a.separate(err); err == nil {
 			return
 		}
@@ -189,7 +191,7 @@ func (a *Agent) contactFailed(err error) {
 		a.contacts.reached = false
 	}
 	a.failed(eventStatus, err)
-	if unknown { // the same answer then makes this host a new asset
+	if early { // the same answer then makes this host a new asset
 		a.timers[eventStatus].at(a.due(eventProvision))
 	}
 }
@@ -233,25 +235,6 @@ func (a *Agent) obey(err error, inRow int, delay time.Duration) time.Duration {
 	return a.spread.after(wait)
 }
 
-// removed makes a host whose asset was removed a new one: the identity is kept
-// aside and everything tied to it goes. It reports false for an identity too
-// young to give up: a replica that lags or is broken must not multiply assets, so
-// repairs keep INTERVAL_EVENT_PROVISION apart.
-func (a *Agent) removed() bool {
-	if a.clock.Now().Before(a.due(eventProvision)) {
-		return false
-	}
-	old := a.id
-	next, aside, err := replaceIdentity(a.dir, a.keys, old, &Config{})
-	if err != nil {
-		a.fatal = err
-		return true
-	}
-	a.log.Error("the platform does not know this agent any more: provisioning again as a new asset", "agent", old.AgentID, "old identity", aside)
-	a.startAnew(next)
-	return true
-}
-
 // complain logs a failure of an event when it differs from the one before.
 func (a *Agent) complain(e event, err error) {
 	a.noteFailure(e, err)
@@ -279,7 +262,9 @@ func Advice(err error) string {
 		return "check ActivationId and CustomerId, and on the platform that the activation key is enabled, not expired and not used up"
 	case refusedAs(err, agentwire.ProblemBadSignature):
 		return "if the state folder was copied from another host, provision this host with a folder of its own; the identity is kept"
-	case refusedAs(err, agentwire.ProblemUnknownAgent):
+	case errors.Is(err, errUnknownElsewhere):
+		return "check that ServerUri is the platform this host was provisioned at, and that nothing answers in its place; the identity is kept. To join another platform, stop the agent, remove its state folder and provision again"
+	case errors.Is(err, errYoung):
 		return "none: a removed agent provisions again by itself"
 	case errors.Is(err, errSharedAgain):
 		return "if nothing was copied from this machine, find out why its hardware facts change (product id, serial numbers, machine-id); the identity is kept"

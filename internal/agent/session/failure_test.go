@@ -175,42 +175,6 @@ func TestBadSignatureNeverProvisionsAgain(t *testing.T) {
 	})
 }
 
-func TestRemovedAgentBecomesANewAsset(t *testing.T) {
-	t.Parallel()
-	bubble(t, func(t *testing.T, b *bundle) {
-		b.run(time.Hour)
-		old := b.agent()
-		b.platform.Forget()
-		b.run(6 * time.Hour)
-		if next := b.agent(); next.Key.Equal(old.Key) {
-			t.Error("new asset has the key of the removed one")
-		}
-		b.settled()
-		if b.logged("does not know this agent any more") != 1 {
-			t.Errorf("log does not report the removal once:\n%s", b.log)
-		}
-		aside, err := filepath.Glob(filepath.Join(b.cfg.StateDir, "identity.removed-*"))
-		if err != nil || len(aside) != 1 {
-			t.Errorf("old identity is kept aside in %v (%v), want one file", aside, err)
-		}
-	})
-}
-
-func TestPlatformThatForgetsEverybodyGetsFewAgents(t *testing.T) {
-	t.Parallel()
-	bubble(t, func(t *testing.T, b *bundle) {
-		b.intercept(agentwire.PathStatus, func(w http.ResponseWriter) bool {
-			problem(w, http.StatusNotFound, agentwire.ProblemUnknownAgent)
-			return true
-		})
-		b.run(24 * time.Hour)
-		repair := performance.Settings(nil).ProvisionInterval()
-		if n := b.count("POST /provision"); n > 110*int(24*time.Hour/repair)/100 {
-			t.Errorf("%d provision requests in a day, want at most one in %s ± 10 %%", n, repair)
-		}
-	})
-}
-
 func TestRefusedActivationKeyIsTriedRarely(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, b *bundle) {

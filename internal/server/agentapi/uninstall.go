@@ -2,6 +2,7 @@ package agentapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -10,6 +11,10 @@ import (
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
 )
+
+// unknownVersion is the version of every instruction that says that an agent is
+// not known: it is for one request and there is nothing to come after it.
+const unknownVersion = 1
 
 // Orders are what agents are told whose assets are gone.
 type Orders interface {
@@ -35,17 +40,28 @@ func (g *Gateway) order(r *http.Request, signature *agentwire.RequestSignature) 
 // A request that is replayed gets the same answer and changes nothing.
 func (g *Gateway) sendAway(r *http.Request, signature *agentwire.RequestSignature) error {
 	order, err := g.order(r, signature)
+	if errors.Is(err, errUnknownAgent) || (err == nil && order.State == fleet.UninstallConfirmed) {
+		return g.unknown(signature)
+	}
 	if err != nil {
 		return err
-	}
-	if order.State == fleet.UninstallConfirmed {
-		return errUnknownAgent
 	}
 	signed, err := g.sign(order.AgentID, agentwire.KindUninstall, order.ID, agentwire.Uninstall{Ordered: order.Created.UTC()})
 	if err != nil {
 		return err
 	}
 	return &ordered{http.StatusGone, agentwire.ProblemUninstall, "this agent was uninstalled: it shall remove itself", signed}
+}
+
+// unknown returns the refusal of a request of an agent that is not known here, if
+// it is one: nothing is left to verify it with. It is signed for this request
+// alone, so that nobody can keep it for a time when the agent is known.
+func (g *Gateway) unknown(signature *agentwire.RequestSignature) error {
+	signed, err := g.sign(signature.KeyID, agentwire.KindUnknownAgent, unknownVersion, agentwire.UnknownAgent{Request: signature.ID()})
+	if err != nil {
+		return err
+	}
+	return &ordered{http.StatusNotFound, agentwire.ProblemUnknownAgent, errUnknownAgent.Error(), signed}
 }
 
 // uninstalled takes the confirmation of an agent that has removed itself. It may

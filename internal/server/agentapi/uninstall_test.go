@@ -93,6 +93,34 @@ func TestAConfirmationMayComeAgain(t *testing.T) {
 	}
 }
 
+func TestAnAgentThatIsNotKnownIsToldSoUnderItsRequest(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.signer.KeyID = "0f7c1c52-0000-4000-8000-00000000dead"
+	for _, r := range []*http.Request{
+		b.request(t, http.MethodPost, agentwire.PathStatus, agentwire.StatusRequest{}),
+		b.request(t, http.MethodGet, agentwire.PathWakeup+"?p=3&m=1", nil),
+	} {
+		signature, err := agentwire.ParseSignature(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, body := send(t, r)
+		var problem agentwire.Problem
+		if err := json.Unmarshal([]byte(body), &problem); err != nil || status != http.StatusNotFound || problem.Code != agentwire.ProblemUnknownAgent || problem.Instruction == nil {
+			t.Fatalf("%s: got %d %s (%v), want 404 with an instruction", r.URL.Path, status, body, err)
+		}
+		in, err := problem.Instruction.Open(b.gateway.Signer.Root, b.signer.KeyID, agentwire.KindUnknownAgent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var unknown agentwire.UnknownAgent
+		if err := json.Unmarshal(in.Body, &unknown); err != nil || unknown.Request != signature.ID() || in.Version < 1 {
+			t.Errorf("%s: %+v of version %d (%v), want request %s", r.URL.Path, unknown, in.Version, err, signature.ID())
+		}
+	}
+}
+
 func TestOrdersAreShownAndConfirmedOnlyByTheirAgent(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

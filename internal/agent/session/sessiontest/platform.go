@@ -247,7 +247,7 @@ func (p *Platform) authenticate(w http.ResponseWriter, r *http.Request) (*Agent,
 	a := p.find(func(a *Agent) bool { return a.ID == signature.KeyID })
 	p.mu.Unlock()
 	if a == nil {
-		refuse(w, http.StatusNotFound, agentwire.ProblemUnknownAgent, "no such agent")
+		p.Unknown(w, r)
 		return nil, nil
 	}
 	body, err := signature.ReadBody(r.Body, agentwire.MaxFragmentBytes)

@@ -53,7 +53,7 @@ func (p *Platform) uninstall(w http.ResponseWriter, r *http.Request, a *Agent) b
 		a.Left++
 		w.WriteHeader(http.StatusNoContent)
 	case a.Left > 0:
-		refuse(w, http.StatusNotFound, agentwire.ProblemUnknownAgent, "no such agent")
+		p.Unknown(w, r)
 	default:
 		w.WriteHeader(http.StatusGone)
 		answer(w, agentwire.Problem{
@@ -62,6 +62,19 @@ func (p *Platform) uninstall(w http.ResponseWriter, r *http.Request, a *Agent) b
 		})
 	}
 	return true
+}
+
+// Unknown answers an agent that the platform does not have.
+func (p *Platform) Unknown(w http.ResponseWriter, r *http.Request) {
+	signature, err := agentwire.ParseSignature(r)
+	if err != nil {
+		panic(err)
+	}
+	w.WriteHeader(http.StatusNotFound)
+	answer(w, agentwire.Problem{
+		Code: agentwire.ProblemUnknownAgent, Message: "no such agent",
+		Instruction: p.Sign(signature.KeyID, agentwire.KindUnknownAgent, 1, agentwire.UnknownAgent{Request: signature.ID()}),
+	})
 }
 
 func (p *Platform) status(w http.ResponseWriter, a *Agent, body []byte) {
