@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -202,11 +203,11 @@ type copied struct {
 // called, or the test ends.
 func (y *yard) boot(m *copied) (off func()) {
 	y.t.Helper()
-	transport, err := session.NewTransport(y.ca, nil)
-	if err != nil {
-		y.t.Fatal(err)
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(y.ca) {
+		y.t.Fatal("the authority of the platform is no PEM")
 	}
-	transport.(*http.Transport).DialContext = y.pipes.dial
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, DialContext: y.pipes.dial}
 	seed := sha256.Sum256([]byte(m.name))
 	agent, err := session.Open(session.Config{
 		StateDir: m.state, RootDir: "/", Version: "2.0.0",
@@ -222,7 +223,7 @@ func (y *yard) boot(m *copied) (off func()) {
 	ended := make(chan struct{})
 	y.agents.Go(func() {
 		defer close(ended)
-		defer transport.(*http.Transport).CloseIdleConnections()
+		defer transport.CloseIdleConnections()
 		defer agent.Close()
 		if err := agent.Run(ctx); err != nil {
 			y.t.Errorf("the agent of %s ended: %v", m.name, err)
