@@ -21,6 +21,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partially successful.`)
 	root.Example = `  vedette connections test
   vedette agents search --os Debian
   vedette scans launch --type inventory --wait 1`
+	root.Version = buildVersion() // gives it the flag --version
+	root.SetVersionTemplate(versionLine())
 	// Errors are printed in one place, by finish.
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

@@ -13,10 +13,14 @@ func newVersionCommand(a *app) *cobra.Command {
 		Use: "version", Short: "Print the version of this program", Args: noArgs,
 		Example: "  vedette version",
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.stdout, "vedette %s %s %s/%s\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprint(a.stdout, versionLine())
 			return err
 		},
 	}
+}
+
+func versionLine() string {
+	return fmt.Sprintf("vedette %s %s %s/%s\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // buildVersion is the version the Go toolchain recorded: that of the tag or the
