@@ -48,13 +48,7 @@ func (d diskFiles) Prepare() error {
 	return nil
 }
 
-func (d diskFiles) Lock() (io.Closer, error) {
-	locked, err := lock(d.path)
-	if err != nil {
-		return nil, err // no *os.File that is nil
-	}
-	return locked, nil
-}
+func (d diskFiles) Lock() (io.Closer, error) { return lock(d.path) }
 
 func (d diskFiles) Read(name string, limit int64) ([]byte, error) {
 	file, err := os.Open(d.at(name))

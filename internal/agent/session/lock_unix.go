@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// tryLock takes an exclusive lock that ends with the process or the file.
+// tryLock takes an exclusive lock. It ends with unlock, or when no process has the
+// file open any more.
 func tryLock(file *os.File) (bool, error) {
 	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -16,3 +17,6 @@ func tryLock(file *os.File) (bool, error) {
 	}
 	return err == nil, err
 }
+
+// unlock gives free what tryLock took, whoever else has the file open.
+func unlock(file *os.File) error { return syscall.Flock(int(file.Fd()), syscall.LOCK_UN) }

@@ -220,7 +220,7 @@ func lockHeld(stateDir string) bool {
 	if err != nil {
 		return false
 	}
-	defer file.Close() // and with it the lock
+	defer folderLock{file}.Close()
 	taken, err := tryLock(file)
 	return err == nil && !taken
 }
