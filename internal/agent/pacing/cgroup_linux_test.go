@@ -108,6 +108,39 @@ func TestTheNextChildHasALimitOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestChildrenAtOnceShareTheControlGroupWithTheLimitOfTheLast(t *testing.T) {
+	t.Parallel()
+	tr := newTree(t)
+	pacer := &Pacer{claim: tr.claim}
+	first := exec.CommandContext(t.Context(), "sh", "-c", `until [ -s "$0" ]; do :; done; echo; exec cat`,
+		filepath.Join(tr.dir, "unit.service/scan/cgroup.procs"))
+	ends, err := first.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := first.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- pacer.Run(first, 5) }()
+	if _, err := runs.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := pacer.Run(exec.CommandContext(t.Context(), "true"), 50); err != nil {
+		t.Fatal(err)
+	}
+	if got := tr.get("unit.service/scan/cpu.max"); got != "50000 100000" {
+		t.Errorf("cpu.max holds %q while both run, want the limit of the last", got)
+	}
+	if err := ends.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAControlGroupOfOthersIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(*tree){

@@ -22,7 +22,9 @@
 // the child's own CPU time only; without a control group, a child that starts
 // programs needs more. The CPU time of a thread that runs on another processor is
 // as old as the kernel's last tick, 4 ms at 250 Hz: one burst may be that much
-// too long, and the pause after it is longer in return. What a child uses between
+// too long, and the pause after it is longer in return. The control group is one
+// for all children of a [Pacer]: of children that run at once the governor holds
+// each to its own limit, and the kernel all together to that of the last. What a child uses between
 // its last pause and its end cannot be made good; it is at most one burst.
 package pacing
 
@@ -37,7 +39,8 @@ const Unlimited = 100
 // nearest of them. It sets cmd.SysProcAttr and cmd.Cancel: when the command's
 // context ends, the child is killed with everything it started. On Linux and
 // Windows nothing of it outlives Run or this process. Run is safe for concurrent
-// use; each child has a limit of its own.
+// use, but an agent runs one scan after the other: see Limits for children that
+// run at once.
 func (p *Pacer) Run(cmd *exec.Cmd, limit int) error {
 	return p.run(cmd, min(max(limit, 1), Unlimited))
 }
