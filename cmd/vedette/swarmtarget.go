@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -134,16 +135,19 @@ stay open in 'vedette agents uninstalls'.`,
 }
 
 // uninstallSwarm uninstalls the assets of a run and returns how many there were.
-// It takes them in pages: a platform bounds how many one action may address.
+// A platform finds names that contain the prefix; only those that begin with it
+// are of the run. It takes them in pages: a platform bounds how many one action
+// may address.
 func uninstallSwarm(ctx context.Context, client *qpsclient.Client, prefix string, show *progress) (int64, error) {
-	named := qps.Criterion{Field: "name", Operator: qps.OpContains, Value: prefix}
-	search := qpsclient.HostAssetSearch{Criteria: []qps.Criterion{named}, Fields: []string{"id"}, PageSize: qps.MaxLimitResults}
+	search := qpsclient.HostAssetSearch{
+		Criteria: []qps.Criterion{{Field: "name", Operator: qps.OpContains, Value: prefix}},
+		Fields:   []string{"id", "name"}, PageSize: qps.MaxLimitResults,
+	}
 	removed := int64(0)
 	for page, err := range client.SearchHostAssets(ctx, search) {
 		var affected qpsclient.Affected
-		if err == nil && len(page.Assets) > 0 {
-			upTo := qps.Criterion{Field: "id", Operator: qps.OpLesser, Value: strconv.FormatInt(page.LastID+1, 10)}
-			affected, err = client.UninstallAgents(ctx, qpsclient.AgentSelection{Criteria: []qps.Criterion{named, upTo}})
+		if err == nil {
+			affected, err = uninstallNamed(ctx, client, page.Assets, prefix)
 		}
 		if err != nil {
 			return removed, outcomeOf(automation.Failure("Uninstall Cloud Agents failed.", err))
@@ -152,4 +156,20 @@ func uninstallSwarm(ctx context.Context, client *qpsclient.Client, prefix string
 		show.done("clean", "%d assets uninstalled", removed)
 	}
 	return removed, nil
+}
+
+// uninstallNamed uninstalls those assets, by their id, whose names begin with a
+// prefix.
+func uninstallNamed(ctx context.Context, client *qpsclient.Client, assets []*qps.HostAsset, prefix string) (qpsclient.Affected, error) {
+	var ids []string
+	for _, asset := range assets {
+		if strings.HasPrefix(asset.Name, prefix) {
+			ids = append(ids, strconv.FormatInt(asset.ID, 10))
+		}
+	}
+	if len(ids) == 0 {
+		return qpsclient.Affected{}, nil
+	}
+	these := qps.Criterion{Field: "id", Operator: qps.OpIn, Value: strings.Join(ids, ",")}
+	return client.UninstallAgents(ctx, qpsclient.AgentSelection{Criteria: []qps.Criterion{these}})
 }

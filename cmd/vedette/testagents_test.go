@@ -18,6 +18,7 @@ func (p *testPlatform) handleAgents(automation bool) {
 	p.mux.HandleFunc("POST /qps/rest/2.0/activate/am/asset/{id}", p.changeModules)
 	p.mux.HandleFunc("POST /qps/rest/2.0/deactivate/am/asset/{id}", p.changeModules)
 	p.mux.HandleFunc("POST /qps/rest/2.0/uninstall/am/asset/{id}", p.uninstall)
+	p.mux.HandleFunc("POST /qps/rest/2.0/uninstall/am/asset", p.uninstallMany)
 	if automation {
 		p.mux.HandleFunc("GET /automation/v1/uninstalls", p.listUninstalls)
 		p.mux.HandleFunc("POST /automation/v1/agents/purge", p.purge)
@@ -48,12 +49,32 @@ func (p *testPlatform) uninstall(w http.ResponseWriter, r *http.Request) {
 	if h == nil {
 		return
 	}
+	p.remove(h)
+	send(w, qps.NewResult(qps.SchemaAsset, &qps.Asset{ID: h.ID}))
+}
+
+func (p *testPlatform) uninstallMany(w http.ResponseWriter, r *http.Request) {
+	hosts, _, err := p.matching(r)
+	if err != nil {
+		send(w, qps.NewError(qps.SchemaAsset, qps.CodeInvalidXML, err.Error(), ""))
+		return
+	}
+	gone := make([]qps.Record, len(hosts))
+	for i, record := range hosts {
+		h := record.(*qps.HostAsset)
+		p.remove(h)
+		gone[i] = &qps.Asset{ID: h.ID}
+	}
+	send(w, qps.NewResult(qps.SchemaAsset, gone...))
+}
+
+// remove lets an asset go, with an order for its agent.
+func (p *testPlatform) remove(h *qps.HostAsset) {
 	p.assets = slices.DeleteFunc(p.assets, func(other *qps.HostAsset) bool { return other == h })
 	p.uninstalls = append(p.uninstalls, qpsclient.Uninstall{
 		ID: int64(len(p.uninstalls) + 1), AssetID: h.ID, AgentID: h.AgentInfo.AgentID, HostName: h.Name, State: qpsclient.UninstallOpen,
 		RequestedBy: "admin", Created: time.Date(2025, 1, 2, 20, 0, 0, 0, time.UTC),
 	})
-	send(w, qps.NewResult(qps.SchemaAsset, &qps.Asset{ID: h.ID}))
 }
 
 func (p *testPlatform) listUninstalls(w http.ResponseWriter, r *http.Request) {
