@@ -112,6 +112,14 @@ func TestALineBringsAnAgentUpToDate(t *testing.T) {
 		}
 	}
 
+	// Not even with all of root's rights is memory written from where the service is.
+	const openMemory = ": 3<>/proc/1/mem"
+	m.must(t, "", "sh", "-c", openMemory)
+	inService := []string{"nsenter", "--target", pid, "--mount", "--root", "--wd", "--", "sh", "-c", openMemory}
+	if said, err := m.run(t, "", inService...); err == nil || !strings.Contains(said, "Read-only file system") {
+		t.Errorf("opening another process's memory for writing: %v, %s", err, said)
+	}
+
 	said := m.must(t, line, "sh")
 	if id := first.AgentInfo.AgentID; !strings.Contains(said, "This host is agent "+id+".\n") {
 		t.Errorf("the line said %s, the agent is %s", said, id)

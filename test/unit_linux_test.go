@@ -98,32 +98,113 @@ func callsOf(t *testing.T, name string) []string {
 	return calls
 }
 
+// readOnly makes paths read-only, as ReadOnlyPaths= does, and runs the command
+// that follows them.
+const readOnly = `
+while [ "$1" != -- ]; do
+	mount --bind "$1" "$1"
+	mount -o remount,bind,ro "$1"
+	shift
+done
+shift
+exec "$@"
+`
+
+// capabilitiesOf returns the capabilities that the unit leaves the agent.
+func capabilitiesOf(t *testing.T, unit []byte) []string {
+	t.Helper()
+	return strings.Fields(strings.Join(unitSettings(t, unit, "CapabilityBoundingSet"), " "))
+}
+
+// confined returns what runs a command as root with no more than these
+// capabilities, where the paths are read-only that are so for the service.
+func confined(t *testing.T, unit []byte, capabilities []string) []string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("this test takes capabilities away from root, as the agent's service does: run it as root, as CI does")
+	}
+	bounding := "-all"
+	for _, name := range capabilities {
+		bounding += ",+" + strings.ToLower(strings.TrimPrefix(name, "CAP_"))
+	}
+	return slices.Concat([]string{"unshare", "--mount", "--", "sh", "-euc", readOnly, "sh"}, unitSettings(t, unit, "ReadOnlyPaths"),
+		[]string{"--", "setpriv", "--bounding-set=" + bounding, "--inh-caps=-all", "--no-new-privs", "--"})
+}
+
+// TestTheServiceDoesNotWriteTheMemoryOfOthers tries the direct ways that the
+// capability to trace processes opens; the next test has the one around.
+func TestTheServiceDoesNotWriteTheMemoryOfOthers(t *testing.T) {
+	t.Parallel()
+	unit, err := os.ReadFile(filepath.Join(debOfTheAgent(t), unitPath))
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := allowedCalls(t, unit)
+	for _, call := range []string{"ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd"} {
+		if allowed[call] {
+			t.Errorf("the unit lets %s through", call)
+		}
+	}
+	prefix := confined(t, unit, capabilitiesOf(t, unit))
+	memory := fmt.Sprintf("/proc/%d/mem", os.Getpid())
+	if said, err := runIn(t, prefix, ": 3<"+memory); err != nil {
+		t.Errorf("reading, which docs/packages.md says is possible: %v\n%s", err, said)
+	}
+	if said, err := runIn(t, prefix, ": 3<>"+memory); err == nil || !strings.Contains(said, "Read-only file system") {
+		t.Errorf("writing: %v\n%s", err, said)
+	}
+}
+
+// TestOnlyTheRightToTraceLeadsPastReadOnlyPaths shows what docs/packages.md says
+// of CAP_SYS_PTRACE, and that the drop-in there which takes it away ends it.
+func TestOnlyTheRightToTraceLeadsPastReadOnlyPaths(t *testing.T) {
+	t.Parallel()
+	unit, err := os.ReadFile(filepath.Join(debOfTheAgent(t), unitPath))
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := fmt.Sprintf(": 3<>/proc/%d/root/proc/self/comm", os.Getpid())
+	capabilities := capabilitiesOf(t, unit)
+	if said, err := runIn(t, confined(t, unit, capabilities), elsewhere); err != nil {
+		t.Errorf("with the right to trace: %v\n%s", err, said)
+	}
+	capabilities = slices.DeleteFunc(capabilities, func(name string) bool { return name == "CAP_SYS_PTRACE" })
+	if said, err := runIn(t, confined(t, unit, capabilities), elsewhere); err == nil || !strings.Contains(said, "Permission denied") {
+		t.Errorf("without it: %v\n%s", err, said)
+	}
+}
+
+// runIn runs a script after a prefix and returns what it said.
+func runIn(t *testing.T, prefix []string, script string) (said string, err error) {
+	t.Helper()
+	command := slices.Concat(prefix, []string{"sh", "-c", script})
+	out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
+	return string(out), err
+}
+
 // TestTheServiceMayDoWhatTakingStockNeeds runs the agent with the capabilities
-// that its unit leaves it, over this machine, and compares the system calls it
+// that its unit leaves it and the paths it may only read, over this machine, and
+// compares the system calls it
 // and its worker make with those the unit lets through: one that is refused may
 // go unnoticed, as best effort does.
 func TestTheServiceMayDoWhatTakingStockNeeds(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Fatal("this test takes capabilities away from root, as the agent's service does: run it as root, as CI does")
-	}
 	host := debOfTheAgent(t)
 	unit, err := os.ReadFile(filepath.Join(host, unitPath))
 	if err != nil {
 		t.Fatal(err)
 	}
-	capabilities := "-all"
-	for _, name := range strings.Fields(strings.Join(unitSettings(t, unit, "CapabilityBoundingSet"), " ")) {
-		capabilities += ",+" + strings.ToLower(strings.TrimPrefix(name, "CAP_"))
-	}
+	prefix := confined(t, unit, capabilitiesOf(t, unit))
 	f := newFolder(t)
 	f.startPlatform(t, []string{"up", "--data", f.path, "--listen", "127.0.0.1:0", "--no-agent"}).awaitReady(t)
 	port := listenAsNobody(t)
 
 	calls := filepath.Join(t.TempDir(), "calls")
-	cmd := exec.Command("setpriv", "--bounding-set="+capabilities, "--inh-caps=-all", "--no-new-privs", "--",
+	command := slices.Concat(prefix, []string{
 		"strace", "-f", "-qq", "-o", calls, filepath.Join(host, "usr/lib/vedette-agent/vedette-agent"), "run",
-		"ServerUri="+f.variable(t, "VEDETTE_URL"), "CaFile="+f.variable(t, "VEDETTE_CA_FILE"), "StateDir="+filepath.Join(t.TempDir(), "state"), "ExitWithParent=1")
+		"ServerUri=" + f.variable(t, "VEDETTE_URL"), "CaFile=" + f.variable(t, "VEDETTE_CA_FILE"), "StateDir=" + filepath.Join(t.TempDir(), "state"), "ExitWithParent=1",
+	})
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), f.environment(t)...)
 	endsIt, err := cmd.StdinPipe()
 	if err != nil {
