@@ -19,7 +19,7 @@ import (
 // its own. Arrows point down:
 //
 //	wiring      cmd, test
-//	technology  store, jobs, server, outbound, packages          agent, swarm
+//	technology  store, jobs, server, outbound, packages, releases   agent, swarm
 //	domain      ondemand, knowledge, compliance, connector, automation
 //	            inventory, fleet, access
 //	ground      qps, performance, agentwire, fault
@@ -59,7 +59,7 @@ func floors() []room {
 		}
 		plan = append(plan, room{folder, allowed, "a domain package may know inventory, fleet and access, no other sibling and no technology"})
 	}
-	for _, folder := range []string{"internal/store", "internal/jobs", "internal/outbound", "internal/packages"} {
+	for _, folder := range []string{"internal/store", "internal/jobs", "internal/outbound", "internal/packages", "internal/releases"} {
 		plan = append(plan, room{folder, slices.Concat(ground, known, acting, []string{"data"}), "technology serves the domain and knows no other technology"})
 	}
 	plan = append(plan, room{"internal/backup", []string{"internal/fault"}, "a backup file knows no engine and no domain"})
@@ -78,7 +78,7 @@ func floors() []room {
 		room{"cmd", slices.Concat(ground, known, acting, []string{
 			"qps/qpsclient", "data", "web", "internal/backup", "internal/store", "internal/jobs", "internal/server", "internal/server/qpsapi",
 			"internal/server/agentapi", "internal/server/automationapi", "internal/server/console", "internal/outbound",
-			"internal/packages", "internal/agent", "internal/swarm",
+			"internal/packages", "internal/releases", "internal/agent", "internal/swarm",
 		}), "cmd wires the product, and tests are no part of it"},
 		room{"test", slices.Concat(ground, []string{"qps/qpsclient"}), "tests drive the product from outside"},
 	)
@@ -108,8 +108,8 @@ func bans() []ban {
 		{from: []string{"internal/agent/session", "internal/swarm"}, to: collectors, linked: true, rule: "an agent session collects nothing"},
 		{
 			from: []string{"cmd/vedette-agent"}, linked: true,
-			to:   slices.Concat(collectors, databases, []string{"text/template", "html/template", "encoding/xml"}),
-			rule: "the resident agent stays small: no collector, no SQL driver, no templates, no XML",
+			to:   slices.Concat(collectors, databases, []string{"github.com/theupdateframework/go-tuf", "text/template", "html/template", "encoding/xml"}),
+			rule: "the resident agent stays small: no collector, no SQL driver, no TUF, no templates, no XML",
 		},
 		{from: []string{"*"}, to: []string{"internal/store/postgres/pgtest", "internal/store/storetest", "internal/access/accesstest", "testing"}, rule: "test support stays out of the product"},
 	}
@@ -319,7 +319,7 @@ func TestTheRulesCatchAViolation(t *testing.T) {
 		{"session collects by another's hand", graph{"/internal/agent/session": {"/internal/agent/scan"}, "/internal/agent/scan": {"/internal/agent/collect"}}, []string{"internal/agent/session -> internal/agent/scan -> internal/agent/collect is not allowed: an agent session collects nothing"}},
 		{"swarm stands on sessions", graph{"/internal/swarm": {"/internal/agent/session"}}, nil},
 		{"swarm imports the worker", graph{"/internal/swarm": {"/internal/agent/worker"}}, []string{"internal/swarm -> internal/agent/worker is not allowed: the swarm is made of agent sessions and collects nothing"}},
-		{"resident agent links a driver", graph{"/cmd/vedette-agent": {"/internal/agent/x"}, "/internal/agent/x": {"github.com/jackc/pgx/v5"}}, []string{"cmd/vedette-agent -> internal/agent/x -> github.com/jackc/pgx/v5 is not allowed: the resident agent stays small: no collector, no SQL driver, no templates, no XML"}},
+		{"resident agent links a driver", graph{"/cmd/vedette-agent": {"/internal/agent/x"}, "/internal/agent/x": {"github.com/jackc/pgx/v5"}}, []string{"cmd/vedette-agent -> internal/agent/x -> github.com/jackc/pgx/v5 is not allowed: the resident agent stays small: no collector, no SQL driver, no TUF, no templates, no XML"}},
 		{"worker links templates", graph{"/cmd/vedette-agent-worker": {"text/template", "github.com/google/osv-scalibr/extractor"}}, nil},
 		{"cmd wires everything", graph{"/cmd/vedette": {"/qps", "/qps/qpsclient", "/internal/fault", "/internal/store/sqlite", "/internal/server/qpsapi", "/internal/agent/worker", "/internal/swarm", "/internal/automation"}}, nil},
 		{"cmd imports its own parts", graph{"/cmd/vedette": {"/cmd/vedette/cli"}}, nil},

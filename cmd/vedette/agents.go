@@ -18,7 +18,7 @@ func newAgentsCommand(a *app) *cobra.Command {
 	group.Example = "  vedette agents search --os Debian\n  vedette agents get 1"
 	group.AddCommand(newAgentsActivate(a, f), newAgentsDeactivate(a, f), newAgentsUninstall(a, f), newAgentsUninstalls(a, f), newAgentsPurge(a, f))
 	group.AddCommand(newAgentsSearch(a, f), newAgentsGet(a, f), newAgentsTag(a, f), newAgentsChangeKey(a, f))
-	group.AddCommand(newAgentsPackages(a, f), newAgentsDownload(a, f))
+	group.AddCommand(newAgentsPackages(a, f), newAgentsDownload(a, f), newAgentsPublish(a), newAgentsUpgrades(a, f))
 	return group
 }
 

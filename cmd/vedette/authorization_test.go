@@ -82,6 +82,7 @@ var needed = map[string][]access.Permission{
 	"GET /automation/v1/openapi.yaml":  anyUser,
 	"GET /automation/v1/scans":         {access.CAAPIAccess, access.LaunchOnDemandScan},
 	"GET /automation/v1/scans/{id}":    {access.CAAPIAccess, access.LaunchOnDemandScan},
+	"GET /automation/v1/upgrades":      {access.CAAPIAccess},
 	"GET /automation/v1/uninstalls":    {access.UninstallAgent},
 	"POST /automation/v1/agents/purge": {access.UninstallAgent},
 	"GET /automation/v1/installation":  {access.ViewActivationKey},

@@ -23,6 +23,7 @@ import (
 //	vedette.db           the SQLite store, unless another database is configured
 //	tls/                 the certificate authority and the server certificate
 //	trust/               the keys that sign what agents are told, and session tokens
+//	releases/            what agents upgrade to, see package releases
 //	agent/, agent.log    the state and the log of this host's own agent
 type dataFolder struct {
 	path string

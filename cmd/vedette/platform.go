@@ -24,6 +24,7 @@ import (
 	"vedette.dev/vedette/internal/inventory"
 	"vedette.dev/vedette/internal/ondemand"
 	"vedette.dev/vedette/internal/packages"
+	"vedette.dev/vedette/internal/releases"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/internal/server/agentapi"
 	"vedette.dev/vedette/internal/server/failures"
@@ -144,6 +145,11 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	if err != nil {
 		return err
 	}
+	timestamp, err := p.folder.signingKey(timestampKey)
+	if err != nil {
+		return err
+	}
+	shelf := releases.NewShelf(p.folder.file(releasesFolder), timestamp, now, log)
 	roster := fleet.NewRoster(p.store, now)
 	pulse := fleet.NewPulse(p.store, log)
 	wakeups := &fleet.Wakeups{}
@@ -154,6 +160,7 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 		Arbiter:  &fleet.Arbiter{Holders: p.store, Roster: roster, Now: now, Log: log},
 		Intake:   inventory.NewIntake(p.store, now),
 		Demands:  p.store, Profiles: p.store, Orders: p.store, Signer: signer, Now: now, Log: log,
+		Releases: shelf, Upgrades: p.store,
 	}
 	rollout := fleet.NewRollout(p.store, now, log)
 	p.profiles = &fleet.Profiles{Store: p.store, Now: now, NewID: uuid.NewString, Changed: rollout.Poke, Hosts: p.store}
@@ -173,7 +180,7 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	mux.Add(server.SignInRoute(users, sessions))
 	p.server = server.New(server.Options{Handler: mux, Log: log})
 	p.background = []func(context.Context){
-		pulse.Run, tail.Run, rollout.Run,
+		pulse.Run, tail.Run, rollout.Run, shelf.Run,
 		(&fleet.RuleEvaluator{Passes: p.store, Hint: p.store.RuleHint(), Log: log}).Run,
 		func(ctx context.Context) {
 			sweep(ctx, log, "on-demand requests were not swept", func(ctx context.Context) error {

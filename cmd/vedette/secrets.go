@@ -8,7 +8,11 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"vedette.dev/vedette/internal/access"
@@ -171,34 +175,50 @@ func (d *dataFolder) sessionIssuer(customerID string, now func() time.Time) (*ac
 	return access.NewIssuer(key, customerID, now)
 }
 
-// signingKey reads an Ed25519 key, or makes it.
+// signingKey reads an Ed25519 key of the trust folder, or makes it.
 func (d *dataFolder) signingKey(name string) (ed25519.PrivateKey, error) {
-	content, err := d.read("trust", name)
-	if err != nil {
-		return nil, err
+	path := d.file("trust", name)
+	key, err := readKey(path)
+	if key != nil || err != nil {
+		return key, err
 	}
-	if content != nil {
-		block, _ := pem.Decode(content)
-		if block == nil {
-			return nil, fmt.Errorf("%s is not a PEM file", d.file("trust", name))
-		}
-		parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", d.file("trust", name), err)
-		}
-		key, ok := parsed.(ed25519.PrivateKey)
-		if !ok {
-			return nil, fmt.Errorf("%s is not an Ed25519 key", d.file("trust", name))
-		}
-		return key, nil
-	}
+	return makeKey(path)
+}
+
+// makeKey makes an Ed25519 key and keeps it in a file.
+func makeKey(path string) (ed25519.PrivateKey, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("make %s: %w", name, err)
+		return nil, fmt.Errorf("make %s: %w", path, err)
 	}
 	encoded, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", name, err)
+		return nil, fmt.Errorf("encode %s: %w", path, err)
 	}
-	return key, d.write(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}), 0o600, "trust", name)
+	folder := &dataFolder{path: filepath.Dir(path)}
+	return key, folder.write(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}), 0o600, filepath.Base(path))
+}
+
+// readKey reads an Ed25519 key, nil where there is no file.
+func readKey(path string) (ed25519.PrivateKey, error) {
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(content)
+	if block == nil {
+		return nil, fmt.Errorf("%s is not a PEM file", path)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	key, ok := parsed.(ed25519.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("%s is not an Ed25519 key", path)
+	}
+	return key, nil
 }

@@ -64,6 +64,9 @@ type StatusRequest struct {
 	// Ahead is how many seconds the host's clock is ahead of the platform's, negative
 	// when it is behind; 0 for less than a minute.
 	Ahead int64 `json:"c,omitempty"`
+	// Release is the version of the release metadata it holds, NoRelease for none;
+	// 0 for an agent that is not to upgrade itself, which is told of none.
+	Release int64 `json:"u,omitempty"`
 }
 
 // StatusAnswer names what differs from what the agent holds; the unchanged
@@ -72,6 +75,7 @@ type StatusAnswer struct {
 	Profile  int64 `json:"p,omitempty"`
 	Manifest int64 `json:"m,omitempty"`
 	Demands  int64 `json:"d,omitempty"`
+	Release  int64 `json:"u,omitempty"`
 	// Echo shall be in the next StatusRequest of this run, which follows at once.
 	Echo string `json:"o,omitempty"`
 }
@@ -86,6 +90,8 @@ const (
 	EventManifest     = "Manifest Downloaded"
 	EventScanning     = "Inventory Scan Started"
 	EventScanComplete = "Inventory Scan Complete"
+	EventUpgraded     = "Agent Downloaded"
+	EventNotUpgraded  = "Agent Upgrade Failed"
 )
 
 // Profile is the configuration profile as an agent needs it.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/qps"
 )
@@ -17,20 +18,16 @@ var namePattern = regexp.MustCompile(`^vedette-agent-([0-9]{1,9}(?:\.[0-9]{1,9})
 // parseName returns what the name of a file says of the package in it. ok is
 // false for the name of something else.
 func parseName(name string) (p fleet.Package, ok bool) {
-	m := archivePattern.FindStringSubmatch(name)
-	if len(m) == 5 {
-		return fleet.Package{Name: name, Version: m[1], Platform: m[2], Architecture: m[3], Extension: m[4]}, true
+	// The API does not know archives: its words are for systems with packages.
+	if version, system, machine, ok := agentwire.ParseReleaseName(name); ok {
+		return fleet.Package{Name: name, Version: version, Platform: system, Architecture: machine, Extension: ".tar.gz"}, true
 	}
-	m = namePattern.FindStringSubmatch(name)
+	m := namePattern.FindStringSubmatch(name)
 	if len(m) != 5 || !slices.Contains(qps.BinaryPlatforms(), m[2]) || !slices.Contains(qps.BinaryArchitectures(), m[3]) {
 		return fleet.Package{}, false
 	}
 	return fleet.Package{Name: name, Version: m[1], Platform: m[2], Architecture: m[3], Extension: m[4]}, true
 }
-
-// archivePattern is that of packages for systems that have no package format. The
-// API does not know them: its words are for the two above.
-var archivePattern = regexp.MustCompile(`^vedette-agent-([0-9]{1,9}(?:\.[0-9]{1,9}){1,4})-(linux)-(amd64|arm64)(\.tar\.gz)$`)
 
 // archives is the platform in the names of archives.
 const archives = "linux"
@@ -54,14 +51,5 @@ var extensions = map[string]string{fleet.SystemDeb: ".deb", fleet.SystemRPM: ".r
 func byPairAndAge(a, b fleet.Package) int {
 	return cmp.Or(
 		strings.Compare(a.Platform, b.Platform), strings.Compare(a.Architecture, b.Architecture),
-		compareVersions(b.Version, a.Version), strings.Compare(a.Name, b.Name))
-}
-
-// compareVersions compares dotted versions number by number; one that goes on is
-// newer than one that has ended.
-func compareVersions(a, b string) int {
-	return slices.CompareFunc(strings.Split(a, "."), strings.Split(b, "."), func(x, y string) int {
-		x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
-		return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y))
-	})
+		agentwire.CompareVersions(b.Version, a.Version), strings.Compare(a.Name, b.Name))
 }

@@ -32,6 +32,8 @@ const (
 const (
 	askDemand = ""
 	askStatus = "status"
+	// askRestart says that another version of the agent is the current one.
+	askRestart = "restart"
 )
 
 type controlRequest struct {
@@ -52,6 +54,7 @@ type control struct {
 	log      *slog.Logger
 	agent    *session.Agent
 	stateDir string
+	restart  func()
 	ctx      context.Context
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
@@ -59,7 +62,7 @@ type control struct {
 
 // listen opens the control socket. The state folder is locked by now, so one
 // that is there was left behind.
-func listen(ctx context.Context, stateDir string, agent *session.Agent, log *slog.Logger) (*control, error) {
+func listen(ctx context.Context, stateDir string, agent *session.Agent, log *slog.Logger, restart func()) (*control, error) {
 	path := filepath.Join(stateDir, controlSocket)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("remove old control socket: %w", err)
@@ -72,7 +75,7 @@ func listen(ctx context.Context, stateDir string, agent *session.Agent, log *slo
 		listener.Close()
 		return nil, fmt.Errorf("protect control socket: %w", err)
 	}
-	c := &control{listener: listener, log: log, agent: agent, stateDir: stateDir}
+	c := &control{listener: listener, log: log, agent: agent, stateDir: stateDir, restart: restart}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.running.Go(c.accept)
 	return c, nil
@@ -103,6 +106,8 @@ func (c *control) serve(conn net.Conn) {
 	var answer controlAnswer
 	if err := json.NewDecoder(io.LimitReader(conn, maxControlBytes)).Decode(&request); err != nil {
 		answer.Error = fmt.Sprintf("request cannot be read: %v", err)
+	} else if request.Ask == askRestart {
+		defer c.restart() // after the answer, which the end of the agent would cut short
 	} else {
 		answer = c.answer(ctx, &request)
 	}
@@ -149,13 +154,16 @@ func (c *control) close() {
 	c.running.Wait()
 }
 
+// errNotRunning says that there is nobody to ask.
+var errNotRunning = errors.New("no agent runs on")
+
 // ask puts one question to the agent that runs on a state folder.
 func ask(ctx context.Context, stateDir string, request controlRequest, most int64) (*controlAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join(stateDir, controlSocket))
 	if err != nil {
-		return nil, fmt.Errorf("no agent runs on %s (%w): start it with vedette-agent run, or give the folder with StateDir=", stateDir, err)
+		return nil, fmt.Errorf("%w %s (%w): start it with vedette-agent run, or give the folder with StateDir=", errNotRunning, stateDir, err)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })

@@ -33,9 +33,9 @@ func cutName(name string) (short, domain string, qualified bool) {
 	return strings.Cut(name, ".")
 }
 
-// release reads name, id and version of the system from os-release(5). They stay
+// osRelease reads name, id and version of the system from os-release(5). They stay
 // empty where there is none.
-func release(rootDir string) (name, id, version string) {
+func osRelease(rootDir string) (name, id, version string) {
 	for _, path := range []string{"etc/os-release", "usr/lib/os-release"} {
 		file, err := os.Open(filepath.Join(rootDir, path))
 		if err != nil {

@@ -11,16 +11,20 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"vedette.dev/vedette/internal/agent/machine"
 	"vedette.dev/vedette/internal/agent/session"
+	"vedette.dev/vedette/internal/agent/upgrade"
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/performance"
 )
 
-// Version of the agent. The public agents' legacy rules go by this number and
-// end with 1.5, so it starts above.
-const Version = "2.0.0"
+// Version of the agent, which a build may set. The public agents' legacy rules go
+// by this number and end with 1.5, so it starts above.
+var Version = "2.0.0" //nolint:gochecknoglobals // set by the linker
 
 // legacyVersion returns the last version of the legacy agents on this system: what
 // an agent in the compatibility mode says it is.
@@ -47,6 +51,9 @@ type System struct {
 	// Getenv reads the environment, for the two ids that others on the host should
 	// not see in the process list; nil reads nothing.
 	Getenv func(string) string
+	// Upgrade lets the agent go to the versions that its platform publishes. It is for
+	// a program that is the agent and nothing else.
+	Upgrade bool
 }
 
 const usage = `vedette-agent is the resident agent of a Vedette platform.
@@ -59,6 +66,8 @@ Usage: vedette-agent COMMAND [Name=Value ...]
   doctor      look for what keeps the agent from working, before or after it is registered:
               [ServerUri=] [CaFile=] [-o json]; exit code 1 when a check failed
   demand      scan now: action=demand type=inv|vm|pc|udc|sca|swca|vmpc [cputhrottle=0..1000]
+  rollback    go back to the version before this one, or to the packaged agent
+  retry       let versions be tried again that were rolled back
   uninstall   remove everything local but the identity: Confirm=yes
   version     print the version
   help        print this
@@ -83,6 +92,7 @@ Options:
                         a timer for each event and no wake-up poll; by default 0
   ProxyOrder=ORDER      sequential or random, in which proxies are tried; by default sequential
   ProxyFailOpen=0|1     go without a proxy when all of them fail, by default 0
+  TrialMinutes=1..1440  how long a new version has to reach the platform, by default 10
   ExitWithParent=0|1    end when standard input ends, by default 0
 
 Environment:
@@ -112,7 +122,11 @@ func Main(ctx context.Context, args []string, sys System) int {
 		case "provision":
 			err = provision(ctx, o, sys)
 		case "run":
-			err = run(ctx, o, sys)
+			err = run(ctx, args, o, sys)
+		case "rollback":
+			err = rollBack(ctx, o, sys)
+		case "retry":
+			err = retry(o, sys)
 		case "status":
 			err = status(ctx, o, sys)
 		case "doctor":
@@ -138,11 +152,16 @@ func Main(ctx context.Context, args []string, sys System) int {
 }
 
 func provision(ctx context.Context, o *options, sys System) error {
-	agent, _, closing, err := open(o, sys, "vedette-agent.provision")
+	log, err := openLog(o, sys, "vedette-agent.provision")
 	if err != nil {
 		return err
 	}
-	defer closing()
+	defer log.file.Close()
+	agent, err := open(o, sys, log, &versions{}, nil)
+	if err != nil {
+		return err
+	}
+	defer agent.Close()
 	if err := agent.Provision(ctx); session.DiskFull(err) {
 		return err
 	} else if err != nil {
@@ -152,24 +171,69 @@ func provision(ctx context.Context, o *options, sys System) error {
 	return nil
 }
 
-func run(ctx context.Context, o *options, sys System) error {
+// run runs the current version of the agent: in this process, or in others while
+// they are on trial.
+func run(ctx context.Context, args []string, o *options, sys System) error {
 	frugal()
-	agent, log, closing, err := open(o, sys, "vedette-agent")
+	log, err := openLog(o, sys, "vedette-agent")
 	if err != nil {
 		return err
 	}
-	defer closing()
+	defer log.file.Close()
+	v, err := openVersions(o, sys)
+	if err != nil {
+		return err
+	}
+	launched := v.onTrial || v.packaged != v.self
+	for {
+		if v.Versions != nil && !launched {
+			here, err := v.launcher(args, o, sys, log.Logger).Run(ctx)
+			if !here {
+				return err
+			}
+			if err != nil { // rather this version than none
+				log.Error("the current version of the agent could not be run: this one runs", "version", Version, "error", err)
+			}
+		}
+		launched = false
+		again, err := work(ctx, o, sys, log, v)
+		if !again {
+			return err
+		}
+	}
+}
+
+// work runs the agent in this process. again is true when another version is to
+// run now.
+func work(ctx context.Context, o *options, sys System, log *leveledLog, v *versions) (again bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	defer cancel()
+	var restart atomic.Bool
+	agent, err := open(o, sys, log, v, func() {
+		restart.Store(true)
+		cancel()
+	})
+	if err != nil {
+		return false, err
+	}
+	defer agent.Close()
 	if o.exitWithParent {
 		go func() { // ends with standard input or the process
 			_, _ = io.Copy(io.Discard, sys.Stdin)
 			cancel()
 		}()
 	}
-	control, err := listen(ctx, o.stateDir, agent, log)
+	if v.Versions != nil && !v.onTrial {
+		beside.Go(func() { v.noteLasting(ctx, log.Logger) })
+	}
+	control, err := listen(ctx, o.stateDir, agent, log.Logger, func() {
+		restart.Store(v.Versions != nil)
+		cancel()
+	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer control.close()
 	log.Info("agent started", "version", Version, "state", o.stateDir, "legacy", o.legacy)
@@ -177,10 +241,23 @@ func run(ctx context.Context, o *options, sys System) error {
 	if errors.Is(err, session.ErrUninstalled) {
 		// Done, not failed: a service manager need not start it again.
 		log.Warn("agent ended: "+err.Error(), "next step", "vedette-agent provision registers this host again, as a new asset")
-		return nil
+		return false, nil
 	}
-	log.Info("agent ended")
-	return err
+	log.Info("agent ended", "version", Version)
+	return err == nil && restart.Load() && !v.onTrial, err
+}
+
+// noteLasting notes that this version has run for a while.
+func (v *versions) noteLasting(ctx context.Context, log *slog.Logger) {
+	lasting := time.NewTimer(upgrade.Lasting)
+	defer lasting.Stop()
+	select {
+	case <-ctx.Done():
+	case <-lasting.C:
+		if err := v.Lasted(Version); err != nil {
+			log.Warn("it was not noted that this version of the agent lasts", "error", err)
+		}
+	}
 }
 
 // frugal trades time this process has for memory the host needs: it rests nearly
@@ -197,35 +274,38 @@ func frugal() {
 	runtime.GOMAXPROCS(min(threads, runtime.NumCPU()))
 }
 
-// open makes the agent of a state folder; closing releases it and its log.
-func open(o *options, sys System, logger string) (agent *session.Agent, log *slog.Logger, closing func(), err error) {
-	level := new(slog.LevelVar)
-	log, logFile, err := newLog(o, sys, logger, level)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if agent, err = openAgent(o, sys, log, level); err != nil {
-		logFile.Close()
-		return nil, nil, nil, err
-	}
-	return agent, log, func() { agent.Close(); logFile.Close() }, nil
+// leveledLog is the log, its level, and what is to be closed after it.
+type leveledLog struct {
+	*slog.Logger
+	level *slog.LevelVar
+	file  io.Closer
 }
 
-func openAgent(o *options, sys System, log *slog.Logger, level *slog.LevelVar) (*session.Agent, error) {
+// openLog opens the log in the name of a logger.
+func openLog(o *options, sys System, logger string) (*leveledLog, error) {
+	log := &leveledLog{level: new(slog.LevelVar)}
+	if o.logLevel != nil {
+		log.level.Set(*o.logLevel)
+	}
+	var err error
+	log.Logger, log.file, err = newLog(o, sys, logger, log.level)
+	return log, err
+}
+
+// open makes the agent of a state folder.
+func open(o *options, sys System, log *leveledLog, v *versions, restart func()) (*session.Agent, error) {
 	cfg := session.Config{
 		StateDir: o.stateDir, KeyDir: o.keyDir, RootDir: o.rootDir, Version: Version,
 		ActivationID: o.activationID, CustomerID: o.customerID, ServerURI: o.serverURI,
 		Wakeup: o.wakeup, Host: hostFacts(o.rootDir),
 		Clock: session.SystemClock{}, Random: rand.Float64,
-		Log: log, Rest: debug.FreeOSMemory,
+		Log: log.Logger, Rest: debug.FreeOSMemory,
 	}
 	if o.legacy {
 		cfg.Legacy, cfg.Version = true, legacyVersion()
 	}
-	if o.logLevel != nil {
-		level.Set(*o.logLevel)
-	} else {
-		cfg.SetLogLevel = func(l performance.LoggingLevel) { level.Set(slogLevel(l)) }
+	if o.logLevel == nil {
+		cfg.SetLogLevel = func(l performance.LoggingLevel) { log.level.Set(slogLevel(l)) }
 	}
 	var err error
 	if o.caFile != "" {
@@ -245,6 +325,17 @@ func openAgent(o *options, sys System, log *slog.Logger, level *slog.LevelVar) (
 		return nil, err
 	}
 	cfg.Runner = worker
+	if up := v.upgrader(worker, log.Logger, restart); up != nil {
+		cfg.Upgrader = up
+	}
+	if v.onTrial {
+		cfg.OnTrial = true
+		cfg.Health = func(h session.Health) {
+			if err := v.Healthy(Version, h); err != nil {
+				log.Error("the version that watches this one was not told how it is", "error", err)
+			}
+		}
+	}
 	return session.Open(cfg)
 }
 
@@ -261,7 +352,7 @@ func hostFacts(rootDir string) agentwire.Host {
 		host.FQDN = name
 	}
 	host.Fingerprint = machine.Fingerprint(machine.InstallationID(rootDir))
-	host.OS, host.OSID, host.OSVersion = release(rootDir)
+	host.OS, host.OSID, host.OSVersion = osRelease(rootDir)
 	return host
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"vedette.dev/vedette/internal/agent/proxy"
 	"vedette.dev/vedette/internal/agent/session"
+	"vedette.dev/vedette/internal/agent/upgrade"
 	"vedette.dev/vedette/internal/agentwire"
 )
 
@@ -32,6 +33,7 @@ type options struct {
 	confirm        bool
 	json           bool
 	demand         session.Demand
+	patience       time.Duration // with a version on trial
 }
 
 // Option names by command. All take the state folder.
@@ -39,10 +41,12 @@ var commands = map[string][]string{
 	"help":      {},
 	"version":   {},
 	"provision": {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "KeyDir", "RootDir", "LogLevel", "LogFileDir", "LogDestType", "LogCompression", "ProxyOrder", "ProxyFailOpen", "WorkerPath", "Legacy"},
-	"run":       {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "KeyDir", "RootDir", "LogLevel", "LogFileDir", "LogDestType", "LogCompression", "ProxyOrder", "ProxyFailOpen", "WorkerPath", "Wakeup", "Legacy", "ExitWithParent"},
+	"run":       {"ActivationId", "CustomerId", "ServerUri", "CaFile", "StateDir", "KeyDir", "RootDir", "LogLevel", "LogFileDir", "LogDestType", "LogCompression", "ProxyOrder", "ProxyFailOpen", "WorkerPath", "Wakeup", "Legacy", "TrialMinutes", "ExitWithParent"},
 	"status":    {"StateDir", "Format"},
 	"doctor":    {"ServerUri", "CaFile", "StateDir", "RootDir", "WorkerPath", "ProxyOrder", "ProxyFailOpen", "Format"},
 	"demand":    {"StateDir", "action", "type", "cputhrottle"},
+	"rollback":  {"StateDir"},
+	"retry":     {"StateDir"},
 	"uninstall": {"StateDir", "Confirm"},
 }
 
@@ -65,7 +69,7 @@ func parse(args []string) (command string, o *options, err error) {
 	if !ok {
 		return "", nil, usagef("unknown command %q", command)
 	}
-	o = &options{rootDir: "/", wakeup: true}
+	o = &options{rootDir: "/", wakeup: true, patience: upgrade.DefaultPatience}
 	given := make(map[string]bool)
 	for _, arg := range formats(args[1:]) {
 		name, value, ok := strings.Cut(arg, "=")
@@ -165,6 +169,8 @@ func (o *options) set(name, value string) (err error) {
 		o.legacy, err = flag(name, value)
 	case "ExitWithParent":
 		o.exitWithParent, err = flag(name, value)
+	case "TrialMinutes":
+		o.patience, err = minutes(name, value)
 	case "Confirm":
 		if value != "yes" {
 			return usagef("Confirm is %q, allowed is yes", value)
@@ -224,6 +230,15 @@ func flag(name, value string) (bool, error) {
 		return false, usagef("%s is %q, allowed are 0 and 1", name, value)
 	}
 	return value == "1", nil
+}
+
+func minutes(name, value string) (time.Duration, error) {
+	const most = 24 * 60
+	n, err := strconv.ParseInt(value, 10, 32)
+	if err != nil || n < 1 || n > most {
+		return 0, usagef("%s is %q, allowed are 1 to %d", name, value, most)
+	}
+	return time.Duration(n) * time.Minute, nil
 }
 
 // logLevel reads the levels of the public Linux agent, 0 fatal to 5 trace. This

@@ -56,6 +56,8 @@ type Config struct {
 	Log         *slog.Logger
 	SetLogLevel func(performance.LoggingLevel) // follows the profile; nil keeps the level
 	Rest        func()                         // called when the agent comes to rest after activity; nil does nothing
+	Health      func(Health)                   // called by the loop when it changes; nil does nothing
+	OnTrial     bool                           // another version waits for this one to show that it works
 }
 
 // Agent is one resident agent. Provision and Run must not run at the same time;
@@ -86,6 +88,7 @@ type Agent struct {
 	scans    scans
 	sending  sending
 	upgrade  upgrade
+	health   Health
 
 	handling atomic.Pointer[Handling] // nil between events
 	outcomes chan func()              // what goroutines want done by the loop
@@ -256,6 +259,7 @@ func (a *Agent) step(ctx context.Context) time.Duration {
 			return 0
 		}
 		next = earliest(next, a.talkDue())
+		a.feel(HealthStarted)
 	}
 	if a.fatal != nil {
 		return 0
@@ -273,6 +277,7 @@ func (a *Agent) silence() {
 		a.log.Info("blackout: neither sending nor receiving")
 	}
 	a.inactive = true
+	a.feel(HealthSilent)
 	for _, cancel := range []context.CancelFunc{a.poll.cancel, a.upgrade.cancel} {
 		if cancel != nil {
 			cancel()

@@ -100,7 +100,7 @@ func (a *Agent) contact(ctx context.Context) {
 		a.timers[eventStatus].failures, a.timers[eventStatus].busy, a.contacts.reached = 0, 0, true
 		a.complain(eventStatus, refused)
 	}
-	a.upgrade.look = true
+	a.feel(HealthReached)
 	a.warnExpired(a.client.now())
 	next := a.due(eventStatus)
 	a.state.LastContact, a.state.NextStatus = now.UTC(), next.UTC()
@@ -122,7 +122,7 @@ func (a *Agent) round(ctx context.Context) (changed bool, untrusted, err error) 
 		AgentVersion: a.cfg.Version, Event: a.state.Event,
 		Run: a.runID, Fingerprint: a.cfg.Host.Fingerprint, Echo: a.echo, Ahead: int64(a.client.ahead() / time.Second),
 		Profile: version(a.profile), Manifest: version(a.manifest),
-		Demands: a.highestDemands(),
+		Demands: a.highestDemands(), Release: a.heldRelease(),
 	}
 	a.echo = "" // said once: whatever it was, it must not spoil the requests after this
 	var answer agentwire.StatusAnswer
@@ -130,7 +130,9 @@ func (a *Agent) round(ctx context.Context) (changed bool, untrusted, err error) 
 		return false, nil, fmt.Errorf("send status: %w", err)
 	}
 	a.welcome, a.echo = true, answer.Echo
-	if a.cfg.Legacy { // timers of their own ask for these
+	a.announced(answer.Release)
+	answer.Release = 0 // nothing to fetch now
+	if a.cfg.Legacy {  // timers of their own ask for these
 		answer.Profile, answer.Manifest = 0, 0
 	}
 	changed = !answer.Unchanged()
@@ -187,7 +189,9 @@ func (a *Agent) contactFailed(err error) {
 			return
 		}
 	}
-	if refusal, ok := errors.AsType[*Refusal](err); !ok || !refusal.busy() {
+	if refusal, ok := errors.AsType[*Refusal](err); ok && refusal.busy() {
+		a.feel(HealthReached)
+	} else {
 		a.contacts.reached = false
 	}
 	a.failed(eventStatus, err)
@@ -209,8 +213,9 @@ func (a *Agent) failed(e event, err error) {
 	}
 	var delay time.Duration
 	switch {
-	case !busy && (a.profile == nil || a.manifest == nil):
-		// Somebody is waiting for a new host, and new hosts are few.
+	case !busy && (a.profile == nil || a.manifest == nil || a.cfg.OnTrial && a.health != HealthReached):
+		// Somebody is waiting for a new host, and new hosts are few; or the old version
+		// is, to take over again.
 		delay = a.spread.doubling(t.failures, firstRetry, interval)
 	default:
 		delay = a.spread.retry(interval)

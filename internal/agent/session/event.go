@@ -21,6 +21,7 @@ const (
 	eventConfig                        // fetch the profile
 	eventManifest                      // fetch the manifest
 	eventReport                        // tell how an on-demand request stands
+	eventReportUpgrade                 // tell how an upgrade ended
 	eventConfirmDelta                  // was the upload processed?
 	eventUploadChangelist              // send what a scan found changed
 	eventSelfPatch                     // look for another version of the agent
@@ -32,7 +33,7 @@ const (
 // String returns the event as docs/states.md has it.
 func (e event) String() string {
 	return [events]string{
-		"provision", "status", "check revocation", "config", "manifest", "report", "confirm delta", "upload changelist",
+		"provision", "status", "check revocation", "config", "manifest", "report", "report upgrade", "confirm delta", "upload changelist",
 		"self patch", "execute setup", "wake-up",
 	}[e]
 }
@@ -91,6 +92,7 @@ var handlers = [events]handler{
 	{eventConfig, (*Agent).byTimers, onTimer(eventConfig, (*Agent).storeProfile)},
 	{eventManifest, (*Agent).byTimers, onTimer(eventManifest, (*Agent).storeManifest)},
 	{eventReport, (*Agent).reportWanted, (*Agent).report},
+	{eventReportUpgrade, (*Agent).upgradeReportWanted, (*Agent).reportUpgrade},
 	{eventConfirmDelta, (*Agent).confirmWanted, (*Agent).confirmDelta},
 	{eventUploadChangelist, (*Agent).uploadWanted, (*Agent).upload},
 	{eventSelfPatch, (*Agent).selfPatchWanted, (*Agent).selfPatch},

@@ -74,7 +74,7 @@ func (f *folder) remove(name string) error {
 // clear removes everything but who the agent is and was, and its sequence
 // numbers.
 func (f *folder) clear() error {
-	for _, name := range []string{profileFile, manifestFile, stateFile, snapshotsDir, spoolDir} {
+	for _, name := range []string{profileFile, manifestFile, stateFile, snapshotsDir, spoolDir, "versions"} {
 		if err := f.remove(name); err != nil {
 			return err
 		}

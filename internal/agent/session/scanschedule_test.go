@@ -242,8 +242,9 @@ func TestAModuleThatIsActivatedAgainWaitsForItsDelayAgain(t *testing.T) {
 func TestASuspendedAgentFinishesItsScanAndBeginsNoOther(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, b *bundle) {
-		u := &upgrader{}
+		u := &upgrader{held: 1}
 		b.cfg.Upgrader = u
+		b.platform.ReleaseV = 2
 		b.runner.Takes = 10 * time.Minute
 		b.platform.Profile.Performance = performance.Settings{performance.KeyStatusInterval: "300"}
 		a := b.beside()

@@ -3,7 +3,10 @@ package session
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
+
+	"vedette.dev/vedette/internal/agentwire"
 )
 
 // upgradeTimeout bounds one call of an Upgrader: a package over a slow link.
@@ -15,14 +18,45 @@ const upgradeTimeout = time.Hour
 // after their context does; a blackout, and a profile that prevents updates, end
 // it.
 type Upgrader interface {
-	// Check looks for a version to go to. It is called after each status request; in
-	// the legacy mode, every INTERVAL_EVENT_DOWNLOAD_SELF_PATCH.
-	Check(ctx context.Context, get Download) (found bool, err error)
+	// Metadata returns the version of the release metadata that is held,
+	// agentwire.NoRelease for none, and whether it is too old to be relied on. It is
+	// called from the loop and returns at once.
+	Metadata() (version int64, expired bool)
+	// Check looks for a version to go to. It is called after a status request whose
+	// answer named other metadata, and after each while what is held has expired; in
+	// the legacy mode, every INTERVAL_EVENT_DOWNLOAD_SELF_PATCH. pin is the root key
+	// that this agent trusts.
+	Check(ctx context.Context, pin []byte, get Download) (found bool, err error)
 	// Setup goes to the version that Check found. It is called at once, not while a
 	// scan runs, and after an error again every INTERVAL_EVENT_EXECUTE_SETUP, until a
 	// Check finds nothing any more. Whoever returns nil has done what there is to do,
 	// and sees to it that the new version is started.
 	Setup(ctx context.Context, get Download) error
+	// Report returns how the last upgrade ended, nil once the platform knows. It is
+	// called from the loop and returns at once.
+	Report() *agentwire.UpgradeReport
+	// Reported says that the platform has a report.
+	Reported(report agentwire.UpgradeReport) error
+}
+
+// Health is how an agent is, for whoever watches a version that is new.
+type Health string
+
+// The states of health, in the order of their worth.
+const (
+	HealthStarted Health = "started" // it has its state and has done what was due once
+	HealthSilent  Health = "silent"  // a blackout keeps it from talking
+	HealthReached Health = "reached" // the platform answered a status request, if only that it is busy
+)
+
+// feel tells how the agent is, when that has changed. What reached the platform
+// once stays well.
+func (a *Agent) feel(h Health) {
+	if a.cfg.Health == nil || a.health == h || a.health == HealthReached {
+		return
+	}
+	a.health = h
+	a.cfg.Health(h)
 }
 
 // upgrade is how far the agent is on its way to another version.
@@ -44,12 +78,65 @@ func (a *Agent) setupWanted() bool {
 	return a.upgradeAllowed() && a.upgrade.found && !a.scans.running
 }
 
+// heldRelease is what a status request says of release metadata.
+func (a *Agent) heldRelease() int64 {
+	if a.cfg.Upgrader == nil || a.cfg.Legacy || a.profile == nil || a.profile.body.PreventUpdate {
+		return 0
+	}
+	version, _ := a.cfg.Upgrader.Metadata()
+	return version
+}
+
+// announced notes what the answer to a status request says of release metadata.
+// Metadata that has expired is asked for without having been announced: who
+// withholds the news could withhold that, too.
+func (a *Agent) announced(release int64) {
+	if a.cfg.Upgrader == nil {
+		return
+	}
+	_, expired := a.cfg.Upgrader.Metadata()
+	a.upgrade.look = a.upgrade.look || release != 0 || expired
+}
+
+func (a *Agent) upgradeReportWanted() bool {
+	return a.cfg.Upgrader != nil && a.id.provisioned() && a.cfg.Upgrader.Report() != nil
+}
+
+// reportUpgrade tells the platform how an upgrade ended.
+func (a *Agent) reportUpgrade(ctx context.Context) {
+	a.active = true
+	report := *a.cfg.Upgrader.Report()
+	err := a.client.send(ctx, http.MethodPost, agentwire.PathUpgraded, report, nil, agentwire.MaxMessageBytes)
+	if ctx.Err() != nil {
+		return
+	}
+	t := &a.timers[eventReportUpgrade]
+	if err == nil || settled(err) {
+		err = errors.Join(err, a.cfg.Upgrader.Reported(report))
+	}
+	if err != nil {
+		a.consult(err)
+		t.failures++
+		delay := a.spread.doubling(t.failures, firstRetry, a.interval(eventStatus))
+		t.at(a.clock.Now().Add(a.obey(err, t.failures, delay)))
+		a.log.Debug("report of an upgrade failed", "error", err)
+		return
+	}
+	t.failures = 0
+	a.state.Event = agentwire.EventUpgraded
+	if report.Outcome != agentwire.UpgradeDone {
+		a.state.Event = agentwire.EventNotUpgraded
+	}
+	_ = a.saveState() // a failure ends the loop
+}
+
 // selfPatch looks for another version of the agent.
 func (a *Agent) selfPatch(context.Context) {
 	a.upgrade.look = false
 	var found bool
+	pin := a.id.Root
 	a.callUpgrader(func(ctx context.Context, get Download) (err error) {
-		found, err = a.cfg.Upgrader.Check(ctx, get)
+		found, err = a.cfg.Upgrader.Check(ctx, pin, get)
 		return err
 	}, func(err error) {
 		t, now := &a.timers[eventSelfPatch], a.clock.Now()

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"errors"
+	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -18,7 +20,10 @@ type upgrader struct {
 	fail           error
 	takes          time.Duration
 	checks, setups []time.Time
-	cut            int // calls that ended because their context did
+	cut            int   // calls that ended because their context did
+	held           int64 // version of the release metadata
+	expired        bool
+	report         *agentwire.UpgradeReport
 }
 
 func (u *upgrader) set(found bool, fail error) {
@@ -33,7 +38,26 @@ func (u *upgrader) calls() (checks, setups []time.Time) {
 	return append([]time.Time(nil), u.checks...), append([]time.Time(nil), u.setups...)
 }
 
-func (u *upgrader) Check(context.Context, Download) (bool, error) {
+func (u *upgrader) Metadata() (int64, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.held, u.expired
+}
+
+func (u *upgrader) Report() *agentwire.UpgradeReport {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.report
+}
+
+func (u *upgrader) Reported(agentwire.UpgradeReport) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.report = nil
+	return nil
+}
+
+func (u *upgrader) Check(context.Context, []byte, Download) (bool, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.checks = append(u.checks, time.Now())
@@ -63,19 +87,107 @@ func spans(at []time.Time) (between []time.Duration) {
 	return between
 }
 
-func TestAnotherVersionIsLookedForWithEachStatus(t *testing.T) {
+func TestAnotherVersionIsLookedForWhenThePlatformHasOtherMetadata(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, b *bundle) {
-		u := &upgrader{}
+		u := &upgrader{held: 7}
 		b.cfg.Upgrader = u
+		b.platform.ReleaseV = 7
 		b.platform.Profile.Performance = performance.Settings{performance.KeyUpgradeCheckInterval: "86400"}
-		b.run(24 * time.Hour)
+		b.beside()
+		time.Sleep(24 * time.Hour)
+		if checks, _ := u.calls(); len(checks) != 0 {
+			t.Errorf("%d checks while the platform has nothing else, want none", len(checks))
+		}
+
+		b.platform.Edit(func() { b.platform.ReleaseV = 8 })
+		before := len(b.agent().Statuses)
+		time.Sleep(24 * time.Hour)
 		checks, setups := u.calls()
-		statuses := len(b.agent().Statuses) - 1 // the first contact took two
-		if len(checks) != statuses || len(setups) != 0 {
-			t.Errorf("%d checks and %d setups at %d contacts, want one check each", len(checks), len(setups), statuses)
+		if statuses := len(b.agent().Statuses) - before; len(checks) != statuses || len(setups) != 0 {
+			t.Errorf("%d checks and %d setups at %d contacts that announce metadata it does not get, want one check each", len(checks), len(setups), statuses)
 		}
 	})
+}
+
+func TestMetadataThatHasExpiredIsAskedForUnannounced(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		u := &upgrader{held: 7, expired: true}
+		b.cfg.Upgrader = u
+		b.run(24 * time.Hour)
+		checks, _ := u.calls()
+		if statuses := len(b.agent().Statuses) - 1; len(checks) != statuses { // the first contact took two
+			t.Errorf("%d checks at %d contacts, want one each", len(checks), statuses)
+		}
+	})
+}
+
+func TestHowAnUpgradeEndedIsReportedUntilThePlatformHasIt(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		report := agentwire.UpgradeReport{Outcome: agentwire.UpgradeRolledBack, From: "2.0.0", To: "2.1.0", Reason: "it was broken", At: epoch}
+		u := &upgrader{held: 7, report: &report}
+		b.cfg.Upgrader = u
+		refusals := 3
+		b.intercept(agentwire.PathUpgraded, func(w http.ResponseWriter) bool {
+			if refusals == 0 {
+				return false
+			}
+			refusals--
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		})
+		b.run(time.Hour)
+		agent := b.agent()
+		if len(agent.Upgrades) != 1 || agent.Upgrades[0] != report || u.Report() != nil {
+			t.Errorf("the platform was told %v, want %v once", agent.Upgrades, report)
+		}
+		if agent.Last.Event != agentwire.EventNotUpgraded && b.count("POST /upgrade") != 4 {
+			t.Errorf("the last event is %q after %d reports", agent.Last.Event, b.count("POST /upgrade"))
+		}
+	})
+}
+
+func TestAnAgentSaysHowItIs(t *testing.T) {
+	t.Parallel()
+	always := []agentwire.Blackout{{StartHour: 0, EndHour: 5, Days: [7]bool{true, true, true, true, true, true, true}}}
+	for _, tt := range []struct {
+		name     string
+		blackout []agentwire.Blackout
+		answer   int // of status requests; 0 for what the platform says
+		want     []Health
+	}{
+		{"the platform answers", nil, 0, []Health{HealthReached}},
+		{"it is too busy", nil, http.StatusTooManyRequests, []Health{HealthReached}},
+		{"it is not available", nil, http.StatusServiceUnavailable, []Health{HealthReached}},
+		{"it does not accept the signature", nil, http.StatusUnauthorized, []Health{HealthStarted}},
+		{"it is out of reach", nil, http.StatusBadGateway, []Health{HealthStarted}},
+		{"in a blackout", always, 0, []Health{HealthSilent}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, b *bundle) {
+				b.platform.Profile.Blackout = tt.blackout
+				b.run(time.Minute)
+				b.intercept(agentwire.PathStatus, func(w http.ResponseWriter) bool {
+					if tt.answer != 0 {
+						w.WriteHeader(tt.answer)
+					}
+					return tt.answer != 0
+				})
+				var said []Health
+				b.cfg.OnTrial, b.cfg.Health = true, func(h Health) { said = append(said, h) }
+				b.run(5 * time.Minute)
+				if len(said) > 1 && said[0] == HealthStarted && tt.want[0] != HealthStarted {
+					said = said[1:] // before the first contact, which is spread
+				}
+				if !slices.Equal(said, tt.want) {
+					t.Errorf("it said %v, want %v", said, tt.want)
+				}
+			})
+		})
+	}
 }
 
 func TestALegacyAgentLooksForAnotherVersionAtTheUpgradeCheckInterval(t *testing.T) {
@@ -112,8 +224,9 @@ func TestALegacyAgentLooksForAnotherVersionAtTheUpgradeCheckInterval(t *testing.
 func TestAnUpgradeThatFailsIsTriedAgainAtTheReattemptInterval(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, b *bundle) {
-		u := &upgrader{found: true, fail: errors.New("disk is full")}
+		u := &upgrader{found: true, held: 1, fail: errors.New("disk is full")}
 		b.cfg.Upgrader = u
+		b.platform.ReleaseV = 2
 		b.platform.Profile.Performance = performance.Settings{performance.KeyUpgradeRetryInterval: "7200", performance.KeyStatusInterval: "300"}
 		b.beside()
 		time.Sleep(24 * time.Hour)
@@ -151,8 +264,9 @@ func TestAnUpgradeThatFailsIsTriedAgainAtTheReattemptInterval(t *testing.T) {
 func TestAProfileCanPreventUpgrades(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, b *bundle) {
-		u := &upgrader{found: true, takes: 10 * time.Hour}
+		u := &upgrader{found: true, held: 1, takes: 10 * time.Hour}
 		b.cfg.Upgrader = u
+		b.platform.ReleaseV = 2
 		b.platform.Profile.Performance = performance.Settings{performance.KeyStatusInterval: "300"}
 		b.beside()
 		time.Sleep(time.Hour)
@@ -177,8 +291,9 @@ func TestAProfileCanPreventUpgrades(t *testing.T) {
 func TestNoUpgradeRunsInABlackout(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, b *bundle) {
-		u := &upgrader{found: true, takes: 10 * time.Hour}
+		u := &upgrader{found: true, held: 1, takes: 10 * time.Hour}
 		b.cfg.Upgrader = u
+		b.platform.ReleaseV = 2
 		b.platform.Profile.Blackout = []agentwire.Blackout{{StartHour: 1, EndHour: 5, Days: [7]bool{true, true, true, true, true, true, true}}}
 		b.beside()
 		time.Sleep(time.Hour + time.Minute)

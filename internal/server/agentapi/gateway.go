@@ -49,6 +49,8 @@ type Gateway struct {
 	Demands  Demands
 	Profiles Profiles
 	Orders   Orders
+	Releases Releases
+	Upgrades Upgrades
 	Signer   *Signer
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -91,6 +93,9 @@ func (g *Gateway) Routes(budget *server.Budget) []server.Route {
 		{Methods: get, Path: agentwire.PathDemands, Handler: g.signed(0, g.demands)},
 		{Methods: get, Path: agentwire.PathRevocation, Handler: g.signed(0, g.revocation)},
 		{Methods: post, Path: agentwire.PathScans + "{id}/state", Handler: g.signed(agentwire.MaxMessageBytes, g.scanState)},
+		{Methods: get, Path: agentwire.PathRelease, Handler: g.signed(0, g.release)},
+		{Methods: get, Path: agentwire.PathPackage + "{name}", Handler: g.signed(0, g.releasePackage), Timeout: uploadTimeout, Budget: server.NewBudget(maxDownloading)},
+		{Methods: post, Path: agentwire.PathUpgraded, Handler: g.signed(agentwire.MaxMessageBytes, g.upgraded)},
 		{Methods: post, Path: agentwire.PathUninstall, Handler: http.HandlerFunc(g.uninstalled)},
 		{Methods: post, Path: agentwire.PathUploads + "{digest}", Handler: g.signed(agentwire.MaxMessageBytes, g.uploadStart)},
 		{Methods: []string{http.MethodPut}, Path: agentwire.PathUploads + "{digest}/fragments", Handler: g.signed(agentwire.MaxFragmentBytes, g.uploadFragment),

@@ -117,6 +117,7 @@ type bundle struct {
 	gateway  *Gateway
 	url      string
 	signer   *agentwire.RequestSigner
+	releases releases
 	sequence uint64
 	now      time.Time
 }
@@ -150,6 +151,7 @@ func setup(t *testing.T) *bundle {
 	b.gateway = &Gateway{
 		Roster: fleet.NewRoster(b.platform, now), Pulse: fleet.NewPulse(b.platform, log), Wakeups: &fleet.Wakeups{},
 		Enroller: b.platform, Arbiter: b.platform, Intake: b.platform, Demands: b.platform, Profiles: b.platform, Orders: b.platform,
+		Releases: &b.releases, Upgrades: &b.releases,
 		Signer: &Signer{Root: rootPublic, Key: online, Certificate: agentwire.CertifyInstructionKey(root, onlinePublic, b.now.Add(time.Hour))},
 		Now:    now, Log: log,
 	}

@@ -80,6 +80,9 @@ func (g *Gateway) status(w http.ResponseWriter, r *request) error {
 	})
 	news := newsFor(r.agent, held{message.Profile, message.Manifest, message.Demands})
 	news.Echo = echo
+	if current := g.Releases.Version(); message.Release != 0 && current > message.Release {
+		news.Release = current
+	}
 	if news.Unchanged() {
 		w.Header()["Content-Type"] = jsonType
 		_, _ = w.Write(unchanged) // an agent that is gone asks again

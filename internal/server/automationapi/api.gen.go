@@ -188,6 +188,27 @@ func (e UninstallState) Valid() bool {
 	}
 }
 
+// Defines values for UpgradeOutcome.
+const (
+	UpgradeDone       UpgradeOutcome = "upgraded"
+	UpgradeFailed     UpgradeOutcome = "failed"
+	UpgradeRolledBack UpgradeOutcome = "rolled_back"
+)
+
+// Valid indicates whether the value is a known member of the UpgradeOutcome enum.
+func (e UpgradeOutcome) Valid() bool {
+	switch e {
+	case UpgradeDone:
+		return true
+	case UpgradeFailed:
+		return true
+	case UpgradeRolledBack:
+		return true
+	default:
+		return false
+	}
+}
+
 // AuditEntry One row of the audit log. Rows are never changed.
 type AuditEntry struct {
 	// Action Such as sign in, create user or update am/hostasset.
@@ -531,6 +552,43 @@ type UninstallList struct {
 // UninstallState open until the agent has removed itself and said so, then confirmed.
 type UninstallState string
 
+// Upgrade How the last upgrade of one agent ended. Times are UTC.
+type Upgrade struct {
+	// AssetId Id of the host asset.
+	AssetId int64 `json:"assetId"`
+
+	// At When, by the clock of the host.
+	At time.Time `json:"at"`
+
+	// From Version before; absent where it is not known.
+	From *string `json:"from,omitempty"`
+
+	// HostName Name of the host.
+	HostName string `json:"hostName"`
+
+	// Outcome upgraded when the new version was found healthy; rolled_back when it was not, or somebody went back on the host;
+	// failed when it came to no change.
+	Outcome UpgradeOutcome `json:"outcome"`
+
+	// Reason Why; absent after one that went well.
+	Reason *string `json:"reason,omitempty"`
+
+	// Reported When the platform was told.
+	Reported time.Time `json:"reported"`
+
+	// To Version that was tried; absent where none could be chosen.
+	To *string `json:"to,omitempty"`
+}
+
+// UpgradeList defines model for UpgradeList.
+type UpgradeList struct {
+	Upgrades []Upgrade `json:"upgrades"`
+}
+
+// UpgradeOutcome upgraded when the new version was found healthy; rolled_back when it was not, or somebody went back on the host;
+// failed when it came to no change.
+type UpgradeOutcome string
+
 // User Somebody, or something, that calls the API. Times are UTC.
 type User struct {
 	Created time.Time `json:"created"`
@@ -629,6 +687,18 @@ type ListUninstallsParams struct {
 	Before *int64 `form:"before,omitempty" json:"before,omitempty"`
 }
 
+// ListUpgradesParams defines parameters for ListUpgrades.
+type ListUpgradesParams struct {
+	// Unsuccessful Only those that failed or were rolled back.
+	Unsuccessful *bool `form:"unsuccessful,omitempty" json:"unsuccessful,omitempty"`
+
+	// Limit How many upgrades the answer may hold.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After Only of assets with a higher id.
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+}
+
 // PurgeAgentsJSONRequestBody defines body for PurgeAgents for application/json ContentType.
 type PurgeAgentsJSONRequestBody = PurgeRule
 
@@ -706,6 +776,9 @@ type ServerInterface interface {
 	// ListUninstalls List uninstall orders
 	// (GET /automation/v1/uninstalls)
 	ListUninstalls(w http.ResponseWriter, r *http.Request, params ListUninstallsParams)
+	// ListUpgrades List how upgrades of agents ended
+	// (GET /automation/v1/upgrades)
+	ListUpgrades(w http.ResponseWriter, r *http.Request, params ListUpgradesParams)
 	// ListUsers List users
 	// (GET /automation/v1/users)
 	ListUsers(w http.ResponseWriter, r *http.Request)
@@ -1293,6 +1366,65 @@ func (siw *ServerInterfaceWrapper) ListUninstalls(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// ListUpgrades operation middleware
+func (siw *ServerInterfaceWrapper) ListUpgrades(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUpgradesParams
+
+	// ------------- Optional query parameter "unsuccessful" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "unsuccessful", r.URL.Query(), &params.Unsuccessful, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "unsuccessful"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "unsuccessful", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUpgrades(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListUsers operation middleware
 func (siw *ServerInterfaceWrapper) ListUsers(w http.ResponseWriter, r *http.Request) {
 
@@ -1649,6 +1781,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/scans", wrapper.ListScans)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/scans/{id}", wrapper.GetScan)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/uninstalls", wrapper.ListUninstalls)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/upgrades", wrapper.ListUpgrades)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/agents/purge", wrapper.PurgeAgents)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/installation", wrapper.GetInstallation)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/profiles/{id}/schedules", wrapper.GetSchedules)
@@ -2296,6 +2429,45 @@ func (response ListUninstallsdefaultJSONResponse) VisitListUninstallsResponse(w 
 	return err
 }
 
+type ListUpgradesRequestObject struct {
+	Params ListUpgradesParams
+}
+
+type ListUpgradesResponseObject interface {
+	VisitListUpgradesResponse(w http.ResponseWriter) error
+}
+
+type ListUpgrades200JSONResponse UpgradeList
+
+func (response ListUpgrades200JSONResponse) VisitListUpgradesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpgradesdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListUpgradesdefaultJSONResponse) VisitListUpgradesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUsersRequestObject struct {
 }
 
@@ -2726,6 +2898,9 @@ type StrictServerInterface interface {
 	// ListUninstalls List uninstall orders
 	// (GET /automation/v1/uninstalls)
 	ListUninstalls(ctx context.Context, request ListUninstallsRequestObject) (ListUninstallsResponseObject, error)
+	// ListUpgrades List how upgrades of agents ended
+	// (GET /automation/v1/upgrades)
+	ListUpgrades(ctx context.Context, request ListUpgradesRequestObject) (ListUpgradesResponseObject, error)
 	// ListUsers List users
 	// (GET /automation/v1/users)
 	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
@@ -3231,6 +3406,32 @@ func (sh *strictHandler) ListUninstalls(w http.ResponseWriter, r *http.Request, 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListUninstallsResponseObject); ok {
 		if err := validResponse.VisitListUninstallsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUpgrades operation middleware
+func (sh *strictHandler) ListUpgrades(w http.ResponseWriter, r *http.Request, params ListUpgradesParams) {
+	var request ListUpgradesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUpgrades(ctx, request.(ListUpgradesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUpgrades")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUpgradesResponseObject); ok {
+		if err := validResponse.VisitListUpgradesResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -38,6 +38,7 @@ type Scans interface {
 type Config struct {
 	Scans      Scans
 	Uninstalls Uninstalls
+	Upgrades   Upgrades
 	Purger     Purger
 	Profiles   Profiles
 	Installers Installers
@@ -54,7 +55,7 @@ type Config struct {
 // Routes returns the routes of the API.
 func Routes(c Config) []server.Route {
 	collected := &collector{}
-	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Purger, c.Profiles, c.Installers, c.Doorway, c.Directory, c.AuditLog}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
+	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Upgrades, c.Purger, c.Profiles, c.Installers, c.Doorway, c.Directory, c.AuditLog}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failBody,
 		ResponseErrorHandlerFunc: server.Fail,
 	})
@@ -115,6 +116,7 @@ func invalid(parameter, value, expected string) error {
 type api struct {
 	scans      Scans
 	uninstalls Uninstalls
+	upgrades   Upgrades
 	purger     Purger
 	profiles   Profiles
 	installers Installers

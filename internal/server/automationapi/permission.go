@@ -16,6 +16,7 @@ var operations = map[string]server.Operation{
 	"GET /automation/v1/openapi.yaml":  {Name: "read description", Open: true},
 	"GET /automation/v1/scans":         {Name: "list scans", AnyOf: []access.Permission{access.CAAPIAccess, access.LaunchOnDemandScan}},
 	"GET /automation/v1/scans/{id}":    {Name: "get scan", AnyOf: []access.Permission{access.CAAPIAccess, access.LaunchOnDemandScan}},
+	"GET /automation/v1/upgrades":      {Name: "list upgrades", AnyOf: []access.Permission{access.CAAPIAccess}},
 	"GET /automation/v1/uninstalls":    {Name: "list uninstalls", AnyOf: []access.Permission{access.UninstallAgent}},
 	"POST /automation/v1/agents/purge": {Name: "purge agents", AnyOf: []access.Permission{access.UninstallAgent}, Write: true},
 	"GET /automation/v1/installation":  {Name: "get installation", AnyOf: []access.Permission{access.ViewActivationKey}},

@@ -49,6 +49,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"scan requests", testScanRequests},
 		{"modules", testModules},
 		{"removal", testRemoval},
+		{"upgrades of agents", testAgentUpgrades},
 		{"hosts", testHosts},
 		{"search", testSearch},
 		{"tallies", testTallies},

@@ -44,6 +44,7 @@ type Agent struct {
 	Ordered   bool   // to uninstall itself
 	Left      int    // confirmations that it did
 	Echo      string // what a status shall say before it is answered without one
+	Upgrades  []agentwire.UpgradeReport
 
 	window  agentwire.SequenceWindow
 	uploads map[string]*upload
@@ -72,6 +73,7 @@ type Platform struct {
 	ProfileV     int64
 	Manifest     agentwire.Manifest
 	ManifestV    int64
+	ReleaseV     int64                                                    // of the release metadata; 0 for none
 	Life         time.Duration                                            // of instructions
 	MaxFragment  int                                                      // answers 413 above
 	WithoutHold  bool                                                     // answers polls at once

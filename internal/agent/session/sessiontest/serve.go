@@ -30,6 +30,14 @@ func (p *Platform) serve(w http.ResponseWriter, r *http.Request, a *Agent, body 
 			list.Demands = append(list.Demands, r.Demand)
 		}
 		instruct(w, r, p.Sign(a.ID, agentwire.KindDemands, a.highest(), list))
+	case path == agentwire.PathUpgraded:
+		var report agentwire.UpgradeReport
+		if json.Unmarshal(body, &report) != nil {
+			refuse(w, http.StatusBadRequest, agentwire.ProblemInvalid, "no report")
+			return
+		}
+		a.Upgrades = append(a.Upgrades, report)
+		w.WriteHeader(http.StatusNoContent)
 	case path == agentwire.PathRevocation:
 		w.WriteHeader(http.StatusNoContent)
 	case strings.HasPrefix(path, agentwire.PathScans):
@@ -96,6 +104,9 @@ func (p *Platform) status(w http.ResponseWriter, a *Agent, body []byte) {
 	}
 	if highest := a.highest(); highest > request.Demands {
 		reply.Demands = highest
+	}
+	if request.Release != 0 && request.Release < p.ReleaseV {
+		reply.Release = p.ReleaseV
 	}
 	answer(w, reply)
 }
