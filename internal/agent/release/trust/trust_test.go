@@ -1,3 +1,7 @@
+//go:build unix
+
+// The platform, with which these tests publish, runs on Unix only.
+
 package trust
 
 import (
