@@ -98,7 +98,7 @@ type proxy struct {
 
 	agents    []string // ids that provisioning was answered with
 	results   map[string]string
-	committed string // snapshot of the last commit that was acknowledged
+	committed string // snapshot of the last upload that was acknowledged as committed
 	underway  string // snapshot of a commit without an answer yet
 }
 
@@ -320,8 +320,8 @@ func (p *proxy) forward(r *http.Request, body []byte) (*reply, error) {
 	return got, nil
 }
 
-// noteRequest keeps what an upload leads to, by its path, and which commit may
-// have been done without a word.
+// noteRequest keeps what an upload leads to, by its path, and which one may have
+// been committed without a word: a small one goes with its start.
 func (p *proxy) noteRequest(r *http.Request, body []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -330,6 +330,9 @@ func (p *proxy) noteRequest(r *http.Request, body []byte) {
 		var start agentwire.UploadStart
 		if json.Unmarshal(body, &start) == nil {
 			p.results[r.URL.Path] = start.Result
+			if len(start.Data) > 0 {
+				p.underway = start.Result
+			}
 		}
 	case stepCommit:
 		p.underway = p.results[strings.TrimSuffix(r.URL.Path, "/commit")]
@@ -353,10 +356,10 @@ func (p *proxy) noteReply(r *http.Request, got *reply) {
 		if json.Unmarshal(got.body, &granted) == nil && !slices.Contains(p.agents, granted.AgentID) {
 			p.agents = append(p.agents, granted.AgentID)
 		}
-	case stepCommit:
+	case stepStart, stepCommit:
 		var upload agentwire.UploadAnswer
 		if json.Unmarshal(got.body, &upload) == nil && upload.State == agentwire.UploadCommitted {
-			p.committed = upload.Confirmed
+			p.committed, p.underway = upload.Confirmed, ""
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -142,7 +143,7 @@ func (l *life) live() {
 		faults := faultsOf(l.seed, round, l.random)
 		l.planned += len(faults)
 		l.t.Logf("round %d: %v", round, faults)
-		l.host.install(l.t, fmt.Sprintf("round-%d", round), "1.0")
+		l.change(round, faults)
 		l.arm(faults)
 		if round == 0 {
 			l.startAgent()
@@ -156,6 +157,19 @@ func (l *life) live() {
 	l.launch()
 	l.converge()
 	l.check()
+}
+
+// change changes the host: a lot where there is everything to send or a fault
+// strikes one of the steps of large uploads, otherwise little enough to go with the
+// start.
+func (l *life) change(round int, faults []fault) {
+	l.t.Helper()
+	name := fmt.Sprintf("round-%d", round)
+	if round == 0 || slices.ContainsFunc(faults, func(f fault) bool { return f.step == stepFragment || f.step == stepCommit }) {
+		l.host.installLarge(l.t, name)
+		return
+	}
+	l.host.install(l.t, name, "1.0")
 }
 
 // arm sets faults up for the requests of a round, or for its scan.

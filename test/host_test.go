@@ -1,11 +1,16 @@
 package test
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"vedette.dev/vedette/internal/agentwire"
 )
 
 // host is a file system that belongs to the test: a small Debian with a package
@@ -49,6 +54,25 @@ func (h *host) write(t *testing.T, name, content string) {
 func (h *host) install(t *testing.T, name, version string) {
 	t.Helper()
 	h.packages[name] = version
+	h.savePackages(t)
+}
+
+// Packages that take more than goes with the start of an upload: their versions do
+// not compress.
+const (
+	largePackages = 48
+	largeVersion  = agentwire.MaxStartData / 32 // random bytes of each
+)
+
+// installLarge puts packages into the database that make a large upload.
+func (h *host) installLarge(t *testing.T, name string) {
+	t.Helper()
+	random := rand.NewChaCha8(sha256.Sum256([]byte(name)))
+	version := make([]byte, largeVersion)
+	for i := range largePackages {
+		_, _ = random.Read(version) // never fails
+		h.packages[fmt.Sprintf("%s-%02d", name, i)] = "1.0-" + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(version)
+	}
 	h.savePackages(t)
 }
 

@@ -16,6 +16,9 @@ const (
 	// MaxUploadBytes bounds one upload, compressed. A baseline of 5,000 packages
 	// is about 100 KB.
 	MaxUploadBytes = 8 << 20
+	// MaxStartData bounds an upload that goes with its start, in one request instead
+	// of three: nearly every delta. In base64 it fits a message.
+	MaxStartData = 16 << 10
 	// MaxDeltaBytes bounds an upload after decompression. A baseline of 5,000
 	// packages is about 1 MB.
 	MaxDeltaBytes = 32 << 20

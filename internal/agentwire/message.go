@@ -173,13 +173,16 @@ type ScanReport struct {
 	Reason string    `json:"reason,omitempty"` // for people; required when rejected or failed
 }
 
-// UploadStart announces an upload. It is idempotent by (agent, digest).
+// UploadStart announces an upload. It is idempotent by (agent, digest). With Data, a
+// platform that does not have the upload takes it whole, as by a fragment and a
+// commit, and its answer is that to the commit.
 type UploadStart struct {
 	Module Module  `json:"module"`
 	Base   string  `json:"base,omitempty"`  // digest of the confirmed snapshot the delta applies to; empty for a baseline
 	Result string  `json:"result"`          // digest of the snapshot it leads to
 	Size   int64   `json:"size"`            // bytes of the compressed delta
 	Scans  []int64 `json:"scans,omitempty"` // on-demand requests this scan answers
+	Data   []byte  `json:"data,omitempty"`  // all of the compressed delta, where that is at most MaxStartData
 }
 
 // UploadState is where an upload stands.

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -139,5 +141,104 @@ func TestDownloadsComeInFragmentsAsFastAsTheRxThrottleLetsThem(t *testing.T) {
 		if report, err := ReadReport(b.cfg.StateDir); err != nil || report.ProfileVersion != b.platform.ProfileV {
 			t.Errorf("profile in force is %+v (%v), want version %d", report, err, b.platform.ProfileV)
 		}
+	})
+}
+
+// uploadCalls returns how many calls of uploads the platform has seen.
+func (b *bundle) uploadCalls() (starts, fragments, commits int) {
+	return b.count("POST /uploads"), b.count("PUT /uploads/fragments"), b.count("POST /uploads/commit")
+}
+
+func TestASmallUploadGoesWithItsStart(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		b.platform.TakesWhole = true
+		b.run(time.Minute)
+		b.upgrade(3, "2.0")
+		b.run(5 * time.Hour)
+		if starts, fragments, commits := b.uploadCalls(); starts < 2 || fragments+commits > 0 {
+			t.Errorf("%d starts, %d fragments and %d commits, want starts alone", starts, fragments, commits)
+		}
+		b.settled()
+	})
+}
+
+func TestAnUploadWithItsStartIsCommittedOnceWhereverItIsCutOff(t *testing.T) {
+	t.Parallel()
+	for _, handled := range []bool{false, true} {
+		bubble(t, func(t *testing.T, b *bundle) {
+			b.platform.TakesWhole = true
+			cuts := 0
+			b.wire.Cut = func(r *http.Request, after bool) error {
+				if !strings.HasPrefix(r.URL.Path, agentwire.PathUploads) || after != handled || cuts == 3 {
+					return nil
+				}
+				cuts++
+				return errors.New("connection reset by peer")
+			}
+			b.run(3 * time.Hour)
+			if a := b.agent(); cuts != 3 || a.Baselines != 1 {
+				t.Errorf("%d baselines after %d cuts, want one", a.Baselines, cuts)
+			}
+			b.settled()
+		})
+	}
+}
+
+func TestAStartThatIsTooLargeForSomethingBetweenIsSentWithoutData(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		b.platform.TakesWhole = true
+		b.platform.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
+			tooLarge := r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, agentwire.PathUploads) && r.ContentLength > 2000
+			if tooLarge {
+				w.WriteHeader(http.StatusRequestEntityTooLarge)
+			}
+			return tooLarge
+		}
+		b.run(time.Minute)
+		if starts, fragments, commits := b.uploadCalls(); starts != 2 || fragments != 1 || commits != 1 {
+			t.Errorf("%d starts, %d fragments and %d commits, want the start anew and then steps", starts, fragments, commits)
+		}
+		b.settled()
+	})
+}
+
+// A request that was held up on the way can strike between what the platform does
+// for one start: the bytes are there already, or the upload is not any more.
+func TestAnUploadWithItsStartBeginsAgainWhenAnotherRequestCameBetween(t *testing.T) {
+	t.Parallel()
+	for status, code := range map[int]string{http.StatusConflict: agentwire.ProblemOffsetMismatch, http.StatusNotFound: agentwire.ProblemInvalid} {
+		bubble(t, func(t *testing.T, b *bundle) {
+			b.platform.TakesWhole = true
+			refused := 0
+			b.platform.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
+				if refused == 2 || !strings.HasPrefix(r.URL.Path, agentwire.PathUploads) {
+					return false
+				}
+				refused++
+				w.WriteHeader(status)
+				_ = json.NewEncoder(w).Encode(agentwire.Problem{Code: code, Message: "not now"})
+				return true
+			}
+			b.run(time.Minute)
+			if a := b.agent(); refused != 2 || a.Baselines != 1 {
+				t.Errorf("%d baselines after %d times %d %s, want one", a.Baselines, refused, status, code)
+			}
+			b.settled()
+		})
+	}
+}
+
+func TestALargeUploadGoesInSteps(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, b *bundle) {
+		b.platform.TakesWhole = true
+		b.bulk(40, "1.")
+		b.run(time.Minute)
+		if starts, fragments, commits := b.uploadCalls(); starts != 1 || fragments != 1 || commits != 1 {
+			t.Errorf("%d starts, %d fragments and %d commits, want one of each", starts, fragments, commits)
+		}
+		b.settled()
 	})
 }

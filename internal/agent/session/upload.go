@@ -28,6 +28,7 @@ type sending struct {
 	offset      int64 // bytes the platform holds
 	most        int   // bytes of a fragment that gets through; 0 for any
 	stalls      int
+	apart       bool // nothing goes with the start: it was too large for something on the way
 	unconfirmed bool // committed, as far as the answer to that goes
 }
 
@@ -98,7 +99,7 @@ func (a *Agent) confirmDelta(ctx context.Context) {
 func (a *Agent) uploadStep(ctx context.Context, u *pendingUpload) (*agentwire.UploadAnswer, error) {
 	path := agentwire.PathUploads + u.Digest
 	if !a.sending.started {
-		start := agentwire.UploadStart{Module: u.Module, Base: u.Base, Result: u.Result, Size: u.Size, Scans: u.Scans}
+		start := agentwire.UploadStart{Module: u.Module, Base: u.Base, Result: u.Result, Size: u.Size, Scans: u.Scans, Data: a.whole(u)}
 		return a.uploadCall(ctx, http.MethodPost, path, start)
 	}
 	if a.sending.offset == u.Size {
@@ -121,6 +122,19 @@ func (a *Agent) uploadStep(ctx context.Context, u *pendingUpload) (*agentwire.Up
 		return nil, fmt.Errorf("decode answer to a fragment: %w", err)
 	}
 	return &answer, nil
+}
+
+// whole returns an upload that is small enough to go with its start, nil for every
+// other one. A legacy agent sends fragments.
+func (a *Agent) whole(u *pendingUpload) []byte {
+	if a.cfg.Legacy || a.sending.apart || u.Size > agentwire.MaxStartData {
+		return nil
+	}
+	data := make([]byte, u.Size)
+	if _, err := a.cfg.Files.ReadAt(scan.SpoolName(u.Digest), data, 0); err != nil {
+		return nil // the platform may have it already
+	}
+	return data
 }
 
 func (a *Agent) uploadCall(ctx context.Context, method, path string, request any) (*agentwire.UploadAnswer, error) {
@@ -224,18 +238,23 @@ func (a *Agent) stale(u *pendingUpload) {
 // uploadFailed decides what a failed request means for the upload.
 func (a *Agent) uploadFailed(u *pendingUpload, err error) {
 	refusal, refused := errors.AsType[*Refusal](err)
+	whole := !a.sending.started && a.whole(u) != nil
+	begun := a.sending.started || whole
 	switch {
 	case errors.Is(err, errSpool):
 		a.giveUp(u, err)
 		return
-	case refused && refusal.Code == agentwire.ProblemOffsetMismatch && a.sending.started && a.sending.stalls < maxStalls:
+	case refused && refusal.Code == agentwire.ProblemOffsetMismatch && begun && a.sending.stalls < maxStalls:
 		a.sending.started = false // a new start tells the offset
 		a.sending.stalls++
+		return
+	case refused && refusal.Status == http.StatusRequestEntityTooLarge && whole:
+		a.sending.apart = true
 		return
 	case refused && refusal.Status == http.StatusRequestEntityTooLarge && a.fragmentBytes() > minFragment:
 		a.halveFragment(err)
 		return
-	case refused && refusal.Status == http.StatusNotFound && a.sending.started && refusal.Code != agentwire.ProblemUnknownAgent && a.sending.stalls < maxStalls:
+	case refused && refusal.Status == http.StatusNotFound && begun && refusal.Code != agentwire.ProblemUnknownAgent && a.sending.stalls < maxStalls:
 		a.sending.started = false // the platform forgot it
 		a.sending.stalls++
 		return

@@ -97,7 +97,7 @@ func (g *Gateway) Routes(budget *server.Budget) []server.Route {
 		{Methods: get, Path: agentwire.PathPackage + "{name}", Handler: g.signed(0, g.releasePackage), Timeout: uploadTimeout, Budget: server.NewBudget(maxDownloading)},
 		{Methods: post, Path: agentwire.PathUpgraded, Handler: g.signed(agentwire.MaxMessageBytes, g.upgraded)},
 		{Methods: post, Path: agentwire.PathUninstall, Handler: http.HandlerFunc(g.uninstalled)},
-		{Methods: post, Path: agentwire.PathUploads + "{digest}", Handler: g.signed(agentwire.MaxMessageBytes, g.uploadStart)},
+		{Methods: post, Path: agentwire.PathUploads + "{digest}", Handler: g.signed(agentwire.MaxMessageBytes, g.uploadStart), Timeout: uploadTimeout, Budget: uploading},
 		{Methods: []string{http.MethodPut}, Path: agentwire.PathUploads + "{digest}/fragments", Handler: g.signed(agentwire.MaxFragmentBytes, g.uploadFragment),
 			MaxBody: agentwire.MaxFragmentBytes, BodyTimeout: uploadTimeout, Timeout: uploadTimeout, Budget: uploading},
 		{Methods: post, Path: agentwire.PathUploads + "{digest}/commit", Handler: g.signed(agentwire.MaxMessageBytes, g.uploadCommit), Timeout: uploadTimeout, Budget: uploading},

@@ -45,12 +45,33 @@ func (g *Gateway) uploadStart(w http.ResponseWriter, r *request) error {
 	if err := decode(r.body, &start); err != nil {
 		return err
 	}
-	state, err := g.Intake.Start(r.Context(), r.agent.HostID, r.PathValue("digest"), start)
+	if len(start.Data) > agentwire.MaxStartData {
+		return fault.Newf(fault.TooLarge, "data has %d bytes, %d are allowed with the start", len(start.Data), agentwire.MaxStartData)
+	}
+	data := start.Data
+	start.Data = nil // it is stored as every upload is
+	digest := r.PathValue("digest")
+	state, err := g.Intake.Start(r.Context(), r.agent.HostID, digest, start)
+	if err == nil && len(data) > 0 && int64(len(data)) == start.Size && state.State == agentwire.UploadOpen {
+		state, err = g.uploadWhole(r, digest, state, data)
+	}
 	if err != nil {
 		return err
 	}
 	answer(w, http.StatusOK, state)
 	return nil
+}
+
+// uploadWhole takes in an upload that came with its start. Cut off anywhere, it
+// stands where an upload in steps would.
+func (g *Gateway) uploadWhole(r *request, digest string, at agentwire.UploadAnswer, data []byte) (agentwire.UploadAnswer, error) {
+	if at.Offset < int64(len(data)) {
+		next, err := g.Intake.Fragment(r.Context(), r.agent.HostID, digest, at.Offset, data[at.Offset:])
+		if err != nil {
+			return next, err
+		}
+	}
+	return g.commit(r, digest)
 }
 
 func (g *Gateway) uploadFragment(w http.ResponseWriter, r *request) error {
@@ -67,11 +88,17 @@ func (g *Gateway) uploadFragment(w http.ResponseWriter, r *request) error {
 }
 
 func (g *Gateway) uploadCommit(w http.ResponseWriter, r *request) error {
-	state, err := g.Intake.Commit(r.Context(), r.agent.HostID, r.PathValue("digest"))
+	state, err := g.commit(r, r.PathValue("digest"))
 	if err != nil {
 		return err
 	}
-	if state.State == agentwire.UploadCommitted {
+	answer(w, http.StatusOK, state)
+	return nil
+}
+
+func (g *Gateway) commit(r *request, digest string) (agentwire.UploadAnswer, error) {
+	state, err := g.Intake.Commit(r.Context(), r.agent.HostID, digest)
+	if err == nil && state.State == agentwire.UploadCommitted {
 		// Its next status, which would say so, may be half an hour away.
 		g.Pulse.Beat(fleet.Heartbeat{
 			HostID: r.agent.HostID, At: g.Now(), ConnectedFrom: remoteAddr(r.Request),
@@ -79,6 +106,5 @@ func (g *Gateway) uploadCommit(w http.ResponseWriter, r *request) error {
 		})
 		g.Log.InfoContext(r.Context(), "inventory stored", "agent", r.agent.AgentID, "asset", r.agent.HostID, "bytes", state.Offset)
 	}
-	answer(w, http.StatusOK, state)
-	return nil
+	return state, err
 }

@@ -76,6 +76,7 @@ type Platform struct {
 	ReleaseV     int64                                                    // of the release metadata; 0 for none
 	Life         time.Duration                                            // of instructions
 	MaxFragment  int                                                      // answers 413 above
+	TakesWhole   bool                                                     // takes small uploads with their start; otherwise only in steps, as when one is cut off
 	WithoutHold  bool                                                     // answers polls at once
 	Intercept    func(w http.ResponseWriter, r *http.Request) (done bool) // first, under no lock
 	Root, Online ed25519.PrivateKey

@@ -164,6 +164,12 @@ func (p *Platform) upload(w http.ResponseWriter, r *http.Request, a *Agent, body
 			a.answered(start.Scans)
 		}
 		u.start = start
+		if p.TakesWhole && len(start.Data) > 0 && u.state == agentwire.UploadOpen {
+			u.data = start.Data
+			if !a.commit(w, digest, u) {
+				return
+			}
+		}
 	case u == nil:
 		refuse(w, http.StatusNotFound, agentwire.ProblemInvalid, "no such upload")
 		return
