@@ -100,12 +100,16 @@ func TestAnotherVersionIsLookedForWhenThePlatformHasOtherMetadata(t *testing.T) 
 			t.Errorf("%d checks while the platform has nothing else, want none", len(checks))
 		}
 
-		b.platform.Edit(func() { b.platform.ReleaseV = 8 })
-		before := len(b.agent().Statuses)
+		agent, contacts := b.agent(), 0
+		b.platform.Edit(func() {
+			b.platform.ReleaseV = 8
+			contacts = -len(agent.Statuses)
+		})
 		time.Sleep(24 * time.Hour)
 		checks, setups := u.calls()
-		if statuses := len(b.agent().Statuses) - before; len(checks) != statuses || len(setups) != 0 {
-			t.Errorf("%d checks and %d setups at %d contacts that announce metadata it does not get, want one check each", len(checks), len(setups), statuses)
+		b.platform.Edit(func() { contacts += len(agent.Statuses) })
+		if len(checks) != contacts || len(setups) != 0 {
+			t.Errorf("%d checks and %d setups at %d contacts that announce metadata it does not get, want one check each", len(checks), len(setups), contacts)
 		}
 	})
 }
