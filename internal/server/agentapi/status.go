@@ -80,8 +80,10 @@ func (g *Gateway) status(w http.ResponseWriter, r *request) error {
 	})
 	news := newsFor(r.agent, held{message.Profile, message.Manifest, message.Demands})
 	news.Echo = echo
-	if current := g.Releases.Version(); message.Release != 0 && current > message.Release {
-		news.Release = current
+	if message.Release != 0 { // of an agent that upgrades itself
+		if current := g.Releases.Version(); current > message.Release {
+			news.Release = current
+		}
 	}
 	if news.Unchanged() {
 		w.Header()["Content-Type"] = jsonType
