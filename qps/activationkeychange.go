@@ -72,7 +72,7 @@ func (c *AgentActKeyChange) parse(e *Node) (err error) {
 		c.Licenses, err = parseCollection(e, parseLicenses)
 		return err
 	case "tags":
-		c.Tags, err = parseCollection(e, parseKeyTag)
+		c.Tags, err = parseCollection(e, parseTagReference)
 		return err
 	}
 	text := strings.TrimSpace(e.Text)
@@ -142,13 +142,9 @@ func parseCollection[T any](n *Node, item func(collection string, n *Node) ([]T,
 		if !slices.Contains([]string{"list", "set", "add", "remove"}, part.Name) {
 			return c, invalidRequest(fmt.Sprintf("%s: unknown element '%s'.", n.Name, shorten(part.Name)), "Elements expected: list, set, add, remove.")
 		}
-		values := []T{} // an empty list is one
-		for _, e := range part.Children {
-			more, err := item(n.Name, e)
-			if err != nil {
-				return c, err
-			}
-			values = append(values, more...)
+		values, err := parsePart(n.Name, part, item)
+		if err != nil {
+			return c, err
 		}
 		switch part.Name {
 		case "list", "set":
@@ -165,10 +161,33 @@ func parseCollection[T any](n *Node, item func(collection string, n *Node) ([]T,
 	return c, nil
 }
 
+// parsePart reads the items of one part; an empty list is one.
+func parsePart[T any](collection string, part *Node, item func(collection string, n *Node) ([]T, error)) ([]T, error) {
+	if text := strings.TrimSpace(part.Text); text != "" {
+		return nil, invalidRequest(fmt.Sprintf("%s: unexpected text '%s' in %s.", collection, shorten(text), part.Name), "Give each item its own element.")
+	}
+	values := []T{}
+	for _, e := range part.Children {
+		more, err := item(collection, e)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, more...)
+	}
+	return values, nil
+}
+
+func expectItem(collection, element string, n *Node) error {
+	if n.Name == element {
+		return nil
+	}
+	return invalidRequest(fmt.Sprintf("%s: unknown element '%s'.", collection, shorten(n.Name)), "Elements expected: "+element+".")
+}
+
 // parseLicenses reads a module; JSON clients put several licenses into one.
 func parseLicenses(collection string, n *Node) ([]string, error) {
-	if n.Name != keyModule {
-		return nil, invalidRequest(fmt.Sprintf("%s: unknown element '%s'.", collection, shorten(n.Name)), "Elements expected: "+keyModule+".")
+	if err := expectItem(collection, keyModule, n); err != nil {
+		return nil, err
 	}
 	var words []string
 	for _, e := range n.All("license") {
@@ -182,20 +201,21 @@ func parseLicenses(collection string, n *Node) ([]string, error) {
 	return words, nil
 }
 
-func parseKeyTag(collection string, n *Node) ([]TagSimple, error) {
-	if n.Name != "Tag" && n.Name != "TagSimple" {
-		return nil, invalidRequest(fmt.Sprintf("%s: unknown element '%s'.", collection, shorten(n.Name)), "Elements expected: Tag.")
+// parseTagReference reads a tag that is named by its id, its name or both.
+func parseTagReference(collection string, n *Node) ([]TagSimple, error) {
+	if n.Name != "Tag" && n.Name != tagSimpleElement {
+		return nil, invalidRequest(fmt.Sprintf("%s: unknown element '%s'.", collection, shorten(n.Name)), "Elements expected: Tag, "+tagSimpleElement+".")
 	}
-	tag := TagSimple{Name: strings.TrimSpace(n.Value("name"))}
+	tag := TagSimple{Name: n.Trimmed("name")}
 	if text := n.Trimmed("id"); text != "" {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || id < 1 {
-			return nil, invalidRequest(fmt.Sprintf("tags: invalid value '%s' for the id of a Tag.", shorten(text)), "Specify the id of a tag as Long.")
+			return nil, invalidRequest(fmt.Sprintf("%s: invalid value '%s' for the id of a Tag.", collection, shorten(text)), "Specify the id of a tag as Long.")
 		}
 		tag.ID = id
 	}
 	if tag == (TagSimple{}) {
-		return nil, invalidRequest("tags: a Tag has neither id nor name.", "Specify one of them.")
+		return nil, invalidRequest(collection+": a Tag has neither id nor name.", "Specify one of them.")
 	}
 	return []TagSimple{tag}, nil
 }
@@ -222,40 +242,41 @@ func (c AgentActKeyChange) Node() *Node {
 	if c.IsDisabled != nil {
 		add("isDisabled", strconv.FormatBool(*c.IsDisabled))
 	}
-	n.Children = append(n.Children, collectionNodes("modules", c.Licenses, func(license string) *Node {
-		return &Node{Name: keyModule, Children: []*Node{{Name: "license", Text: license}}}
-	})...)
-	n.Children = append(n.Children, collectionNodes("tags", c.Tags, func(t TagSimple) *Node {
-		if t.ID != 0 {
-			return &Node{Name: "Tag", Children: []*Node{{Name: "id", Text: strconv.FormatInt(t.ID, 10)}}}
+	// All documented samples of this object replace with list.
+	addCollection(n, "modules", "list", c.Licenses, func(part *Node, licenses []string) {
+		for _, license := range licenses {
+			part.add(keyModule, "").add("license", license)
 		}
-		return &Node{Name: "Tag", Children: []*Node{{Name: "name", Text: t.Name}}}
-	})...)
+	})
+	addCollection(n, "tags", "list", c.Tags, func(part *Node, tags []TagSimple) {
+		for _, tag := range tags {
+			item := part.add("Tag", "")
+			if tag.ID != 0 {
+				addInteger(item, "id", &tag.ID)
+			} else {
+				item.add("name", tag.Name)
+			}
+		}
+	})
 	if c.ApplyOnAgents != nil {
 		add("applyOnAgents", strconv.FormatBool(*c.ApplyOnAgents))
 	}
 	return n
 }
 
-// collectionNodes writes a collection that changes; Set goes out as list, the
-// form all documented samples of this object have.
-func collectionNodes[T any](name string, c CollectionChange[T], item func(T) *Node) []*Node {
-	n := &Node{Name: name}
+// addCollection writes a collection that changes. replace is what the part that
+// replaces all of it is called; items adds those of one part.
+func addCollection[T any](n *Node, name, replace string, c CollectionChange[T], items func(part *Node, values []T)) {
+	if c.empty() && c.Add == nil && c.Remove == nil {
+		return
+	}
+	collection := n.add(name, "")
 	for _, part := range []struct {
-		name  string
-		items []T
-	}{{"list", c.Set}, {"add", c.Add}, {"remove", c.Remove}} {
-		if part.items == nil {
-			continue
+		name   string
+		values []T
+	}{{replace, c.Set}, {"add", c.Add}, {"remove", c.Remove}} {
+		if part.values != nil {
+			items(collection.add(part.name, ""), part.values)
 		}
-		p := &Node{Name: part.name}
-		for _, i := range part.items {
-			p.Children = append(p.Children, item(i))
-		}
-		n.Children = append(n.Children, p)
 	}
-	if n.Children == nil {
-		return nil
-	}
-	return []*Node{n}
 }

@@ -44,14 +44,7 @@ var (
 // is wrong with its form comes back as a *RequestError; values are for the
 // server to judge.
 func ParseAgentConfigChange(n *Node) (AgentConfigChange, error) {
-	if n == nil || n.Name != "AgentConfig" {
-		name := ""
-		if n != nil {
-			name = n.Name
-		}
-		return AgentConfigChange{}, invalidRequest(fmt.Sprintf("data: unknown element '%s'.", shorten(name)), "Elements expected: AgentConfig.")
-	}
-	e, err := elementsOf(n, configElements, readOnlyConfigElements)
+	e, err := elementsOfObject(n, "AgentConfig", configElements, readOnlyConfigElements)
 	if err != nil {
 		return AgentConfigChange{}, err
 	}
@@ -78,6 +71,21 @@ type elements struct {
 	parent string
 	nodes  map[string]*Node
 	err    error
+}
+
+// elementsOfObject reads the element of a request's data that an operation acts
+// on.
+func elementsOfObject(n *Node, name string, known, ignored []string) (*elements, error) {
+	switch {
+	case n == nil:
+		return nil, invalidRequest(fmt.Sprintf("data: there is no %s.", name), "Elements expected: "+name+".")
+	case n.Name != name:
+		return nil, invalidRequest(fmt.Sprintf("data: unknown element '%s'.", shorten(n.Name)), "Elements expected: "+name+".")
+	}
+	if text := strings.TrimSpace(n.Text); text != "" {
+		return nil, invalidRequest(fmt.Sprintf("%s: unexpected text '%s'.", name, shorten(text)), "Elements expected: "+strings.Join(known, ", ")+".")
+	}
+	return elementsOf(n, known, ignored)
 }
 
 func elementsOf(n *Node, known, ignored []string) (*elements, error) {

@@ -204,6 +204,24 @@ func (f *fieldSink) endItem(name string) {
 	}
 }
 
+func (f *fieldSink) itemText(name, value string) {
+	if f.selects(name) {
+		f.to.itemText(name, value)
+	}
+}
+
+func (f *fieldSink) itemList(name string) {
+	if f.enter(name, "list") {
+		f.to.itemList(name)
+	}
+}
+
+func (f *fieldSink) endItemList(name string) {
+	if f.leave() {
+		f.to.endItemList(name)
+	}
+}
+
 // data is never called: selection starts below the record.
 func (f *fieldSink) data()    { f.to.data() }
 func (f *fieldSink) endData() { f.to.endData() }

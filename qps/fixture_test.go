@@ -55,9 +55,11 @@ func fullHost() *HostAsset {
 			&EC2Source{
 				AssetID: 7003002, FirstDiscovered: at(1, 1), LastUpdated: at(2, 2), Tags: []CloudTag{{"Name", "edge"}, {"Empty", ""}},
 				ReservationID: "r-1", AvailabilityZone: "xx-east-1a", PrivateDNSName: "ip-1.internal", PublicDNSName: "ec2-1.example",
-				LocalHostname: "ip-1", InstanceID: "i-01", InstanceType: "t9.small", CreatedDate: at(3, 3), InstanceState: "RUNNING",
-				GroupID: "sg-1", GroupName: "edge", SpotInstance: true, AccountID: "000111222333", SubnetID: "subnet-1", VPCID: "vpc-1",
-				Region: "xx-east-1", Zone: "VPC", ImageID: "ami-1", PublicIPAddress: "203.0.113.9", PrivateIPAddress: "192.0.2.14",
+				LocalHostname: "ip-1", InstanceID: "i-01", InstanceType: "t9.small", CreatedDate: at(3, 3), LaunchTime: at(3, 4), InstanceState: "RUNNING",
+				GroupID: "sg-1", GroupName: "edge", InstanceGroupID: "ig-1", InstanceGroupName: "edges",
+				SpotInstance: true, SpotInstanceRequestID: "sir-1", AccountID: "000111222333", SubnetID: "subnet-1", VPCID: "vpc-1",
+				Region: "xx-east-1", Zone: "VPC", ImageID: "ami-1", KeyName: "edge-key", PlacementGroupName: "pg", ProductCode: "code",
+				SourceDestinationCheck: new(true), PublicIPAddress: "203.0.113.9", PrivateIPAddress: "192.0.2.14",
 				MACAddress: "02:00:00:00:00:01", MonitoringEnabled: true,
 			},
 			&AzureSource{

@@ -5,8 +5,12 @@ import "time"
 // TypeHost is the asset type of hosts.
 const TypeHost = "HOST"
 
-// TrackingAgent is the tracking method of hosts that run an agent.
-const TrackingAgent = "QAGENT"
+// Values of HostAsset.TrackingMethod: of hosts that run an agent, and of machines
+// that a connector found in a cloud.
+const (
+	TrackingAgent    = "QAGENT"
+	TrackingInstance = "INSTANCE_ID"
+)
 
 // Values of AgentInfo.Status.
 const (
@@ -65,7 +69,7 @@ type HostAsset struct {
 	NetworkInterfaces          []NetworkInterface
 	IsDockerHost               bool
 	DockerInfo                 *DockerInfo // nil unless the engine of a Docker host answered
-	CloudProvider              string      // AWS, AZURE, …
+	CloudProvider              string      // CloudAWS, …
 }
 
 // TagSimple refers to a tag by id and name.

@@ -88,10 +88,10 @@ func readItems[T any](n *Node, name string, read func(*Node) T) []T {
 }
 
 func readTags(n *Node) []TagSimple {
-	return readItems(n, "tags", func(n *Node) TagSimple {
-		return TagSimple{n.integer("id"), n.Value("name")}
-	})
+	return readItems(n, "tags", readTagSimple)
 }
+
+func readTagSimple(n *Node) TagSimple { return TagSimple{n.integer("id"), n.Value("name")} }
 
 func readAgentInfo(n *Node) *AgentInfo {
 	if n == nil {

@@ -100,6 +100,14 @@ func (n *Node) boolean(name string) bool {
 	return v == "1" || strings.EqualFold(v, "true")
 }
 
+// optBoolean returns what a child says, nil when it is absent or empty.
+func (n *Node) optBoolean(name string) *bool {
+	if n.Trimmed(name) == "" {
+		return nil
+	}
+	return new(n.boolean(name))
+}
+
 // parameter returns an attribute, or the child of that name: the same fact is
 // an attribute in XML and a member in JSON.
 func (n *Node) parameter(name string) (value string, found bool) {

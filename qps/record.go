@@ -3,9 +3,10 @@ package qps
 import "time"
 
 // Record is one object under the data element of a response: *HostAsset,
-// *Asset, *AgentAsset, *AgentActKey, *AgentConfig, *Tag, *AllBinaryInfo, *PortalVersion,
-// *QWebVersion or *Unknown. Only this package implements it, because the two output forms must
-// stay alike.
+// *Asset, *AgentAsset, *AgentActKey, *AgentConfig, *Tag, *AwsAssetDataConnector,
+// *AssetDataConnector, *AssetDataConnectorErrors, *AwsAuthRecord,
+// *AwsBaseAccount, *AllBinaryInfo, *PortalVersion, *QWebVersion or *Unknown. Only
+// this package implements it, because the two output forms must stay alike.
 type Record interface {
 	// ElementName is the name of the object's element, such as HostAsset.
 	ElementName() string
@@ -96,6 +97,16 @@ func readRecord(n *Node) (Record, error) {
 		return record(readAgentActKey(n))
 	case "Tag":
 		return record(readTag(n))
+	case awsConnectorElement:
+		return record(readAwsAssetDataConnector(n))
+	case connectorElement:
+		return record(readAssetDataConnectorRecord(n))
+	case connectorErrorsElement:
+		return readAssetDataConnectorErrors(n), nil
+	case awsAuthRecordElement:
+		return record(readAwsAuthRecord(n))
+	case awsBaseAccountElement:
+		return readAwsBaseAccount(n), nil
 	case "AllBinaryInfo":
 		return readAllBinaryInfo(n), nil
 	case portalVersionElement:

@@ -74,7 +74,7 @@ func writeErrorDetails(s sink, details *ErrorDetails) {
 // $.ServiceResponse.data.HostAsset[*].id finds every id. Pages of one search
 // are merged by passing their records in one Response; the count is that of the
 // records. A success without records has an empty array, of the kind that the
-// schema names: Tag, AgentActKey, AgentConfig, and HostAsset for all others.
+// schema names if such objects are managed by lists, otherwise HostAsset.
 func AppendRawData(dst []byte, resp *Response) []byte {
 	s := &jsonSink{b: append(dst, '{')}
 	s.begin(responseElement)
@@ -135,6 +135,16 @@ func kindOf(schema string) string {
 		return (*AgentActKey)(nil).ElementName()
 	case SchemaAgentConfig:
 		return (*AgentConfig)(nil).ElementName()
+	case SchemaAwsAssetDataConnector, SchemaAwsAssetDataConnectorV3:
+		return awsConnectorElement
+	case SchemaAssetDataConnector:
+		return connectorElement
+	case SchemaAssetDataConnectorErrors:
+		return connectorErrorsElement
+	case SchemaAwsAuthRecord:
+		return awsAuthRecordElement
+	case SchemaAwsBaseAccount:
+		return awsBaseAccountElement
 	}
 	return (*HostAsset)(nil).ElementName()
 }

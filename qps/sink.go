@@ -20,6 +20,11 @@ type sink interface {
 	// item opens an object of a list or of data.
 	item(name string)
 	endItem(name string)
+	// itemText is an item of a list that is a plain value.
+	itemText(name, value string)
+	// itemList opens an item of a list that is a collection itself.
+	itemList(name string)
+	endItemList(name string)
 	// data opens the list of records of the envelope.
 	data()
 	endData()
@@ -50,6 +55,22 @@ func optTime(s sink, name string, value time.Time) {
 	}
 }
 
+// optBoolean writes a yes or no that is known.
+func optBoolean(s sink, name string, value *bool) {
+	if value != nil {
+		s.boolean(name, *value)
+	}
+}
+
+// writeTexts writes a collection of plain values.
+func writeTexts(s sink, name, item string, values []string) {
+	s.list(name)
+	for _, value := range values {
+		s.itemText(item, value)
+	}
+	s.endList(name)
+}
+
 // writeList writes a collection with one element per item.
 func writeList[T any](s sink, name, item string, items []T, write func(sink, *T)) {
 	s.list(name)
@@ -62,10 +83,12 @@ func writeList[T any](s sink, name, item string, items []T, write func(sink, *T)
 }
 
 func writeTags(s sink, tags []TagSimple) {
-	writeList(s, "tags", "TagSimple", tags, func(s sink, t *TagSimple) {
-		s.integer("id", t.ID)
-		s.text("name", t.Name)
-	})
+	writeList(s, "tags", tagSimpleElement, tags, writeTagSimple)
+}
+
+func writeTagSimple(s sink, t *TagSimple) {
+	s.integer("id", t.ID)
+	s.text("name", t.Name)
 }
 
 // expandAddress returns an IPv6 address in the platform's expanded form, eight

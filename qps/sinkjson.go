@@ -51,6 +51,19 @@ func (s *jsonSink) item(name string) {
 
 func (s *jsonSink) endItem(string) { s.b = append(s.b, '}', '}') }
 
+func (s *jsonSink) itemText(name, value string) {
+	s.element()
+	s.text(name, value)
+	s.b = append(s.b, '}')
+}
+
+func (s *jsonSink) itemList(name string) {
+	s.element()
+	s.list(name)
+}
+
+func (s *jsonSink) endItemList(string) { s.b = append(s.b, ']', '}', '}') }
+
 func (s *jsonSink) data() { s.array("data") }
 
 func (s *jsonSink) endData() { s.endArray() }

@@ -92,10 +92,13 @@ func (s *xmlSink) endList(name string) {
 	s.end(name)
 }
 
-func (s *xmlSink) item(name string)    { s.begin(name) }
-func (s *xmlSink) endItem(name string) { s.end(name) }
-func (s *xmlSink) data()               { s.begin("data") }
-func (s *xmlSink) endData()            { s.end("data") }
+func (s *xmlSink) item(name string)            { s.begin(name) }
+func (s *xmlSink) endItem(name string)         { s.end(name) }
+func (s *xmlSink) itemText(name, value string) { s.text(name, value) }
+func (s *xmlSink) itemList(name string)        { s.list(name) }
+func (s *xmlSink) endItemList(name string)     { s.endList(name) }
+func (s *xmlSink) data()                       { s.begin("data") }
+func (s *xmlSink) endData()                    { s.end("data") }
 
 func (s *xmlSink) text(name, value string) {
 	s.open = false

@@ -26,36 +26,56 @@ type CloudTag struct {
 	Value string
 }
 
+// Values of EC2Source.InstanceState: the states of EC2 in upper case, with an
+// underscore for the hyphen.
+const (
+	InstancePending      = "PENDING"
+	InstanceRunning      = "RUNNING"
+	InstanceShuttingDown = "SHUTTING_DOWN"
+	InstanceTerminated   = "TERMINATED"
+	InstanceStopping     = "STOPPING"
+	InstanceStopped      = "STOPPED"
+)
+
 // EC2Source is an asset's Amazon EC2 instance, element Ec2AssetSourceSimple,
 // type EC_2. CreatedDate is not trustworthy on the Qualys platform, which
-// returns the time of the request.
+// returns the time of the request. Of an instance's security groups there is
+// the first.
 type EC2Source struct {
-	AssetID           int64
-	FirstDiscovered   time.Time
-	LastUpdated       time.Time
-	Tags              []CloudTag
-	ReservationID     string
-	AvailabilityZone  string
-	PrivateDNSName    string
-	PublicDNSName     string
-	LocalHostname     string
-	InstanceID        string
-	InstanceType      string
-	CreatedDate       time.Time
-	InstanceState     string // RUNNING, STOPPED, TERMINATED, …
-	GroupID           string
-	GroupName         string
-	SpotInstance      bool
-	AccountID         string
-	SubnetID          string
-	VPCID             string
-	Region            string
-	Zone              string
-	ImageID           string
-	PublicIPAddress   string
-	PrivateIPAddress  string
-	MACAddress        string
-	MonitoringEnabled bool
+	AssetID                int64
+	FirstDiscovered        time.Time
+	LastUpdated            time.Time
+	Tags                   []CloudTag
+	ReservationID          string
+	AvailabilityZone       string
+	PrivateDNSName         string
+	PublicDNSName          string
+	LocalHostname          string
+	InstanceID             string
+	InstanceType           string
+	CreatedDate            time.Time
+	LaunchTime             time.Time
+	InstanceState          string // InstanceRunning, …
+	GroupID                string
+	GroupName              string
+	InstanceGroupID        string
+	InstanceGroupName      string
+	SpotInstance           bool
+	SpotInstanceRequestID  string
+	AccountID              string // 12 digits, leading zeros included
+	SubnetID               string
+	VPCID                  string
+	Region                 string
+	Zone                   string // VPC
+	ImageID                string
+	KeyName                string
+	PlacementGroupName     string
+	ProductCode            string
+	SourceDestinationCheck *bool // nil when not known
+	PublicIPAddress        string
+	PrivateIPAddress       string
+	MACAddress             string
+	MonitoringEnabled      bool
 }
 
 // AzureSource is an asset's Azure machine, element AzureAssetSourceSimple, type

@@ -11,16 +11,24 @@ func (e *EC2Source) writeTo(s sink) {
 	optText(s, "instanceId", e.InstanceID)
 	optText(s, "instanceType", e.InstanceType)
 	optTime(s, "createdDate", e.CreatedDate)
+	optTime(s, "launchTime", e.LaunchTime)
 	optText(s, "instanceState", e.InstanceState)
 	optText(s, "groupId", e.GroupID)
 	optText(s, "groupName", e.GroupName)
+	optText(s, "instanceGroupId", e.InstanceGroupID)
+	optText(s, "instanceGroupName", e.InstanceGroupName)
 	s.boolean("spotInstance", e.SpotInstance)
+	optText(s, "spotInstanceRequestId", e.SpotInstanceRequestID)
 	optText(s, "accountId", e.AccountID)
 	optText(s, "subnetId", e.SubnetID)
 	optText(s, "vpcId", e.VPCID)
 	optText(s, "region", e.Region)
 	optText(s, "zone", e.Zone)
 	optText(s, "imageId", e.ImageID)
+	optText(s, "keyName", e.KeyName)
+	optText(s, "placementGroupName", e.PlacementGroupName)
+	optText(s, "productCode", e.ProductCode)
+	optBoolean(s, "sourceDestinationCheck", e.SourceDestinationCheck)
 	optText(s, "publicIpAddress", e.PublicIPAddress)
 	optText(s, "privateIpAddress", e.PrivateIPAddress)
 	optText(s, "macAddress", e.MACAddress)
@@ -28,33 +36,45 @@ func (e *EC2Source) writeTo(s sink) {
 }
 
 func readEC2Source(n *Node) *EC2Source {
+	zone := n.Value("availabilityZone")
+	if zone == "" {
+		zone = n.Value("availibilityZone") // the Qualys schema has both spellings
+	}
 	return &EC2Source{
-		AssetID:           n.integer("assetId"),
-		FirstDiscovered:   n.time("firstDiscovered"),
-		LastUpdated:       n.time("lastUpdated"),
-		Tags:              readCloudTags(n, "ec2InstanceTags"),
-		ReservationID:     n.Value("reservationId"),
-		AvailabilityZone:  n.Value("availabilityZone"),
-		PrivateDNSName:    n.Value("privateDnsName"),
-		PublicDNSName:     n.Value("publicDnsName"),
-		LocalHostname:     n.Value("localHostname"),
-		InstanceID:        n.Value("instanceId"),
-		InstanceType:      n.Value("instanceType"),
-		CreatedDate:       n.time("createdDate"),
-		InstanceState:     n.Value("instanceState"),
-		GroupID:           n.Value("groupId"),
-		GroupName:         n.Value("groupName"),
-		SpotInstance:      n.boolean("spotInstance"),
-		AccountID:         n.Value("accountId"),
-		SubnetID:          n.Value("subnetId"),
-		VPCID:             n.Value("vpcId"),
-		Region:            n.Value("region"),
-		Zone:              n.Value("zone"),
-		ImageID:           n.Value("imageId"),
-		PublicIPAddress:   n.Value("publicIpAddress"),
-		PrivateIPAddress:  n.Value("privateIpAddress"),
-		MACAddress:        n.Value("macAddress"),
-		MonitoringEnabled: n.boolean("monitoringEnabled"),
+		AssetID:                n.integer("assetId"),
+		FirstDiscovered:        n.time("firstDiscovered"),
+		LastUpdated:            n.time("lastUpdated"),
+		Tags:                   readCloudTags(n, "ec2InstanceTags"),
+		ReservationID:          n.Value("reservationId"),
+		AvailabilityZone:       zone,
+		PrivateDNSName:         n.Value("privateDnsName"),
+		PublicDNSName:          n.Value("publicDnsName"),
+		LocalHostname:          n.Value("localHostname"),
+		InstanceID:             n.Value("instanceId"),
+		InstanceType:           n.Value("instanceType"),
+		CreatedDate:            n.time("createdDate"),
+		LaunchTime:             n.time("launchTime"),
+		InstanceGroupID:        n.Value("instanceGroupId"),
+		InstanceGroupName:      n.Value("instanceGroupName"),
+		SpotInstanceRequestID:  n.Value("spotInstanceRequestId"),
+		KeyName:                n.Value("keyName"),
+		PlacementGroupName:     n.Value("placementGroupName"),
+		ProductCode:            n.Value("productCode"),
+		SourceDestinationCheck: n.optBoolean("sourceDestinationCheck"),
+		InstanceState:          n.Value("instanceState"),
+		GroupID:                n.Value("groupId"),
+		GroupName:              n.Value("groupName"),
+		SpotInstance:           n.boolean("spotInstance"),
+		AccountID:              n.Value("accountId"),
+		SubnetID:               n.Value("subnetId"),
+		VPCID:                  n.Value("vpcId"),
+		Region:                 n.Value("region"),
+		Zone:                   n.Value("zone"),
+		ImageID:                n.Value("imageId"),
+		PublicIPAddress:        n.Value("publicIpAddress"),
+		PrivateIPAddress:       n.Value("privateIpAddress"),
+		MACAddress:             n.Value("macAddress"),
+		MonitoringEnabled:      n.boolean("monitoringEnabled"),
 	}
 }
 

@@ -52,10 +52,7 @@ func (t *Tag) writeTo(s sink) {
 	optText(s, "createdBy", t.CreatedBy)
 	optText(s, "reEvalStatus", t.ReEvalStatus)
 	if len(t.Children) > 0 {
-		writeList(s, "children", "TagSimple", t.Children, func(s sink, c *TagSimple) {
-			s.integer("id", c.ID)
-			s.text("name", c.Name)
-		})
+		writeList(s, "children", tagSimpleElement, t.Children, writeTagSimple)
 	}
 }
 
@@ -71,6 +68,6 @@ func readTag(n *Node) (*Tag, error) {
 		SrcAssetGroupID: n.integer("srcAssetGroupId"), SrcBusinessUnitID: n.integer("srcBusinessUnitId"),
 		SrcOperatingSystemName: n.Value("srcOperatingSystemName"), ReservedType: n.Value("reservedType"),
 		CreatedBy: n.Value("createdBy"), ReEvalStatus: n.Value("reEvalStatus"),
-		Children: readItems(n, "children", func(n *Node) TagSimple { return TagSimple{n.integer("id"), n.Value("name")} }),
+		Children: readItems(n, "children", readTagSimple),
 	}, nil
 }

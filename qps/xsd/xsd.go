@@ -23,7 +23,7 @@ import (
 // package qps, such as qps.SchemaHostAsset, begin with it.
 const Root = "/qps/xsd/"
 
-//go:embed *.xsd 1.0 2.0
+//go:embed *.xsd 1.0 2.0 3.0
 var files embed.FS
 
 // Files returns the schemas; their names are their paths below Root, such as

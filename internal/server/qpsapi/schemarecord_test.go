@@ -26,6 +26,12 @@ func recordKinds() []recordKind {
 		{"scanned agents", qps.SchemaAgentAsset, records[qps.AgentAsset]},
 		{"activation keys", qps.SchemaAgentActKey, records[qps.AgentActKey]},
 		{"configuration profiles", qps.SchemaAgentConfig, records[qps.AgentConfig]},
+		{"connectors", qps.SchemaAwsAssetDataConnector, inVersion((*qps.AwsAssetDataConnector).InVersion2)},
+		{"connectors in 3.0", qps.SchemaAwsAssetDataConnectorV3, inVersion((*qps.AwsAssetDataConnector).InVersion3)},
+		{"connectors of any cloud", qps.SchemaAssetDataConnector, inVersion((*qps.AssetDataConnector).InVersion2)},
+		{"errors of connectors", qps.SchemaAssetDataConnectorErrors, records[qps.AssetDataConnectorErrors]},
+		{"access keys", qps.SchemaAwsAuthRecord, records[qps.AwsAuthRecord]},
+		{"base accounts", qps.SchemaAwsBaseAccount, records[qps.AwsBaseAccount]},
 		{"agent packages", qps.SchemaBinaryInfo, func(t *rapid.T) []qps.Record {
 			return []qps.Record{one[qps.AllBinaryInfo](t, "packages")}
 		}},
@@ -45,6 +51,20 @@ func records[R any, P interface {
 		list[i] = one[R, P](t, fmt.Sprint(i))
 	}
 	return list
+}
+
+// inVersion draws records with the elements of one version of the API.
+func inVersion[R any, P interface {
+	*R
+	qps.Record
+}](limit func(P) P) func(t *rapid.T) []qps.Record {
+	return func(t *rapid.T) []qps.Record {
+		list := records[R, P](t)
+		for i, r := range list {
+			list[i] = limit(r.(P))
+		}
+		return list
+	}
 }
 
 func one[R any, P interface {
@@ -84,6 +104,8 @@ var selections = rapid.Custom(func(t *rapid.T) *qps.Fields {
 		"", "", "", "id", "name,modified", "none", "*", "*.*", "*.list.*.*", "*.*.list.none", "agentInfo.agentId,tags.list.TagSimple.name", "tags",
 		"sourceInfo.list.Ec2AssetSourceSimple.ec2InstanceTags.tags.list.EC2Tags.key", "sourceInfo.*.*.*.none", "children.list.TagSimple.id", "modules.none",
 		"tags.includeTags.list.ConfigTag.id", "blackoutConfig.settings.list.BlackoutConfig.monday", "performanceProfile.none", "agentInfo.manifestVersion.none",
+		"activation.list.none", "activation.none", "connectorAppInfos.list.ConnectorAppInfoQList.list.ConnectorAppInfo.name",
+		"connectorAppInfos.list.ConnectorAppInfoQList.none", "connectorScanSetting.none", "endpoints.list.AwsEndpointSimple.none", "authRecord.none",
 	}).Draw(t, "fields")
 	fields, err := qps.ParseFields(text)
 	if err != nil {
@@ -111,8 +133,9 @@ var (
 			time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2031, 4, 1, 0, 0, 0, 0, time.FixedZone("", 3600)),
 		}),
 	)
-	present = words.Filter(func(s string) bool { return s != "" })
-	uuids   = rapid.StringMatching(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+	present  = words.Filter(func(s string) bool { return s != "" })
+	accounts = rapid.OneOf(rapid.StringMatching(`[0-9]{12}`), rapid.Just(""))
+	uuids    = rapid.StringMatching(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 )
 
 func oneOf(texts ...string) *rapid.Generator[string] { return rapid.SampledFrom(texts) }
@@ -138,10 +161,26 @@ var (
 		"BinaryPlatform.Version":        present,
 		"BinaryPlatform.Hash":           rapid.StringMatching(`Hash-SHA-(256|384|512): ([0-9a-f]{2}){1,64}`),
 		"BinaryPlatform.Extension":      oneOf(".deb", ".rpm", ".tar.gz", ".exe"),
-		"ConfigTags.IncludeResolution":  oneOf("", qps.ResolveAny, qps.ResolveAll),
-		"ConfigTags.ExcludeResolution":  oneOf("", qps.ResolveAny, qps.ResolveAll),
-		"ConfigTags.TagSetUUID":         rapid.OneOf(uuids, rapid.Just("")),
-		"ConfigTag.UUID":                rapid.OneOf(uuids, rapid.Just("")),
+		"EC2Source.InstanceState": oneOf(
+			"", qps.InstancePending, qps.InstanceRunning, qps.InstanceShuttingDown, qps.InstanceTerminated, qps.InstanceStopping, qps.InstanceStopped),
+		"AssetDataConnector.AWSAccountID":          accounts,
+		"AssetDataConnector.ConnectorState":        rapid.OneOf(rapid.Just(""), oneOf(qps.ConnectorStates()...)),
+		"AssetDataConnector.Type":                  oneOf("", qps.CloudAWS, qps.CloudAzure, qps.CloudGCP, qps.CloudOCI),
+		"AssetDataConnector.Activation":            oneOf(qps.ActivationModules()...),
+		"AssetDataConnector.CloudviewUUID":         rapid.OneOf(uuids, rapid.Just("")),
+		"AwsAssetDataConnector.QualysAWSAccountID": accounts,
+		"ConnectorAppInfo.Name":                    rapid.OneOf(rapid.Just(""), oneOf(qps.ConnectorApps()...)),
+		"ConnectorScanConfiguration.Recurrence":    oneOf("", "DAILY", "WEEKLY"),
+		"ConnectorScanConfiguration.StartDate":     oneOf("", "04/01/2031"),
+		"ConnectorScanConfiguration.StartTime":     oneOf("", "06:30"),
+		"ConnectorScanConfiguration.DaysOfWeek":    oneOf("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"),
+		"AwsBaseAccount.GlobalAccountID":           accounts,
+		"AwsBaseAccount.GovAccountID":              accounts,
+		"AwsBaseAccount.ChinaAccountID":            accounts,
+		"ConfigTags.IncludeResolution":             oneOf("", qps.ResolveAny, qps.ResolveAll),
+		"ConfigTags.ExcludeResolution":             oneOf("", qps.ResolveAny, qps.ResolveAll),
+		"ConfigTags.TagSetUUID":                    rapid.OneOf(uuids, rapid.Just("")),
+		"ConfigTag.UUID":                           rapid.OneOf(uuids, rapid.Just("")),
 	}
 	ranges = map[string]*rapid.Generator[int64]{
 		"HostAsset.CriticalityScore": rapid.Int64Range(0, 5),
