@@ -45,6 +45,9 @@ const (
 	// envelope with an error has a few hundred bytes.
 	errorBytes = 1 << 20
 
+	// templateBytes bounds a CloudFormation template; AWS takes none beyond 1 MB.
+	templateBytes = 1 << 20
+
 	// stateBytes bounds an answer of the automation API: 200 scans of about
 	// 400 bytes, with room for long reasons.
 	stateBytes = 4 << 20
