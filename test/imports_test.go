@@ -108,16 +108,16 @@ func bans() []ban {
 		{from: []string{"internal/agent/session", "internal/swarm"}, to: collectors, linked: true, rule: "an agent session collects nothing"},
 		{
 			from: []string{"cmd/vedette-agent"}, linked: true,
-			to:   slices.Concat(collectors, databases, []string{"github.com/theupdateframework/go-tuf", "text/template", "html/template", "encoding/xml"}),
-			rule: "the resident agent stays small: no collector, no SQL driver, no TUF, no templates, no XML",
+			to:   slices.Concat(collectors, databases, []string{"github.com/theupdateframework/go-tuf", "github.com/aws", "text/template", "html/template", "encoding/xml"}),
+			rule: "the resident agent stays small: no collector, no SQL driver, no TUF, no AWS, no templates, no XML",
 		},
-		{from: []string{"*"}, to: []string{"internal/store/postgres/pgtest", "internal/store/storetest", "internal/access/accesstest", "testing"}, rule: "test support stays out of the product"},
+		{from: []string{"*"}, to: []string{"internal/store/postgres/pgtest", "internal/store/storetest", "internal/access/accesstest", "internal/outbound/aws/mototest", "testing"}, rule: "test support stays out of the product"},
 	}
 }
 
 // testSupport are packages that only tests import, though they are no tests.
 func testSupport() []string {
-	return []string{"internal/store/postgres/pgtest", "internal/store/storetest", "internal/access/accesstest"}
+	return []string{"internal/store/postgres/pgtest", "internal/store/storetest", "internal/access/accesstest", "internal/outbound/aws/mototest"}
 }
 
 // graph is every package of ours and those they need, with their direct imports.
@@ -319,7 +319,8 @@ func TestTheRulesCatchAViolation(t *testing.T) {
 		{"session collects by another's hand", graph{"/internal/agent/session": {"/internal/agent/scan"}, "/internal/agent/scan": {"/internal/agent/collect"}}, []string{"internal/agent/session -> internal/agent/scan -> internal/agent/collect is not allowed: an agent session collects nothing"}},
 		{"swarm stands on sessions", graph{"/internal/swarm": {"/internal/agent/session"}}, nil},
 		{"swarm imports the worker", graph{"/internal/swarm": {"/internal/agent/worker"}}, []string{"internal/swarm -> internal/agent/worker is not allowed: the swarm is made of agent sessions and collects nothing"}},
-		{"resident agent links a driver", graph{"/cmd/vedette-agent": {"/internal/agent/x"}, "/internal/agent/x": {"github.com/jackc/pgx/v5"}}, []string{"cmd/vedette-agent -> internal/agent/x -> github.com/jackc/pgx/v5 is not allowed: the resident agent stays small: no collector, no SQL driver, no TUF, no templates, no XML"}},
+		{"resident agent links a driver", graph{"/cmd/vedette-agent": {"/internal/agent/x"}, "/internal/agent/x": {"github.com/jackc/pgx/v5"}}, []string{"cmd/vedette-agent -> internal/agent/x -> github.com/jackc/pgx/v5 is not allowed: the resident agent stays small: no collector, no SQL driver, no TUF, no AWS, no templates, no XML"}},
+		{"resident agent links the cloud", graph{"/cmd/vedette-agent": {"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"}}, []string{"cmd/vedette-agent -> github.com/aws/aws-sdk-go-v2/feature/ec2/imds is not allowed: the resident agent stays small: no collector, no SQL driver, no TUF, no AWS, no templates, no XML"}},
 		{"worker links templates", graph{"/cmd/vedette-agent-worker": {"text/template", "github.com/google/osv-scalibr/extractor"}}, nil},
 		{"cmd wires everything", graph{"/cmd/vedette": {"/qps", "/qps/qpsclient", "/internal/fault", "/internal/store/sqlite", "/internal/server/qpsapi", "/internal/agent/worker", "/internal/swarm", "/internal/automation"}}, nil},
 		{"cmd imports its own parts", graph{"/cmd/vedette": {"/cmd/vedette/cli"}}, nil},

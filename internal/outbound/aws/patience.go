@@ -1,0 +1,68 @@
+package aws
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// retryer repeats what AWS throttles, what fails on its side and what is cut off
+// on the way, with pauses that grow and differ. One that AWS asks for by
+// Retry-After is kept up to the longest pause.
+func (l Limits) retryer() sdk.Retryer {
+	growing := retry.NewExponentialJitterBackoff(l.Pause)
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = l.Tries
+		o.MaxBackoff = l.Pause
+		o.Backoff = retry.BackoffDelayerFunc(func(attempt int, err error) (time.Duration, error) {
+			pause, failed := growing.BackoffDelay(attempt, err)
+			return min(max(pause, askedFor(err)), l.Pause), failed
+		})
+		o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(cutOff))
+	})
+}
+
+// askedFor returns the pause in seconds that an answer asks for.
+func askedFor(err error) time.Duration {
+	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok || answer.Response == nil || answer.Response.Response == nil {
+		return 0
+	}
+	seconds, err := strconv.ParseUint(answer.Response.Header.Get("Retry-After"), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// cutOff finds answers that end too early, which the SDK takes for answers it
+// cannot read. All calls here only read, so that repeating one is safe.
+func cutOff(err error) sdk.Ternary {
+	if _, unreadable := errors.AsType[*smithy.DeserializationError](err); unreadable || errors.Is(err, io.ErrUnexpectedEOF) {
+		return sdk.TrueTernary
+	}
+	return sdk.UnknownTernary
+}
+
+// answerLimit is the most bytes read of one answer. A page of 1,000 instances,
+// each with 50 tags of the longest kind and fifteen interfaces, has less.
+const answerLimit = 128 << 20
+
+// sizeLimited is an HTTP client whose answers end with an error at the limit.
+type sizeLimited struct{ next sdk.HTTPClient }
+
+// Do implements sdk.HTTPClient.
+func (c sizeLimited) Do(request *http.Request) (*http.Response, error) {
+	answer, err := c.next.Do(request)
+	if err == nil {
+		answer.Body = http.MaxBytesReader(nil, answer.Body, answerLimit)
+	}
+	return answer, err
+}
