@@ -90,51 +90,56 @@ func TestTheAgentIsInstalledFromADownloadedPackage(t *testing.T) {
 
 func TestPackagesHoldWhatAnAgentNeedsAndNothingSecret(t *testing.T) {
 	t.Parallel()
-	dir, version := pack(t)
-	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
-	if err != nil || len(debs) != 1 {
-		t.Fatalf("packages %v: %v", debs, err)
-	}
+	_, version := pack(t)
+	deb := debFile(t)
 	for field, want := range map[string]string{
 		"Package": "vedette-agent", "Version": version, "Architecture": runtime.GOARCH, "Depends": "", "Section": "admin",
 	} {
-		if got := strings.TrimSpace(output(t, "dpkg-deb", "--field", debs[0], field)); got != want {
+		if got := strings.TrimSpace(output(t, "dpkg-deb", "--field", deb, field)); got != want {
 			t.Errorf("%s is %q, want %q", field, got, want)
 		}
 	}
 	want := []string{
 		"-rw-r--r-- root/root ./usr/lib/systemd/system/vedette-agent.service",
+		"-rw-r--r-- root/root ./usr/lib/sysusers.d/vedette-agent.conf",
+		"-rw-r--r-- root/root ./usr/lib/tmpfiles.d/vedette-agent.conf",
 		"-rwxr-xr-x root/root ./usr/lib/vedette-agent/vedette-agent",
 		"-rwxr-xr-x root/root ./usr/lib/vedette-agent/vedette-agent-worker",
 		"lrwxrwxrwx root/root ./usr/sbin/vedette-agent -> /usr/lib/vedette-agent/vedette-agent",
 		"-rw-r--r-- root/root ./usr/share/doc/vedette-agent/copyright",
 	}
-	if got := filesOf(output(t, "dpkg-deb", "--contents", debs[0])); !slices.Equal(got, want) {
+	if got := filesOf(output(t, "dpkg-deb", "--contents", deb)); !slices.Equal(got, want) {
 		t.Errorf("the package holds\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 
 	control := t.TempDir()
-	output(t, "dpkg-deb", "--control", debs[0], control)
+	output(t, "dpkg-deb", "--control", deb, control)
 	if conffiles, err := os.ReadFile(filepath.Join(control, "conffiles")); err == nil && len(bytes.TrimSpace(conffiles)) > 0 {
 		t.Errorf("the package has configuration files: %s", conffiles)
 	}
 	for _, script := range []string{"postinst", "prerm"} {
 		output(t, "sh", "-n", filepath.Join(control, script))
 	}
-	wantUnitOfTheAgent(t, debs[0])
+	wantUnitOfTheAgent(t, deb)
 }
 
 // debOfTheAgent returns the folder that the deb package was unpacked into.
 func debOfTheAgent(t *testing.T) (host string) {
+	t.Helper()
+	host = t.TempDir()
+	output(t, "dpkg-deb", "--extract", debFile(t), host)
+	return host
+}
+
+// debFile returns the deb package of the agent.
+func debFile(t *testing.T) string {
 	t.Helper()
 	dir, _ := pack(t)
 	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
 	if err != nil || len(debs) != 1 {
 		t.Fatalf("packages %v: %v", debs, err)
 	}
-	host = t.TempDir()
-	output(t, "dpkg-deb", "--extract", debs[0], host)
-	return host
+	return debs[0]
 }
 
 // filesOf returns mode, owner and name of what is no folder.

@@ -2,6 +2,8 @@ package test
 
 import (
 	"net"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -106,19 +108,12 @@ func TestALineBringsAnAgentUpToDate(t *testing.T) {
 	}
 	pid := m.mainPID(t)
 	status := m.must(t, "", "cat", "/proc/"+pid+"/status")
-	for _, want := range []string{"CapEff:\t0000000000080004\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"} { // CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE
+	for _, want := range []string{"CapEff:\t0000000000000004\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n"} { // CAP_DAC_READ_SEARCH alone
 		if !strings.Contains(status, want) {
 			t.Errorf("the agent's process lacks %q:\n%s", want, status)
 		}
 	}
-
-	// Not even with all of root's rights is memory written from where the service is.
-	const openMemory = ": 3<>/proc/1/mem"
-	m.must(t, "", "sh", "-c", openMemory)
-	inService := []string{"nsenter", "--target", pid, "--mount", "--root", "--wd", "--", "sh", "-c", openMemory}
-	if said, err := m.run(t, "", inService...); err == nil || !strings.Contains(said, "Read-only file system") {
-		t.Errorf("opening another process's memory for writing: %v, %s", err, said)
-	}
+	m.wantFoldersOfTheAgent(t, "vedette-agent")
 
 	said := m.must(t, line, "sh")
 	if id := first.AgentInfo.AgentID; !strings.Contains(said, "This host is agent "+id+".\n") {
@@ -130,6 +125,155 @@ func TestALineBringsAnAgentUpToDate(t *testing.T) {
 	if again := s.awaitHost(t, m.name); again.ID != first.ID {
 		t.Errorf("asset %d became %d", first.ID, again.ID)
 	}
+}
+
+// foldersOfTheAgent is where it keeps what it must not forget.
+var foldersOfTheAgent = []string{"/var/lib/vedette-agent", "/etc/vedette-agent"}
+
+// wantFoldersOfTheAgent checks that all in them belongs to one user, and that
+// nobody else may read it.
+func (m *machine) wantFoldersOfTheAgent(t *testing.T, owner string) {
+	t.Helper()
+	for _, folder := range foldersOfTheAgent {
+		if found := m.must(t, "", "find", folder, "-name", "host.key", "-o", "-name", "identity.json"); found == "" {
+			t.Errorf("%s is empty", folder)
+		}
+		if others := m.must(t, "", "find", folder, "!", "-user", owner, "-o", "-perm", "/077", "!", "-type", "l"); others != "" {
+			t.Errorf("not of %s alone:\n%s", owner, others)
+		}
+	}
+}
+
+// inService runs a script where the agent's service is and with its rights, but
+// without its list of system calls.
+func (m *machine) inService(t *testing.T, script string) (said string, err error) {
+	t.Helper()
+	const rights = "-all,+dac_read_search"
+	return m.run(t, "", "nsenter", "--target", m.mainPID(t), "--mount", "--root", "--wd", "--",
+		"setpriv", "--reuid=vedette-agent", "--regid=vedette-agent", "--clear-groups", "--bounding-set="+rights, "--inh-caps="+rights, "--ambient-caps="+rights, "--no-new-privs", "--",
+		"sh", "-c", script)
+}
+
+// TestWhoTakesOverTheServiceDoesNotTakeOverTheHost tries from the place and the
+// rights of the service what makes root's of a host. Root has the same tried,
+// which shows that it could have succeeded.
+func TestWhoTakesOverTheServiceDoesNotTakeOverTheHost(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.join(t, newBootedMachine(t, "taken-host"))
+	m.must(t, s.vedette(t, "keys", "install-line", "1", "--system", "deb"), "sh")
+	s.awaitHost(t, m.name)
+	for what, script := range map[string]string{
+		"have systemd run a program":              "systemctl start debug-shell.service && systemctl is-active debug-shell.service",
+		"write a program of root":                 ": >>/usr/lib/vedette-agent/vedette-agent-worker",
+		"write a file as root's processes see it": ": >>/proc/1/root/etc/passwd",
+		"write the memory of a process":           ": 3<>/proc/1/mem",
+		"read the memory of a process":            ": 3</proc/1/mem",
+		"leave through another's root":            "cd /proc/1/root",
+	} {
+		if said, err := m.run(t, "", "sh", "-c", script); err != nil {
+			t.Errorf("root cannot %s: %v %s", what, err, said)
+		}
+		if said, err := m.inService(t, script); err == nil {
+			t.Errorf("the service can %s: %s", what, said)
+		}
+	}
+	for _, script := range []string{
+		"cat /etc/shadow >/dev/null",
+		": >/var/lib/vedette-agent/own && rm /var/lib/vedette-agent/own",
+		": >/etc/vedette-agent/own && rm /etc/vedette-agent/own",
+		"mkdir /sys/fs/cgroup/system.slice/vedette-agent.service/own && rmdir /sys/fs/cgroup/system.slice/vedette-agent.service/own",
+	} {
+		if said, err := m.inService(t, script); err != nil {
+			t.Errorf("the service cannot %s: %v %s", script, err, said)
+		}
+	}
+
+	// Nor does a link in the agent's folder lead root's commands anywhere.
+	if said, err := m.inService(t, "ln -sf /root/made /var/lib/vedette-agent/lock"); err != nil {
+		t.Fatalf("%v %s", err, said)
+	}
+	m.must(t, "", "systemctl", "stop", "vedette-agent")
+	if said, err := m.run(t, "", "vedette-agent", "uninstall", "Confirm=yes"); err == nil || !strings.Contains(said, "permission denied") {
+		t.Errorf("a command of root over a link to where only root may write: %v %s", err, said)
+	}
+	if said, err := m.run(t, "", "ls", "/root/made"); err == nil {
+		t.Errorf("root made %s", said)
+	}
+}
+
+// TestAnAgentOfRootBecomesOneOfItsOwnUser has what an older version left, which
+// ran as root, and installs the package anew: the host is the same asset. Then
+// root goes on managing it with the agent's own commands.
+func TestAnAgentOfRootBecomesOneOfItsOwnUser(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.join(t, newBootedMachine(t, "older-host"))
+	m.must(t, s.vedette(t, "keys", "install-line", "1", "--system", "deb"), "sh")
+	first := s.awaitHost(t, m.name)
+	m.must(t, "[Service]\nUser=\nCapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_SYS_PTRACE\n", "sh", "-euc",
+		"systemctl stop vedette-agent; mkdir -p /run/systemd/system/vedette-agent.service.d; cat >/run/systemd/system/vedette-agent.service.d/older.conf; systemctl daemon-reload")
+	m.must(t, "", "sh", "-euc", "chown -R root: "+strings.Join(foldersOfTheAgent, " ")+"; systemctl start vedette-agent")
+	if user := m.must(t, "", "stat", "--format=%U", "/proc/"+m.mainPID(t)); user != "root\n" {
+		t.Fatalf("the older version runs as %s", user)
+	}
+
+	m.must(t, "", "rm", "/run/systemd/system/vedette-agent.service.d/older.conf")
+	m.must(t, string(contentOf(t, debFile(t))), "sh", "-euc", "cat >/root/agent.deb; dpkg --install /root/agent.deb")
+	if user := m.must(t, "", "stat", "--format=%U", "/proc/"+m.mainPID(t)); user != "vedette-agent\n" {
+		t.Errorf("the new version runs as %s", user)
+	}
+	m.wantFoldersOfTheAgent(t, "vedette-agent")
+	s.vedette(t, "scans", "launch", "--type", "inventory", "--wait", strconv.FormatInt(first.ID, 10))
+	if again := s.awaitHost(t, m.name); again.ID != first.ID {
+		t.Errorf("asset %d became %d", first.ID, again.ID)
+	}
+
+	// What root did there by hand is put right when the service starts.
+	m.must(t, "", "sh", "-euc", "systemctl stop vedette-agent; chown -R root: "+strings.Join(foldersOfTheAgent, " ")+"; systemctl start vedette-agent")
+	m.wantFoldersOfTheAgent(t, "vedette-agent")
+	eventually(t, "it runs again", func() bool {
+		said, err := m.run(t, "", "vedette-agent", "demand", "action=demand", "type=inv")
+		return err == nil && strings.Contains(said, ".")
+	})
+	for _, step := range []struct{ command, want string }{
+		{"vedette-agent status", "Running             yes"},
+		{"vedette-agent doctor", " may read what collectors read, all but which program of another user holds a port"},
+		{"vedette-agent retry", "No version was rolled back."},
+		{"systemctl stop vedette-agent && vedette-agent uninstall Confirm=yes", "Removed."},
+	} {
+		if said := m.must(t, "", "sh", "-euc", step.command); !strings.Contains(said, step.want) {
+			t.Errorf("%s said %s, want %q", step.command, said, step.want)
+		}
+		m.wantFoldersOfTheAgent(t, "vedette-agent")
+	}
+}
+
+// TestTheServiceUpgradesItselfInItsOwnFolder publishes a version to an agent that
+// runs as the packaged service, and goes back from it.
+func TestTheServiceUpgradesItselfInItsOwnFolder(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	m := s.join(t, newBootedMachine(t, "service-host"))
+	m.must(t, s.vedette(t, "keys", "install-line", "1", "--system", "deb"), "sh")
+	s.awaitHost(t, m.name)
+	pid := m.mainPID(t)
+	s.publish(t, "2.1.0", buildAgent(t, "2.1.0"), contentOf(t, filepath.Join(binaries, "vedette-agent-worker")))
+	s.awaitUpgrade(t, "upgraded", "2.1.0")
+	if now := m.mainPID(t); now != pid {
+		t.Errorf("process %s of the service became %s", pid, now)
+	}
+	if program := m.must(t, "", "readlink", "/proc/"+pid+"/exe"); !strings.HasSuffix(program, "/var/lib/vedette-agent/versions/2.1.0/vedette-agent\n") {
+		t.Errorf("the service runs %s", program)
+	}
+	m.wantFoldersOfTheAgent(t, "vedette-agent")
+	if said := m.must(t, "", "vedette-agent", "rollback"); !strings.Contains(said, "2.1.0") {
+		t.Errorf("rollback said %s", said)
+	}
+	s.awaitUpgrade(t, "rolled_back", "2.1.0")
+	eventually(t, "the packaged agent runs again", func() bool {
+		return strings.HasSuffix(m.must(t, "", "readlink", "/proc/"+m.mainPID(t)+"/exe"), "/usr/lib/vedette-agent/vedette-agent\n")
+	})
 }
 
 // mainPID returns the process of the agent's service, 0 for none.

@@ -144,12 +144,12 @@ func (u *upgradable) stop(t *testing.T) {
 type upgraded struct{ Outcome, From, To, Reason string }
 
 // upgrades returns what the platform was told of upgrades.
-func (u *upgradable) upgrades(t *testing.T, args ...string) []upgraded {
+func (f *folder) upgrades(t *testing.T, args ...string) []upgraded {
 	t.Helper()
 	var answer struct {
 		Upgrades []upgraded `json:"upgrades"`
 	}
-	out := u.vedette(t, append([]string{"agents", "upgrades", "-o", "json"}, args...)...)
+	out := f.vedette(t, append([]string{"agents", "upgrades", "-o", "json"}, args...)...)
 	if err := json.Unmarshal([]byte(out), &answer); err != nil {
 		t.Fatalf("upgrades printed %q: %v", out, err)
 	}
@@ -158,17 +158,17 @@ func (u *upgradable) upgrades(t *testing.T, args ...string) []upgraded {
 
 // awaitUpgrade waits until the platform was told of an outcome for a version, and
 // has the agent look for releases meanwhile.
-func (u *upgradable) awaitUpgrade(t *testing.T, outcome, version string) (reason string) {
+func (f *folder) awaitUpgrade(t *testing.T, outcome, version string) (reason string) {
 	t.Helper()
 	looked := time.Time{}
 	eventually(t, "version "+version+" "+outcome, func() bool {
-		if found := u.upgrades(t); len(found) == 1 && found[0].Outcome == outcome && found[0].To == version {
+		if found := f.upgrades(t); len(found) == 1 && found[0].Outcome == outcome && found[0].To == version {
 			reason = found[0].Reason
 			return true
 		}
 		if time.Since(looked) > 3*time.Second { // a scan wakes the agent
 			looked = time.Now()
-			u.run(t, nil, "scans", "launch", "--type", "inventory", "1")
+			f.run(t, nil, "scans", "launch", "--type", "inventory", "1")
 		}
 		return false
 	})

@@ -15,7 +15,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := resident.Main(ctx, os.Args[1:], resident.System{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Upgrade: true})
+	code := resident.Main(ctx, os.Args[1:], resident.System{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Installed: true})
 	stop()
 	os.Exit(code)
 }

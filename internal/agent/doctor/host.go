@@ -68,7 +68,7 @@ func (p *Patient) lastFailure() string {
 // folder looks at the state folder; ok is false where there is nothing to look at.
 func (p *Patient) folder() (check Check, ok bool) {
 	const name = "state folder"
-	asRoot := "run doctor as the user the agent runs as, by default root"
+	asRoot := "run doctor as root, or as the user the agent runs as"
 	info, err := os.Stat(p.StateDir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -151,22 +151,33 @@ func (p *Patient) worker() Check {
 // rights tries what collectors read.
 func (p *Patient) rights() Check {
 	const name = "rights"
-	var denied []string
+	var denied, spared []string
 	for _, need := range needs(p.RootDir) {
-		if err := readable(need.path); errors.Is(err, fs.ErrPermission) {
+		switch err := readable(need.path); {
+		case !errors.Is(err, fs.ErrPermission):
+		case need.spared:
+			spared = append(spared, need.what)
+		default:
 			denied = append(denied, fmt.Sprintf("%s (%s)", need.path, need.what))
 		}
 	}
 	who := whoami()
 	if len(denied) > 0 {
 		return Check{name, Warning, fmt.Sprintf("%s may not read %s: inventories lack them", who, strings.Join(denied, ", ")),
-			"run the agent as root, or with CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE as the packaged service does"}
+			"run the agent as root, or with CAP_DAC_READ_SEARCH as the packaged service does"}
 	}
-	return ok(name, who+" may read what collectors read")
+	detail := who + " may read what collectors read"
+	if len(spared) > 0 {
+		detail += ", all but " + strings.Join(spared, " and ") + ": docs/packages.md says how to allow it"
+	}
+	return ok(name, detail)
 }
 
 // need is something that a collector reads and that not everybody may.
-type need struct{ path, what string }
+type need struct {
+	path, what string
+	spared     bool // not a right that the packaged service has
+}
 
 // readable tries to read a file or folder.
 func readable(path string) error {

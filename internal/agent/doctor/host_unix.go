@@ -37,9 +37,9 @@ func needs(rootDir string) []need {
 		return nil
 	}
 	return []need{
-		{filepath.Join(rootDir, "var/lib/dpkg/status"), "packages"},
-		{filepath.Join(rootDir, "etc/passwd"), "accounts"},
-		{"/proc/1/fd", "which program holds a port"},
-		{"/sys/class/dmi/id/product_serial", "serial number"},
+		{path: filepath.Join(rootDir, "var/lib/dpkg/status"), what: "packages"},
+		{path: filepath.Join(rootDir, "etc/passwd"), what: "accounts"},
+		{path: "/proc/1/exe", what: "which program of another user holds a port", spared: true},
+		{path: "/sys/class/dmi/id/product_serial", what: "serial number"},
 	}
 }

@@ -48,7 +48,7 @@ type versions struct {
 // not upgrade themselves.
 func openVersions(o *options, sys System) (*versions, error) {
 	v := &versions{}
-	if !sys.Upgrade || runtime.GOOS != "linux" {
+	if !sys.Installed || runtime.GOOS != "linux" {
 		return v, nil
 	}
 	self, err := os.Executable()

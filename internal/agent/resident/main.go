@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,9 +52,10 @@ type System struct {
 	// Getenv reads the environment, for the two ids that others on the host should
 	// not see in the process list; nil reads nothing.
 	Getenv func(string) string
-	// Upgrade lets the agent go to the versions that its platform publishes. It is for
-	// a program that is the agent and nothing else.
-	Upgrade bool
+	// Installed says that this program is the agent and nothing else, as on a host that
+	// it was installed on: it goes to the versions that its platform publishes, and for
+	// root works as the user whom the state folder belongs to.
+	Installed bool
 }
 
 const usage = `vedette-agent is the resident agent of a Vedette platform.
@@ -114,6 +116,11 @@ func Main(ctx context.Context, args []string, sys System) int {
 	command, o, err := parse(args)
 	if err == nil {
 		o.fromEnvironment(sys.Getenv)
+		if sys.Installed && slices.Contains(commands[command], "StateDir") {
+			err = becomeOwner(o.stateDir, args)
+		}
+	}
+	if err == nil {
 		switch command {
 		case "help":
 			fmt.Fprint(sys.Stdout, usage)

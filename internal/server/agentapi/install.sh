@@ -62,6 +62,10 @@ if systemd; then # an agent that runs holds its state folder
 	systemctl daemon-reload
 	systemctl stop vedette-agent
 fi
+if [ "$system" = tar.gz ] && command -v systemd-sysusers >/dev/null; then # which packages do themselves
+	systemd-sysusers vedette-agent.conf
+	systemd-tmpfiles --create vedette-agent.conf
+fi
 set -- "ServerUri=$url"
 [ -z "$ca" ] || set -- "$@" "CaFile=$ca"
 if ! id=$(VEDETTE_ACTIVATION_KEY=$key VEDETTE_CUSTOMER_ID=$customer "$agent" provision "$@" </dev/null); then
