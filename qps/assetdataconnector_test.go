@@ -291,6 +291,29 @@ func TestAnyConnectorSurvivesXMLAndJSON(t *testing.T) {
 	})
 }
 
+func TestAnyRecordOfTheConnectorAPISurvivesXMLAndJSON(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		f := hostFiller{t, cleanText}
+		auth, base, wrong := &AwsAuthRecord{}, &AwsBaseAccount{}, &AssetDataConnectorErrors{}
+		f.fill(reflect.ValueOf(auth).Elem(), "auth")
+		f.fill(reflect.ValueOf(base).Elem(), "base")
+		f.fill(reflect.ValueOf(wrong).Elem(), "errors")
+		wrong.Created = wrong.Created.Truncate(24 * time.Hour)
+		sent := []Record{auth, base, wrong}
+		for _, form := range forms {
+			body := AppendResponse(nil, form, NewResult("", sent...), nil)
+			resp, err := DecodeResponse(strings.NewReader(string(body)), form)
+			if err != nil {
+				t.Fatalf("%v: %v\n%s", form, err, body)
+			}
+			if diff := cmp.Diff(sent, resp.Records); diff != "" {
+				t.Fatalf("%v (-sent +received):\n%s\n%s", form, diff, body)
+			}
+		}
+	})
+}
+
 func TestConnectorsAreReadHoweverAPlatformWritesThem(t *testing.T) {
 	t.Parallel()
 	body := `{"ServiceResponse":{"responseCode":"SUCCESS","count":2,"data":[{"AwsAssetDataConnector":{"id":"7","disabled":"false","allRegions":true,

@@ -73,9 +73,9 @@ func readAssetDataConnectorErrors(n *Node) *AssetDataConnectorErrors {
 
 // AwsCloudformationTemplate asks for a CloudFormation template that makes the
 // role of a connector (Qualys Connectors API, object awscloudformationtemplate,
-// version 3.0). The answer is the template itself, without an envelope. Which
-// words the three elements take is not documented where we could read it, so
-// they are for the server to judge; an empty one is not said.
+// version 3.0). The answer is the template itself, without an envelope. The words
+// that the elements take are not published, so they are for the server to judge;
+// an empty one is not said.
 type AwsCloudformationTemplate struct {
 	AWSCloudType string // the partition
 	ExternalID   string

@@ -111,6 +111,20 @@ func fullHost() *HostAsset {
 	}
 }
 
+// agentlessInstance is an EC2 instance that a connector found.
+func agentlessInstance() *HostAsset {
+	return &HostAsset{
+		ID: 7003004, Name: "edge", Created: at(8, 0), Modified: at(8, 0), Type: TypeHost, Tags: []TagSimple{{51077, "Edge"}},
+		Sources: []Source{&EC2Source{
+			AssetID: 7003004, FirstDiscovered: at(8, 0), LastUpdated: at(8, 0), Tags: []CloudTag{{"Name", "edge"}}, InstanceID: "i-02",
+			InstanceState: InstanceTerminated, AccountID: "000111222333", Region: "us-gov-west-1", Zone: "VPC",
+		}},
+		Address: "192.0.2.17", TrackingMethod: TrackingInstance,
+		NetworkInterfaces: []NetworkInterface{{InterfaceID: "eni-2", MACAddress: "02:00:00:00:00:04", Type: "PRIVATE", Address: "192.0.2.17"}},
+		CloudProvider:     CloudAWS,
+	}
+}
+
 // bareAgent is an agent of which nothing is known yet.
 func bareAgent() *HostAsset {
 	return &HostAsset{

@@ -24,17 +24,18 @@ func goldenResponses(t *testing.T) map[string]struct {
 		resp   *Response
 		fields *Fields
 	}{
-		"full":    {resp: NewResult(SchemaHostAsset, fullHost())},
-		"minimal": {resp: NewResult(SchemaHostAsset, &HostAsset{ID: 1, Name: "bare", Created: at(1, 0), Modified: at(1, 0), Type: TypeHost})},
-		"agent":   {resp: NewPage(SchemaHostAsset, []Record{bareAgent()}, false, 7003003)},
-		"asset":   {resp: NewResult(SchemaAsset, &Asset{ID: 7, Name: "a", Created: at(1, 0), Modified: at(1, 1), Type: TypeHost, Tags: []TagSimple{{1, "x"}}})},
-		"ods":     {resp: NewResult(SchemaAgentAsset, &AgentAsset{7003002}, &AgentAsset{7003003})},
-		"keys":    {resp: NewPage(SchemaAgentActKey, []Record{fullKey(), &AgentActKey{ID: 4403, Type: "UNLIMITED"}}, false, 4403)},
-		"empty":   {resp: NewPage(SchemaHostAsset, nil, false, 0)},
-		"error":   {resp: NewError(SchemaHostAsset, CodeInvalidRequest, "Criteria: Invalid value format for criteria 'qwebHostId' (abc123).", "Specify criteria value(s) as Long.")},
-		"count":   {resp: NewCount(SchemaHostAsset, 4711)},
-		"version": {resp: version},
-		"fields":  {resp: page, fields: fields},
+		"full":     {resp: NewResult(SchemaHostAsset, fullHost())},
+		"minimal":  {resp: NewResult(SchemaHostAsset, &HostAsset{ID: 1, Name: "bare", Created: at(1, 0), Modified: at(1, 0), Type: TypeHost})},
+		"agent":    {resp: NewPage(SchemaHostAsset, []Record{bareAgent()}, false, 7003003)},
+		"asset":    {resp: NewResult(SchemaAsset, &Asset{ID: 7, Name: "a", Created: at(1, 0), Modified: at(1, 1), Type: TypeHost, Tags: []TagSimple{{1, "x"}}})},
+		"ods":      {resp: NewResult(SchemaAgentAsset, &AgentAsset{7003002}, &AgentAsset{7003003})},
+		"keys":     {resp: NewPage(SchemaAgentActKey, []Record{fullKey(), &AgentActKey{ID: 4403, Type: "UNLIMITED"}}, false, 4403)},
+		"instance": {resp: NewResult(SchemaHostAsset, agentlessInstance())},
+		"empty":    {resp: NewPage(SchemaHostAsset, nil, false, 0)},
+		"error":    {resp: NewError(SchemaHostAsset, CodeInvalidRequest, "Criteria: Invalid value format for criteria 'qwebHostId' (abc123).", "Specify criteria value(s) as Long.")},
+		"count":    {resp: NewCount(SchemaHostAsset, 4711)},
+		"version":  {resp: version},
+		"fields":   {resp: page, fields: fields},
 	}
 	for _, r := range responses {
 		r.resp.BaseURL = "https://qps.example.com"
@@ -83,13 +84,19 @@ func TestRawDataHasOneArrayPerKindOfRecord(t *testing.T) {
 		"two hosts": NewPage("", []Record{
 			&HostAsset{ID: 1, Name: "a"}, &HostAsset{ID: 2, Name: "b"},
 		}, true, 2),
-		"one host":  NewResult("", &HostAsset{ID: 1, Name: "a"}),
-		"no match":  NewPage("", nil, false, 0),
-		"no tag":    NewPage(SchemaTag, nil, false, 0),
-		"no key":    NewPage(SchemaAgentActKey, nil, false, 0),
-		"no config": NewPage(SchemaAgentConfig, nil, false, 0),
-		"error":     NewError("", CodeNotFound, "m", "r"),
-		"two kinds": NewResult("", &AgentAsset{1}, &Asset{ID: 2}, &AgentAsset{3}),
+		"one host":             NewResult("", &HostAsset{ID: 1, Name: "a"}),
+		"no match":             NewPage("", nil, false, 0),
+		"no tag":               NewPage(SchemaTag, nil, false, 0),
+		"no key":               NewPage(SchemaAgentActKey, nil, false, 0),
+		"no config":            NewPage(SchemaAgentConfig, nil, false, 0),
+		"no connector":         NewPage(SchemaAwsAssetDataConnector, nil, false, 0),
+		"no connector in 3.0":  NewPage(SchemaAwsAssetDataConnectorV3, nil, false, 0),
+		"no generic connector": NewPage(SchemaAssetDataConnector, nil, false, 0),
+		"no connector error":   NewPage(SchemaAssetDataConnectorErrors, nil, false, 0),
+		"no auth record":       NewPage(SchemaAwsAuthRecord, nil, false, 0),
+		"no base account":      NewPage(SchemaAwsBaseAccount, nil, false, 0),
+		"error":                NewError("", CodeNotFound, "m", "r"),
+		"two kinds":            NewResult("", &AgentAsset{1}, &Asset{ID: 2}, &AgentAsset{3}),
 	}
 	want := map[string]string{
 		"two hosts": `{"ServiceResponse":{"responseCode":"SUCCESS","count":2,"data":{"HostAsset":[` +
@@ -97,11 +104,17 @@ func TestRawDataHasOneArrayPerKindOfRecord(t *testing.T) {
 			`{"id":2,"name":"b","tags":{"list":[]},"sourceInfo":{"list":[{"AssetSource":{}}]}}]}}}`,
 		"one host": `{"ServiceResponse":{"responseCode":"SUCCESS","count":1,"data":{"HostAsset":[` +
 			`{"id":1,"name":"a","tags":{"list":[]},"sourceInfo":{"list":[{"AssetSource":{}}]}}]}}}`,
-		"no match":  `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"HostAsset":[]}}}`,
-		"no tag":    `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"Tag":[]}}}`,
-		"no key":    `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"AgentActKey":[]}}}`,
-		"no config": `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"AgentConfig":[]}}}`,
-		"error":     `{"ServiceResponse":{"responseCode":"NOT_FOUND","responseErrorDetails":{"errorMessage":"m","errorResolution":"r"}}}`,
+		"no match":             `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"HostAsset":[]}}}`,
+		"no tag":               `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"Tag":[]}}}`,
+		"no key":               `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"AgentActKey":[]}}}`,
+		"no connector":         `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"AwsAssetDataConnector":[]}}}`,
+		"no connector in 3.0":  `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"AwsAssetDataConnector":[]}}}`,
+		"no generic connector": `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"AssetDataConnector":[]}}}`,
+		"no connector error":   `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"AssetDataConnectorErrors":[]}}}`,
+		"no auth record":       `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"AwsAuthRecord":[]}}}`,
+		"no base account":      `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"AwsBaseAccount":[]}}}`,
+		"no config":            `{"ServiceResponse":{"responseCode":"SUCCESS","count":0,"data":{"AgentConfig":[]}}}`,
+		"error":                `{"ServiceResponse":{"responseCode":"NOT_FOUND","responseErrorDetails":{"errorMessage":"m","errorResolution":"r"}}}`,
 		"two kinds": `{"ServiceResponse":{"responseCode":"SUCCESS","count":3,"data":{"AgentAsset":[{"id":1},{"id":3}],` +
 			`"Asset":[{"id":2,"tags":{"list":[]},"sourceInfo":{"list":[{"AssetSource":{}}]}}]}}}`,
 	}

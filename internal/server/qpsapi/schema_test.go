@@ -92,6 +92,8 @@ func TestWhatIsWrongIsRefused(t *testing.T) {
 		profile = qps.SchemaAgentConfig
 		version = qps.SchemaPortalVersion
 		binary  = qps.SchemaBinaryInfo
+		aws     = qps.SchemaAwsAssetDataConnector
+		aws3    = qps.SchemaAwsAssetDataConnectorV3
 	)
 	page := func(data string) string {
 		return "<responseCode>SUCCESS</responseCode><count>1</count><data>" + data + "</data>"
@@ -99,6 +101,9 @@ func TestWhatIsWrongIsRefused(t *testing.T) {
 	platform := func(hash, extension string) string {
 		return page("<AllBinaryInfo><platforms><Platform><name>LINUX/X_64</name><version>2.0.0</version><hash>" + hash +
 			"</hash><extension>" + extension + "</extension></Platform></platforms></AllBinaryInfo>")
+	}
+	connector := func(elements string) string {
+		return page("<AwsAssetDataConnector>" + elements + "</AwsAssetDataConnector>")
 	}
 	const versions = "<QWeb-Version><WEB-VERSION>1</WEB-VERSION><SCANNER-VERSION>1</SCANNER-VERSION><VULNSIGS-VERSION>1</VULNSIGS-VERSION></QWeb-Version>"
 	for _, tc := range []struct {
@@ -175,6 +180,32 @@ func TestWhatIsWrongIsRefused(t *testing.T) {
 		{"a portal without a version", version,
 			page("<Portal-Version><PortalApplication-VERSION>1</PortalApplication-VERSION><CA-VERSION>1</CA-VERSION></Portal-Version>" + versions),
 			page("<Portal-Version><CA-VERSION>1</CA-VERSION></Portal-Version>" + versions)},
+		{"an EC2 state in lower case", asset,
+			page("<Asset><sourceInfo><list><Ec2AssetSourceSimple><instanceState>SHUTTING_DOWN</instanceState></Ec2AssetSourceSimple></list></sourceInfo></Asset>"),
+			page("<Asset><sourceInfo><list><Ec2AssetSourceSimple><instanceState>shutting-down</instanceState></Ec2AssetSourceSimple></list></sourceInfo></Asset>")},
+		{"a state of connectors nobody knows", aws,
+			connector("<connectorState>FINISHED_ERRORS</connectorState>"), connector("<connectorState>FINISHED</connectorState>")},
+		{"an account without its leading zeros", aws,
+			connector("<qualysAwsAccountId>000111222333</qualysAwsAccountId>"), connector("<qualysAwsAccountId>111222333</qualysAwsAccountId>")},
+		{"a module token for a module of connectors", aws,
+			connector("<activation><list><ActivationModule>VM</ActivationModule></list></activation>"),
+			connector("<activation><list><ActivationModule>AGENT_VM</ActivationModule></list></activation>")},
+		{"regions as they are sent", aws, connector("<endpoints><list/></endpoints>"), connector("<endpoints><set/></endpoints>")},
+		{"an element of 3.0 in 2.0", aws, connector("<runFrequency>240</runFrequency>"), connector("<nextSync>2031-04-01T06:12:44Z</nextSync>")},
+		{"an element of 2.0 in 3.0", aws3, connector("<nextSync>2031-04-01T06:12:44Z</nextSync>"), connector("<useForCloudView>true</useForCloudView>")},
+		{"an application outside of its list", aws3,
+			connector("<connectorAppInfos><list><ConnectorAppInfoQList><list><ConnectorAppInfo/></list></ConnectorAppInfoQList></list></connectorAppInfos>"),
+			connector("<connectorAppInfos><list><ConnectorAppInfo/></list></connectorAppInfos>")},
+		{"an element of AWS for any cloud", qps.SchemaAssetDataConnector,
+			page("<AssetDataConnector><type>GCP</type></AssetDataConnector>"), page("<AssetDataConnector><arn>a</arn></AssetDataConnector>")},
+		{"the time of an error", qps.SchemaAssetDataConnectorErrors,
+			page("<AssetDataConnectorErrors><created>2031-04-01</created></AssetDataConnectorErrors>"),
+			page("<AssetDataConnectorErrors><created>2031-04-01T06:12:44Z</created></AssetDataConnectorErrors>")},
+		{"a secret key", qps.SchemaAwsAuthRecord,
+			page("<AwsAuthRecord><name>a</name></AwsAuthRecord>"), page("<AwsAuthRecord><secretKey>a</secretKey></AwsAuthRecord>")},
+		{"an account where a yes or no belongs", qps.SchemaAwsBaseAccount,
+			page("<AwsBaseAccount><customerGovAccount>true</customerGovAccount></AwsBaseAccount>"),
+			page("<AwsBaseAccount><customerGovAccount>000111222333</customerGovAccount></AwsBaseAccount>")},
 		{"a hash without its algorithm", binary, platform("Hash-SHA-256: 0f5c", ".deb"), platform("0f5c", ".deb")},
 		{"an extension without its dot", binary, platform("Hash-SHA-512: 0F5C", ".tar.gz"), platform("Hash-SHA-512: 0F5C", "deb")},
 	} {
