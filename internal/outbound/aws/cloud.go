@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 	smithy "github.com/aws/smithy-go/middleware"
 
 	"vedette.dev/vedette/internal/connector"
@@ -102,6 +103,7 @@ func (c *Cloud) configure(ctx context.Context, p connector.Partition, given conn
 		config.WithRegion(p.HomeRegion()),
 		config.WithHTTPClient(c.client),
 		config.WithRetryer(c.limits.retryer),
+		config.WithLogger(logging.Nop{}), // it complains of answers that we report as errors
 		config.WithAPIOptions([]func(*smithy.Stack) error{middleware.AddUserAgentKeyValue("vedette", c.version)}),
 	}
 	if given.AccessKeyID != "" {

@@ -38,15 +38,16 @@ func explain(err error, operation, region string) error {
 		status = answer.HTTPStatusCode()
 	}
 	api, told := errors.AsType[smithy.APIError](err)
-	if !told {
+	if !told && status < http.StatusBadRequest {
 		return &failure{fmt.Sprintf("%s in %s: %s%s", operation, region, networkWords(err), tries(err)), err}
 	}
-	code, message := api.ErrorCode(), plain(api.ErrorMessage())
-	if code == "" || code == "UnknownError" { // the SDK could not read the answer
-		code = fmt.Sprintf("HTTP %d", status)
+	// Unless the SDK could read the answer. UnknownError is its word for that.
+	code, message := fmt.Sprintf("HTTP %d", status), "AWS gave no reason"
+	if told && api.ErrorCode() != "" && api.ErrorCode() != "UnknownError" {
+		code = api.ErrorCode()
 	}
-	if message == "" || message == "UnknownError" {
-		message = "AWS gave no reason"
+	if told && api.ErrorMessage() != "" && api.ErrorMessage() != "UnknownError" {
+		message = plain(api.ErrorMessage())
 	}
 	if status == http.StatusUnauthorized || status == http.StatusForbidden || refusing(code) {
 		return &connector.AccessError{Operation: operation, Region: region, Code: code, Message: message, Err: err}
