@@ -13,6 +13,12 @@
 // of [Node] values in which the many spellings clients use for a collection
 // (one item or several, list, set, add, remove, array or object) look alike.
 //
+// What a request says of an object to create or to change is a change type, such
+// as [AwsAssetDataConnectorChange], that tells what is not said from what is
+// empty. Elements that only answers have are passed over, so that an object can
+// be sent back as it was read; unknown ones are refused. Values of the right type
+// are for the server to judge.
+//
 // Limits. Requests are bounded by [MaxRequestBytes], [MaxDepth], [MaxNodes] and
 // [MaxCriteria], responses by [MaxResponseBytes] and [MaxDepth]; document types
 // and entities other than the five predefined ones are refused. Criteria are
