@@ -231,12 +231,14 @@ func apply[T fact](base []T, c Changes[T]) []T {
 
 func (h *Host) equal(other *Host) bool {
 	a, b := *h, *other
-	if (a.Docker == nil) != (b.Docker == nil) || (a.Docker != nil && *a.Docker != *b.Docker) {
+	if !same(a.Docker, b.Docker) || !same(a.Cloud, b.Cloud) || !a.LastBoot.Equal(b.LastBoot) {
 		return false
 	}
-	if !a.LastBoot.Equal(b.LastBoot) {
-		return false
-	}
-	a.Docker, b.Docker, a.LastBoot = nil, nil, b.LastBoot
+	a.Docker, a.Cloud, a.LastBoot = b.Docker, b.Cloud, b.LastBoot
 	return a == b
+}
+
+// same compares what is pointed to; nil equals only nil.
+func same[T comparable](a, b *T) bool {
+	return (a == nil) == (b == nil) && (a == nil || *a == *b)
 }

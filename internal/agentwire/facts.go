@@ -38,7 +38,23 @@ type Host struct {
 	DockerHost   bool      `json:"dockerHost,omitempty"`  // a container engine is installed
 	Docker       *Docker   `json:"docker,omitempty"`      // only on Docker hosts whose engine answered
 	Fingerprint  string    `json:"fingerprint,omitempty"` // digest of hardware facts, tells clones apart
+	Cloud        *Cloud    `json:"cloud,omitempty"`       // only on instances of a cloud that were told which they are
 }
+
+// Cloud is the instance of a cloud a host runs on, as the cloud's metadata service
+// tells it from within. Nothing proves it to the platform.
+type Cloud struct {
+	Provider         string `json:"provider"`  // CloudAWS
+	AccountID        string `json:"accountId"` // twelve digits
+	Region           string `json:"region"`
+	AvailabilityZone string `json:"availabilityZone,omitempty"`
+	InstanceID       string `json:"instanceId"`
+	InstanceType     string `json:"instanceType,omitempty"`
+	ImageID          string `json:"imageId,omitempty"`
+}
+
+// CloudAWS is the one provider that agents know so far.
+const CloudAWS = "AWS"
 
 // Docker describes the container engine of a Docker host.
 type Docker struct {

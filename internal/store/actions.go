@@ -57,7 +57,7 @@ func without(hostID int64, modules, others []fleet.Module) [][]any {
 
 func (t *Tx) modules(ctx context.Context, hostIDs []int64) (map[int64][]fleet.Module, error) {
 	active := make(map[int64][]fleet.Module, len(hostIDs))
-	err := t.each(ctx, "SELECT host_id, module FROM agent_modules WHERE "+t.dialect.InIDs("host_id")+" ORDER BY host_id, module",
+	err := t.each(ctx, "SELECT host_id, module FROM host_modules WHERE "+t.dialect.InIDs("host_id")+" ORDER BY host_id, module",
 		[]any{t.dialect.IDsParam(hostIDs)}, func(rows *sql.Rows) error {
 			var id int64
 			var module fleet.Module
@@ -75,8 +75,8 @@ func (t *Tx) writeModules(ctx context.Context, added, dropped [][]any) error {
 		rows      [][]any
 		statement string
 	}{
-		{dropped, "DELETE FROM agent_modules WHERE EXISTS (SELECT 1 FROM %s AS r WHERE r.host_id = agent_modules.host_id AND r.module = agent_modules.module)"},
-		{added, "INSERT INTO agent_modules (host_id, module) SELECT r.host_id, r.module FROM %s AS r WHERE true ON CONFLICT DO NOTHING"},
+		{dropped, "DELETE FROM host_modules WHERE EXISTS (SELECT 1 FROM %s AS r WHERE r.host_id = host_modules.host_id AND r.module = host_modules.module)"},
+		{added, "INSERT INTO host_modules (host_id, module) SELECT r.host_id, r.module FROM %s AS r WHERE true ON CONFLICT DO NOTHING"},
 	} {
 		if len(step.rows) == 0 {
 			continue

@@ -31,8 +31,11 @@ func (p *pageOf) readAgents(ctx context.Context) error {
 		return fmt.Errorf("read agents: %w", err)
 	}
 	var module string
-	err = p.each(ctx, "SELECT host_id, module FROM agent_modules WHERE "+p.tx.dialect.InIDs("host_id")+" ORDER BY host_id, module",
+	err = p.each(ctx, "SELECT host_id, module FROM host_modules WHERE "+p.tx.dialect.InIDs("host_id")+" ORDER BY host_id, module",
 		[]any{&module}, func(h *qps.HostAsset) {
+			if h.AgentInfo == nil { // activated by a connector, for the agent that may come
+				return
+			}
 			h.AgentInfo.ActivatedModules = append(h.AgentInfo.ActivatedModules, module)
 		})
 	if err != nil {

@@ -23,7 +23,10 @@
 // user_details, a view, is a user with roles, permissions and the reach of their
 // scope in one row. audit is written and pruned, and never changed: triggers see
 // to that.
-// agents, agent_modules and snapshots hold what is specific to agents. changes is
+// cloud_instances holds the instance of a cloud that a host is, with an agent or
+// without one; cloud_claims, which one its agent says it is, which counts where
+// nobody else has it. Both are written under the lock of changes.
+// agents, heartbeats and snapshots hold what is specific to agents. changes is
 // read by every replica in commit order. Times are Unix microseconds in UTC; what
 // a host asset shows is cut to the second when it is written, so that searches
 // compare what clients read.

@@ -103,9 +103,9 @@ func refuseKey(reason, resolution string) error {
 }
 
 func (t *Tx) insertAgent(ctx context.Context, e fleet.Enrolment, keyID int64) (int64, error) {
-	hostID, err := t.insertHost(ctx, &e.Host, e.At)
+	hostID, err := t.settleHost(ctx, &e.Host, e.At)
 	if err != nil {
-		return 0, fmt.Errorf("insert host %q: %w", e.Host.Name, err)
+		return 0, fmt.Errorf("make host %q: %w", e.Host.Name, err)
 	}
 	var profileID int64
 	if err := t.QueryRow(ctx, "SELECT id FROM profiles WHERE is_default").Scan(&profileID); err != nil {
@@ -122,6 +122,9 @@ func (t *Tx) insertAgent(ctx context.Context, e fleet.Enrolment, keyID int64) (i
 		hostID, seconds(e.At), e.ConnectedFrom, agentwire.EventProvisioned)
 	if err != nil {
 		return 0, fmt.Errorf("insert heartbeat: %w", err)
+	}
+	if err := t.claim(ctx, hostID, e.Host.Cloud, e.At, true); err != nil {
+		return 0, err
 	}
 	if err := t.dressAgent(ctx, hostID, keyID); err != nil {
 		return 0, err
@@ -150,9 +153,32 @@ func (t *Tx) dressAgent(ctx context.Context, hostID, keyID int64) error {
 	if err != nil {
 		return fmt.Errorf("put tags of key %d on host %d: %w", keyID, hostID, err)
 	}
-	_, err = t.Exec(ctx, "INSERT INTO agent_modules (host_id, module) SELECT CAST(? AS BIGINT), module FROM activation_key_modules WHERE key_id = ? AND "+
-		t.dialect.InTexts("module"), hostID, keyID, t.dialect.TextsParam(activatable()))
+	return t.activateFirst(ctx, hostID, keyID)
+}
+
+// activateFirst activates the modules of a key on a new agent. On a host that was
+// there before, they give way to those that are active.
+func (t *Tx) activateFirst(ctx context.Context, hostID, keyID int64) error {
+	active, err := t.modules(ctx, []int64{hostID})
 	if err != nil {
+		return fmt.Errorf("read modules of host %d: %w", hostID, err)
+	}
+	var licensed []fleet.Module
+	err = t.each(ctx, "SELECT module FROM activation_key_modules WHERE key_id = ? AND "+t.dialect.InTexts("module")+" ORDER BY module",
+		[]any{keyID, t.dialect.TextsParam(activatable())}, func(rows *sql.Rows) error {
+			var m fleet.Module
+			err := rows.Scan(&m)
+			licensed = append(licensed, m)
+			return err
+		})
+	if err != nil {
+		return fmt.Errorf("read modules of key %d: %w", keyID, err)
+	}
+	var modules [][]any
+	for _, m := range fleet.Compatible(active[hostID], licensed) {
+		modules = append(modules, []any{hostID, string(m)})
+	}
+	if err := t.writeModules(ctx, modules, nil); err != nil {
 		return fmt.Errorf("activate modules of key %d on host %d: %w", keyID, hostID, err)
 	}
 	return nil

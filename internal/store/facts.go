@@ -23,6 +23,31 @@ func (c *checker) host(h *agentwire.Host) {
 	if h.Docker != nil {
 		c.text("host.docker.version", h.Docker.Version)
 	}
+	if h.Cloud != nil {
+		for _, t := range [...]struct{ field, value string }{
+			{"accountId", h.Cloud.AccountID}, {"region", h.Cloud.Region}, {"availabilityZone", h.Cloud.AvailabilityZone},
+			{"instanceId", h.Cloud.InstanceID}, {"instanceType", h.Cloud.InstanceType}, {"imageId", h.Cloud.ImageID},
+		} {
+			c.indexed("host.cloud."+t.field, t.value)
+		}
+	}
+}
+
+// settleHost returns the host of a new agent: the one that a connector made of
+// its instance, unless that has an agent already, or a new one.
+func (t *Tx) settleHost(ctx context.Context, h *agentwire.Host, at time.Time) (int64, error) {
+	id, err := t.vacant(ctx, h.Cloud)
+	if err != nil {
+		return 0, fmt.Errorf("look for its instance: %w", err)
+	}
+	if id == 0 {
+		return t.insertHost(ctx, h, at)
+	}
+	_, err = t.Exec(ctx, "UPDATE hosts SET tracking_method = ?, modified = ? WHERE id = ?", qps.TrackingAgent, seconds(at), id)
+	if err != nil {
+		return 0, err
+	}
+	return id, t.updateHost(ctx, id, h)
 }
 
 // insertHost stores a new agent host and returns its id.

@@ -48,6 +48,7 @@ func (t *Tx) readHosts(ctx context.Context, ids []int64, want func(string) bool,
 		{detailElements, p.readDetails},
 		{[]string{"openPort"}, p.readPorts},
 		{[]string{"software"}, p.readSoftware},
+		{[]string{"sourceInfo", "cloudProvider", "networkInterface"}, p.readInstances},
 	}
 	for _, part := range parts {
 		if slices.ContainsFunc(part.elements, want) {

@@ -24,9 +24,9 @@ const (
 	passTime = 20 * time.Millisecond
 )
 
-// errTagsMove ends a transaction that has to begin with lockChanges because the
-// rules move tags.
-var errTagsMove = errors.New("the rules of tags move tags")
+// errNeedsLock ends a transaction that has to begin with lockChanges: rules move
+// tags, or the host turns out to be an instance.
+var errNeedsLock = errors.New("the change of a host reaches beyond it")
 
 // tagRule is the rule of a tag.
 type tagRule struct {
@@ -167,7 +167,7 @@ func (t *Tx) applyRules(ctx context.Context, hostID int64) error {
 }
 
 // retag is applyRules after the inventory of a host changed. Unless the
-// transaction is locked, it ends with errTagsMove when there is something to do.
+// transaction is locked, it ends with errNeedsLock when there is something to do.
 func (t *Tx) retag(ctx context.Context, hostID int64, locked bool) error {
 	moves, err := t.hostMoves(ctx, hostID)
 	switch {
@@ -176,7 +176,7 @@ func (t *Tx) retag(ctx context.Context, hostID int64, locked bool) error {
 	case moves.empty():
 		return nil
 	case !locked:
-		return errTagsMove
+		return errNeedsLock
 	}
 	if err := t.moveTags(ctx, moves); err != nil {
 		return err
@@ -190,7 +190,7 @@ func (t *Tx) retag(ctx context.Context, hostID int64, locked bool) error {
 func (s *Store) inHostTx(ctx context.Context, fn func(tx *Tx, locked bool) error) error {
 	if s.dialect.LockChanges() != "" {
 		err := s.InTx(ctx, func(tx *Tx) error { return fn(tx, false) })
-		if !errors.Is(err, errTagsMove) {
+		if !errors.Is(err, errNeedsLock) {
 			return err
 		}
 	}

@@ -241,6 +241,11 @@ func (t *Tx) commitUpload(ctx context.Context, u inventory.Upload, delta *agentw
 	if err := t.applyDelta(ctx, u.HostID, delta); err != nil {
 		return err
 	}
+	if delta.Host != nil {
+		if err := t.claim(ctx, u.HostID, delta.Host.Cloud, at, locked); err != nil {
+			return err
+		}
+	}
 	if err := t.retag(ctx, u.HostID, locked); err != nil {
 		return err
 	}

@@ -53,3 +53,6 @@ func BenchmarkTags(b *testing.B) {
 func BenchmarkWriteWait(b *testing.B) { storetest.BenchmarkWriteWait(b, newStore(b)) }
 
 func BenchmarkUsers(b *testing.B) { storetest.BenchmarkUsers(b, create) }
+
+// BenchmarkInstances stores what connectors find.
+func BenchmarkInstances(b *testing.B) { storetest.BenchmarkInstances(b, newStore(b)) }

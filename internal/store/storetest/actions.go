@@ -129,7 +129,7 @@ func rowsOf(t *testing.T, b *bundle, host int64) int {
 	t.Helper()
 	rows := 0
 	for _, table := range []string{
-		"host_details", "host_tags", "host_ports", "host_software", "agents", "agent_modules", "heartbeats",
+		"host_details", "host_tags", "host_ports", "host_software", "agents", "host_modules", "heartbeats",
 		"snapshots", "uploads", "upload_fragments", "scan_requests",
 	} {
 		var n int

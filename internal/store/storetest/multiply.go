@@ -154,7 +154,7 @@ func (p *fleetPlan) store(ctx context.Context, d store.Dialect, bulk Bulk, first
 			"r.id, r.agent, " + fmt.Sprintf(bulk.Bytes, "r.public_key") + ", m.profile_id, m.profile_version, m.manifest_version, m.activation_key_id, r.version, r.version_key",
 			"agents AS m ON m.host_id = r.model", "id:int, model:int, agent, public_key, version, version_key", agents,
 		},
-		{"agent_modules (host_id, module)", "r.id, m.module", "agent_modules AS m ON m.host_id = r.model", "id:int, model:int", copies},
+		{"host_modules (host_id, module)", "r.id, m.module", "host_modules AS m ON m.host_id = r.model", "id:int, model:int", copies},
 		{
 			"heartbeats (host_id, last_checked_in, connected_from, sequence, event)", "r.id, r.at, r.from_address, m.sequence, m.event",
 			"heartbeats AS m ON m.host_id = r.model", "id:int, model:int, at:int, from_address", beats,

@@ -51,6 +51,8 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"removal", testRemoval},
 		{"upgrades of agents", testAgentUpgrades},
 		{"hosts", testHosts},
+		{"instances", testInstances},
+		{"instances with agents", testAgentInstances},
 		{"search", testSearch},
 		{"tallies", testTallies},
 		{"scope", testScope},
