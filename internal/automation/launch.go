@@ -194,28 +194,34 @@ func (l *launch) accept(ids []int64, done qpsclient.ScanLaunched) (open []int64)
 // known returns the ids that are agents of the platform, in their order, and
 // records the others as failed. A bulk launch would pass over them in silence.
 func (l *launch) known(ctx context.Context, ids []int64) ([]int64, error) {
-	found := make(map[int64]bool, len(ids))
-	search := qpsclient.HostAssetSearch{Criteria: []qps.Criterion{cloudAgents(), idsIn(ids)}, Fields: []string{"id"}}
+	found := make(map[int64]*qps.HostAsset, len(ids))
+	search := qpsclient.HostAssetSearch{Criteria: []qps.Criterion{idsIn(ids)}, Fields: []string{"id", "agentInfo.agentId"}}
 	for page, err := range l.platform.SearchHostAssets(ctx, search) {
 		if err != nil {
 			return nil, err
 		}
 		for _, h := range page.Assets {
-			found[h.ID] = true
+			found[h.ID] = h
 		}
 	}
 	known := make([]int64, 0, len(found))
 	for _, id := range ids {
-		if found[id] {
+		switch h := found[id]; {
+		case h == nil:
+			l.failures[id] = l.failureOf(id, fault.New(fault.NotFound, fmt.Sprintf("There is no Cloud Agent with ID %d.", id), notFoundStep))
+		case h.AgentInfo == nil:
+			l.failures[id] = l.failureOf(id, fault.New(fault.Conflict, fmt.Sprintf("Host asset %d has no Cloud Agent: agents run the scans.", id), installStep))
+		default:
 			known = append(known, id)
-			continue
 		}
-		l.failures[id] = l.failureOf(id, fault.New(fault.NotFound, fmt.Sprintf("There is no Cloud Agent with ID %d.", id), notFoundStep))
 	}
 	return known, nil
 }
 
-const notFoundStep = "Run Search Cloud Agents to obtain the Cloud Agent IDs."
+const (
+	notFoundStep = "Run Search Cloud Agents to obtain the Cloud Agent IDs."
+	installStep  = "Install an agent there; 'vedette keys install-line KEY' prints the line."
+)
 
 func idsIn(ids []int64) qps.Criterion {
 	return qps.Criterion{Field: "id", Operator: qps.OpIn, Value: joinIDs(ids, ",")}

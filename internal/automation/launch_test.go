@@ -101,6 +101,31 @@ func TestUnknownIDIsA404WhateverThePlatformSays(t *testing.T) {
 	}
 }
 
+// Instances that a connector found are host assets and cannot scan themselves.
+func TestAnAssetWithoutAnAgentFailsAloneWithTheNextStep(t *testing.T) {
+	t.Parallel()
+	for name, ids := range map[string][]string{"one by one": idTexts(1, 2), "in a batch": idTexts(1, 8)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := platformWith(idRange(1, 8)...)
+			p.assets[2].AgentInfo = nil
+			p.launch = func(l qpsclient.ScanLaunch) (qpsclient.ScanLaunched, error) {
+				if l.AssetID == 2 {
+					return qpsclient.ScanLaunched{}, &qps.ResponseError{Code: qps.CodeInvalidRequest, Message: "Host asset 2 has no agent", HTTPStatus: 200}
+				}
+				return qpsclient.ScanLaunched{}, nil
+			}
+			o, got := launchOn(p, LaunchInput{CloudAgentIDs: ids})
+			if got.State != PartiallySuccessful || len(got.Launched) != len(ids)-1 || len(o.Errors) != 1 {
+				t.Fatalf("outcome %+v, want one of them failed", got)
+			}
+			if e := o.Errors[0]; e.AgentIDs[0] != 2 || !strings.Contains(e.Message, "has no Cloud Agent") || !strings.Contains(e.Resolution, "vedette keys install-line KEY") {
+				t.Errorf("error %+v, want one that names the asset, the reason and the line to install an agent", e)
+			}
+		})
+	}
+}
+
 func TestLaunchOfManyUsesBatches(t *testing.T) {
 	t.Parallel()
 

@@ -47,11 +47,13 @@ func (l *Launcher) LaunchOne(ctx context.Context, hostID int64, o Order) (Reques
 	if err := runnable(o.Type); err != nil {
 		return Request{}, err
 	}
-	ids, err := l.matching(ctx, o.Scope, []fleet.Condition{{Field: fleet.FieldID, Operator: qps.OpEquals, Ints: []int64{hostID}}})
-	if err != nil {
+	ids, bare, err := l.matching(ctx, o.Scope, []fleet.Condition{{Field: fleet.FieldID, Operator: qps.OpEquals, Ints: []int64{hostID}}})
+	switch {
+	case err != nil:
 		return Request{}, err
-	}
-	if len(ids) == 0 {
+	case bare > 0:
+		return Request{}, noAgent(fmt.Sprintf("Host asset %d has no agent: agents run the scans.", hostID))
+	case len(ids) == 0:
 		return Request{}, fault.Newf(fault.NotFound, "There is no host asset %d with an agent.", hostID)
 	}
 	created, err := l.Requests.CreateScanRequests(ctx, o.launch(ids, l.Now()))
@@ -62,7 +64,8 @@ func (l *Launcher) LaunchOne(ctx context.Context, hostID int64, o Order) (Reques
 }
 
 // LaunchMatching launches a scan on every host asset in scope that meets all
-// conditions and has an agent. Without a condition it is refused: nothing scans a whole
+// conditions and has an agent; others are passed over, and it is refused when
+// there are only such. Without a condition it is refused: nothing scans a whole
 // fleet by accident. The fleet may be scanned on purpose, by the system tag.
 func (l *Launcher) LaunchMatching(ctx context.Context, conditions []fleet.Condition, o Order) ([]Request, error) {
 	if err := runnable(o.Type); err != nil {
@@ -72,9 +75,14 @@ func (l *Launcher) LaunchMatching(ctx context.Context, conditions []fleet.Condit
 		return nil, fault.New(fault.Invalid, "Criteria: at least one criterion is required for a bulk launch.",
 			"Specify a criterion on id, name or tagName; tagName EQUALS Cloud Agent selects every agent.")
 	}
-	ids, err := l.matching(ctx, o.Scope, conditions)
-	if err != nil || len(ids) == 0 {
+	ids, bare, err := l.matching(ctx, o.Scope, conditions)
+	switch {
+	case err != nil:
 		return nil, err
+	case len(ids) == 0 && bare > 0:
+		return nil, noAgent(fmt.Sprintf("None of the %d host assets that match has an agent: agents run the scans.", bare))
+	case len(ids) == 0:
+		return nil, nil
 	}
 	created, err := l.Requests.CreateScanRequests(ctx, o.launch(ids, l.Now()))
 	if err != nil {
@@ -83,27 +91,35 @@ func (l *Launcher) LaunchMatching(ctx context.Context, conditions []fleet.Condit
 	return created, nil
 }
 
-func (l *Launcher) matching(ctx context.Context, scope fleet.Scope, conditions []fleet.Condition) ([]int64, error) {
+// noAgent refuses to scan hosts that only a connector found.
+func noAgent(message string) error {
+	return fault.New(fault.Conflict, message, "Install an agent there; 'vedette keys install-line KEY' prints the line.")
+}
+
+// matching returns the hosts with an agent that meet the conditions, and how many
+// others do.
+func (l *Launcher) matching(ctx context.Context, scope fleet.Scope, conditions []fleet.Condition) (ids []int64, bare int, err error) {
 	query := fleet.Query{
 		Scope: scope, Conditions: conditions, Limit: targetPage,
 		Include: func(element string) bool { return element == "agentInfo" },
 	}
-	var ids []int64
 	for {
 		page, err := l.Targets.SearchHosts(ctx, query)
 		if err != nil {
-			return nil, fmt.Errorf("find the hosts of a bulk launch: %w", err)
+			return nil, 0, fmt.Errorf("find the hosts of a bulk launch: %w", err)
 		}
 		for i := range page.Hosts {
-			if page.Hosts[i].AgentInfo != nil {
-				ids = append(ids, page.Hosts[i].ID)
+			if page.Hosts[i].AgentInfo == nil {
+				bare++
+				continue
 			}
+			ids = append(ids, page.Hosts[i].ID)
 		}
 		if len(ids) > MaxTargets {
-			return nil, fault.Newf(fault.TooLarge, "The criteria match more than %d agents, the most one launch may address.", MaxTargets)
+			return nil, 0, fault.Newf(fault.TooLarge, "The criteria match more than %d agents, the most one launch may address.", MaxTargets)
 		}
 		if !page.More {
-			return ids, nil
+			return ids, bare, nil
 		}
 		query.FromID = page.Hosts[len(page.Hosts)-1].ID + 1
 	}

@@ -2,6 +2,7 @@ package ondemand
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -171,15 +172,34 @@ func TestABulkLaunchThatMatchesNothingLaunchesNothing(t *testing.T) {
 	}
 }
 
-func TestAHostThatIsOutOfScopeOrHasNoAgentIsNotFound(t *testing.T) {
+func TestAHostWithoutAnAgentIsRefusedWithTheLineThatInstallsOne(t *testing.T) {
+	t.Parallel()
+	store := &requests{}
+	_, one := launcher(store, hosts(7)).LaunchOne(t.Context(), 6, everywhere(agentwire.InventoryScan, false))
+	onlyThree, err := fleet.ParseConditions([]qps.Criterion{{Field: "id", Operator: qps.OpEquals, Value: "3"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, bulk := launcher(store, hosts(7)).LaunchMatching(t.Context(), onlyThree, everywhere(agentwire.InventoryScan, false))
+	for says, err := range map[string]error{"Host asset 6 has no agent": one, "None of the 1 host assets": bulk} {
+		refused, ok := errors.AsType[*fault.Error](err)
+		if !ok || refused.Code != fault.Conflict || !strings.Contains(refused.Message, says) || !strings.Contains(refused.Resolution, "vedette keys install-line KEY") {
+			t.Errorf("got %v, want a refusal that says %q and what to do", err, says)
+		}
+	}
+	if len(store.launches) != 0 {
+		t.Errorf("%d requests were stored", len(store.launches))
+	}
+}
+
+func TestAHostThatIsOutOfScopeOrUnknownIsNotFound(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		host  int64
 		scope fleet.Scope
 	}{
-		"out of scope":  {7, fleet.Scope{TagIDs: []int64{1}}},
-		"without agent": {6, fleet.WholeFleet()},
-		"unknown":       {8, fleet.WholeFleet()},
+		"out of scope": {7, fleet.Scope{TagIDs: []int64{1}}},
+		"unknown":      {8, fleet.WholeFleet()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
