@@ -69,7 +69,7 @@ func TestParseConditionsRefuses(t *testing.T) {
 		{"activationKey", "x", qps.OpIn, "Criteria: Operator 'IN' is not supported for criteria 'activationKey'.", "Operators expected: EQUALS."},
 		{"lastCheckedIn", "2031-04-02", qps.OpNotEquals, "Criteria: Operator 'NOT EQUALS' is not supported for criteria 'lastCheckedIn'.", "Operators expected: EQUALS, LESSER, GREATER."},
 		{"agentConfigurationName", "x", qps.OpNotEquals, "Criteria: Operator 'NOT EQUALS' is not supported for criteria 'agentConfigurationName'.", "Operators expected: EQUALS, CONTAINS."},
-		{"Name", "x", qps.OpEquals, "Criteria: Unknown criteria 'Name'.", "Criteria expected: activationKey, address,"},
+		{"Name", "x", qps.OpEquals, "Criteria: Unknown criteria 'Name'.", "Criteria expected: accountId, activationKey, address,"},
 		{"id", strings.Repeat("1,", MaxListValues+1), qps.OpIn, "Criteria: The list of criteria 'id' has 10001 values.", "Specify at most 10000 values."},
 	} {
 		_, err := ParseConditions([]qps.Criterion{{Field: "id", Operator: qps.OpEquals, Value: "1"}, {Field: c.field, Operator: c.op, Value: c.value}})

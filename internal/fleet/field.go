@@ -11,8 +11,9 @@ import (
 // has in criteria.
 type Field string
 
-// The fields (Qualys Asset Management API, search host assets). The last six
-// belong to the agent: a host without one has no value there.
+// The fields (Qualys Asset Management API, search host assets). Those from
+// activationKey to agentUuid belong to the agent and the others after them to the
+// instance of a cloud: a host without one has no value there.
 const (
 	FieldID                         Field = "id"
 	FieldQWebHostID                 Field = "qwebHostId"
@@ -41,6 +42,15 @@ const (
 	FieldAgentVersion               Field = "agentVersion"
 	FieldLastCheckedIn              Field = "lastCheckedIn"
 	FieldAgentUUID                  Field = "agentUuid"
+	FieldInstanceID                 Field = "instanceId"
+	FieldAccountID                  Field = "accountId"
+	FieldRegion                     Field = "region"
+	FieldAvailabilityZone           Field = "availabilityZone"
+	FieldInstanceState              Field = "instanceState"
+	FieldInstanceType               Field = "instanceType"
+	FieldImageID                    Field = "imageId"
+	FieldVPCID                      Field = "vpcId"
+	FieldSubnetID                   Field = "subnetId"
 )
 
 // kind is the type of a field's values.
@@ -99,6 +109,16 @@ var specs = map[Field]spec{
 	FieldAgentVersion:           {kindText, []qps.Operator{qps.OpEquals, qps.OpLesser, qps.OpGreater}},
 	FieldLastCheckedIn:          {kindDate, []qps.Operator{qps.OpEquals, qps.OpLesser, qps.OpGreater}},
 	FieldAgentUUID:              {kindText, []qps.Operator{qps.OpEquals, qps.OpIn}},
+	// Of an instance's fields instanceId and accountId are known to work, with EQUALS.
+	FieldInstanceID:       {kindKeyword, keywordOperators},
+	FieldAccountID:        {kindKeyword, keywordOperators},
+	FieldRegion:           {kindKeyword, keywordOperators},
+	FieldAvailabilityZone: {kindKeyword, keywordOperators},
+	FieldInstanceState:    {kindKeyword, keywordOperators},
+	FieldInstanceType:     {kindKeyword, keywordOperators},
+	FieldImageID:          {kindKeyword, keywordOperators},
+	FieldVPCID:            {kindKeyword, keywordOperators},
+	FieldSubnetID:         {kindKeyword, keywordOperators},
 }
 
 // Fields returns every field, sorted by name.

@@ -122,6 +122,13 @@ func textsOf(h *qps.HostAsset, f Field) []string {
 			return nil
 		}
 		return present(agentText(h.AgentInfo, f))
+	case FieldInstanceID, FieldAccountID, FieldRegion, FieldAvailabilityZone, FieldInstanceState, FieldInstanceType, FieldImageID, FieldVPCID, FieldSubnetID:
+		for _, source := range h.Sources {
+			if i, ok := source.(*qps.EC2Source); ok {
+				return present(instanceText(i, f))
+			}
+		}
+		return nil
 	default:
 		return present(hostText(h, f))
 	}
@@ -161,6 +168,30 @@ func agentText(a *qps.AgentInfo, f Field) string {
 		return a.AgentVersion
 	case FieldAgentUUID:
 		return a.AgentID
+	}
+	return ""
+}
+
+func instanceText(i *qps.EC2Source, f Field) string {
+	switch f {
+	case FieldInstanceID:
+		return i.InstanceID
+	case FieldAccountID:
+		return i.AccountID
+	case FieldRegion:
+		return i.Region
+	case FieldAvailabilityZone:
+		return i.AvailabilityZone
+	case FieldInstanceState:
+		return i.InstanceState
+	case FieldInstanceType:
+		return i.InstanceType
+	case FieldImageID:
+		return i.ImageID
+	case FieldVPCID:
+		return i.VPCID
+	case FieldSubnetID:
+		return i.SubnetID
 	}
 	return ""
 }

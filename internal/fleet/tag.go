@@ -183,6 +183,10 @@ func (t *Tag) check() error {
 			return fault.New(fault.Invalid, field+": the value is not text.", "Send UTF-8 without NUL characters.")
 		}
 	}
+	if t.RuleType == RuleCloudAsset && t.Provider != "" && t.Provider != CloudEC2 {
+		// Of a cloud whose machines are not found here: stored, and put on no host.
+		return checkRuleSize(t.RuleText)
+	}
 	return checkRule(t.RuleType, t.RuleText)
 }
 

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/qps"
 )
 
 // RuleType says how a tag comes to be on a host (Qualys Asset Management API,
@@ -27,7 +28,7 @@ const (
 	RuleNetwork      RuleType = "NETWORK_RANGE"      // addresses, a-b ranges and prefixes, separated by commas
 	RuleSoftware     RuleType = "INSTALLED_SOFTWARE" // a regular expression in a package's name, or name and version
 	RulePorts        RuleType = "OPEN_PORTS"         // ports and a-b ranges, separated by commas
-	RuleCloudAsset   RuleType = "CLOUD_ASSET"
+	RuleCloudAsset   RuleType = "CLOUD_ASSET"        // a query on the instance of a cloud; see compileCloud
 )
 
 var ruleTypes = []RuleType{
@@ -38,7 +39,7 @@ var ruleTypes = []RuleType{
 // Evaluated reports whether rules of the type are evaluated.
 func (r RuleType) Evaluated() bool {
 	switch r {
-	case RuleNameContains, RuleOS, RuleNetwork, RuleSoftware, RulePorts:
+	case RuleNameContains, RuleOS, RuleNetwork, RuleSoftware, RulePorts, RuleCloudAsset:
 		return true
 	}
 	return false
@@ -59,7 +60,8 @@ type HostFacts struct {
 	Name, OS  string
 	Addresses []netip.Addr
 	Ports     []int64
-	Software  []string // names, and names with versions (SoftwareTitle)
+	Software  []string       // names, and names with versions (SoftwareTitle)
+	Instance  *qps.EC2Source // nil for a host that is none
 }
 
 // TagRule is a rule that can be evaluated. It is safe for concurrent use.
@@ -69,6 +71,7 @@ type TagRule struct {
 	pattern   *regexp.Regexp // may be nil for NAME_CONTAINS
 	addresses []addressRange
 	ports     []portRange
+	instance  query[*qps.EC2Source]
 }
 
 type addressRange struct{ first, last netip.Addr }
@@ -95,6 +98,8 @@ func CompileRule(kind RuleType, text string) (*TagRule, error) {
 		r.addresses, err = parseRanges(text, parseAddressRange)
 	case RulePorts:
 		r.ports, err = parseRanges(text, parsePortRange)
+	case RuleCloudAsset:
+		r.instance, err = compileCloud(text)
 	}
 	if err != nil {
 		return nil, fault.New(fault.Invalid, fmt.Sprintf("ruleText: '%s' is not valid for %s: %s.", echo(text), kind, echo(err.Error())), ruleHelp(kind))
@@ -109,6 +114,8 @@ func ruleHelp(kind RuleType) string {
 	switch kind {
 	case RuleNetwork:
 		return fmt.Sprintf("Specify at most %d addresses, ranges such as 192.0.2.1-192.0.2.9 and prefixes, separated by commas.", maxRanges)
+	case RuleCloudAsset:
+		return cloudHelp()
 	case RulePorts:
 		return fmt.Sprintf("Specify at most %d ports from 1 to 65535 and ranges such as 8000-8099, separated by commas.", maxRanges)
 	default:
@@ -125,9 +132,10 @@ func checkRule(kind RuleType, text string) error {
 		}
 		return fault.New(fault.Invalid, fmt.Sprintf("ruleType: invalid value '%s'.", echo(string(kind))), "Values expected: "+strings.Join(names, ", ")+".")
 	}
+	if err := checkRuleSize(text); err != nil {
+		return err
+	}
 	switch {
-	case len(text) > MaxRuleBytes:
-		return fault.New(fault.Invalid, fmt.Sprintf("ruleText: there are %d bytes.", len(text)), fmt.Sprintf("Use at most %d bytes.", MaxRuleBytes))
 	case kind == RuleStatic && text != "":
 		return fault.New(fault.Invalid, "ruleText: a static tag has no rule.", "Send ruleText together with the ruleType it is for.")
 	case kind.Evaluated() && strings.TrimSpace(text) == "":
@@ -136,6 +144,13 @@ func checkRule(kind RuleType, text string) error {
 	}
 	_, err := CompileRule(kind, text)
 	return err
+}
+
+func checkRuleSize(text string) error {
+	if len(text) > MaxRuleBytes {
+		return fault.New(fault.Invalid, fmt.Sprintf("ruleText: there are %d bytes.", len(text)), fmt.Sprintf("Use at most %d bytes.", MaxRuleBytes))
+	}
+	return nil
 }
 
 func compilePattern(text string) (*regexp.Regexp, error) {
@@ -244,6 +259,8 @@ func (r *TagRule) Match(h *HostFacts) bool {
 				return a.BitLen() == in.first.BitLen() && !a.Less(in.first) && !in.last.Less(a)
 			})
 		})
+	case RuleCloudAsset:
+		return h.Instance != nil && r.instance(h.Instance)
 	case RulePorts:
 		return slices.ContainsFunc(h.Ports, func(p int64) bool {
 			return slices.ContainsFunc(r.ports, func(in portRange) bool { return in.first <= p && p <= in.last })

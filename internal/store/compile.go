@@ -12,13 +12,15 @@ import (
 // look for each tag among them.
 const manyTags = 4
 
-// predicate is one condition as SQL over hosts h, agents a and heartbeats b. An
+// predicate is one condition as SQL over hosts h, agents a, heartbeats b and
+// cloud_instances c. An
 // empty query holds for every host. Values are always parameters.
 type predicate struct {
 	query      string
 	args       []any
 	agents     bool    // query needs a
 	heartbeats bool    // query needs b
+	instances  bool    // query needs c
 	never      bool    // holds for no host
 	from       int64   // no host below this id matches
 	ids        []int64 // no other host than these matches; nil when not known
@@ -52,8 +54,34 @@ func (t *Tx) compile(ctx context.Context, c fleet.Condition) (predicate, error) 
 		p.heartbeats = true
 		return p, nil
 	default:
+		if column, ok := instanceColumn[c.Field]; ok {
+			return t.compileInstance(column, c), nil
+		}
 		return t.compileColumn(c), nil
 	}
+}
+
+// instanceColumn is where cloud_instances holds a field.
+var instanceColumn = map[fleet.Field]string{
+	fleet.FieldInstanceID:       "instance_id",
+	fleet.FieldAccountID:        "account_id",
+	fleet.FieldRegion:           "region",
+	fleet.FieldAvailabilityZone: "availability_zone",
+	fleet.FieldInstanceState:    "state",
+	fleet.FieldInstanceType:     "instance_type",
+	fleet.FieldImageID:          "image_id",
+	fleet.FieldVPCID:            "vpc_id",
+	fleet.FieldSubnetID:         "subnet_id",
+}
+
+func (t *Tx) compileInstance(column string, c fleet.Condition) predicate {
+	on := comparison{expression: "c." + column, table: "cloud_instances", column: column, id: "host_id", nullable: true}
+	if c.Operator == qps.OpNotEquals { // also what is no instance
+		on.expression = "coalesce(" + on.expression + ", '')"
+	}
+	p := on.text(t.dialect, c)
+	p.instances = true
+	return p
 }
 
 // compileColumn compiles the conditions on a column of hosts.

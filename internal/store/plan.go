@@ -211,9 +211,9 @@ func (p *plan) sql(expression, hint string, d Dialect, r run) (string, []any) {
 	tables := "SELECT " + expression + " FROM hosts AS h" + hint
 	where, args := within("h.id")
 	var joined []any
-	agents, heartbeats := false, false
+	agents, heartbeats, instances := false, false, false
 	for _, pred := range p.predicates {
-		agents, heartbeats = agents || pred.agents, heartbeats || pred.heartbeats
+		agents, heartbeats, instances = agents || pred.agents, heartbeats || pred.heartbeats, instances || pred.instances
 		if pred.query != "" {
 			where += " AND " + pred.query
 			args = append(args, pred.args...)
@@ -231,6 +231,9 @@ func (p *plan) sql(expression, hint string, d Dialect, r run) (string, []any) {
 	}
 	if heartbeats {
 		join("heartbeats AS b", "b.host_id")
+	}
+	if instances {
+		join("cloud_instances AS c", "c.host_id")
 	}
 	return tables + " WHERE " + where, append(joined, args...)
 }

@@ -289,6 +289,15 @@ func (t *Tx) hostFacts(ctx context.Context, rules []tagRule, hostIDs []int64) (m
 			return nil
 		})
 	}
+	if asked(fleet.RuleCloudAsset) {
+		instances, err := t.instances(ctx, hostIDs)
+		if err != nil {
+			return nil, err
+		}
+		for n := range instances {
+			facts[instances[n].hostID].Instance = instances[n].source()
+		}
+	}
 	var name, title, address string
 	var os sql.NullString
 	var interfaces []byte

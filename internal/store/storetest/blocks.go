@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/qps"
 )
@@ -33,6 +35,11 @@ func testBlocks(t *testing.T, b *bundle) {
 		if late {
 			h.TagIDs, h.AgentVersion, h.Dates[0] = append(h.TagIDs, tags[0]), "3.0", Start.Add(time.Hour)
 			h.Tracking, h.CheckedIn, h.QWebHostID = "EC2", Start.Add(time.Hour), 1_000_000+h.ID
+		}
+		if i >= 3000 && i < 9500 {
+			h.Instance = &connector.Instance{
+				AccountID: account, InstanceID: instanceName(i), Region: []string{"eu-west-1", "us-east-1"}[i/6000], State: "RUNNING", VPCID: fmt.Sprint("vpc-", i%400),
+			}
 		}
 		if i < 5100 {
 			h.TagIDs = append(h.TagIDs, tags[1])
@@ -79,6 +86,12 @@ func testBlocks(t *testing.T, b *bundle) {
 		"a system by two of its parts":     {criterion("os", qps.OpContains, "Debian"), criterion("os", qps.OpContains, "12")},
 		"other systems":                    {criterion("os", qps.OpNotEquals, "macOS 15")},
 		"a system and a tag of late hosts": {criterion("os", qps.OpContains, "Debian"), criterion("tagName", qps.OpEquals, "late")},
+		"instances of a region":            {criterion("region", qps.OpEquals, "eu-west-1")},
+		"hosts of no or another region":    {criterion("region", qps.OpNotEquals, "eu-west-1")},
+		"instances of both regions":        {criterion("region", qps.OpIn, "eu-west-1,us-east-1,mars"), criterion("tagName", qps.OpEquals, "half")},
+		"a network":                        {criterion("vpcId", qps.OpEquals, "vpc-17"), criterion("instanceState", qps.OpEquals, "RUNNING")},
+		"a state that no instance has":     {criterion("instanceState", qps.OpEquals, "STOPPED")},
+		"an instance":                      {criterion("instanceId", qps.OpEquals, instanceName(7000)), criterion("accountId", qps.OpEquals, account)},
 		"one character":                    {criterion("name", qps.OpContains, "9"), criterion("tagName", qps.OpEquals, "late")},
 		"one character of no host":         {criterion("address", qps.OpContains, "Q")},
 		"two characters":                   {criterion("dnsHostName", qps.OpContains, "13"), criterion("created", qps.OpGreater, created)},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/store"
 )
@@ -29,6 +30,7 @@ type Synthetic struct {
 	AgentVersion                                string
 	ProfileID                                   int64
 	CheckedIn                                   time.Time
+	Instance                                    *connector.Instance // what is searched of it; nil for none
 }
 
 // fillBatch is how many hosts Fill stores per statement.
@@ -73,7 +75,7 @@ func Clear(ctx context.Context, s *store.Store) error {
 }
 
 func fill(ctx context.Context, tx *store.Tx, hosts []Synthetic) error {
-	var systems, rows, details, agents, beats, tags, ports, packages, installed [][]any
+	var systems, rows, details, agents, beats, tags, ports, packages, installed, instances [][]any
 	for _, h := range hosts {
 		systems = append(systems, []any{h.OS})
 		rows = append(rows, []any{
@@ -90,6 +92,11 @@ func fill(ctx context.Context, tx *store.Tx, hosts []Synthetic) error {
 		for _, p := range h.Software {
 			packages = append(packages, []any{digest(p), p.Key(), p.Kind, p.Name, p.Version, p.Architecture, p.SourceName, p.SourceVersion, fleet.SoftwareTitle(p.Name, p.Version)})
 			installed = append(installed, []any{h.ID, digest(p)})
+		}
+		if i := h.Instance; i != nil {
+			instances = append(instances, []any{
+				h.ID, i.AccountID, i.InstanceID, i.Region, i.AvailabilityZone, i.State, i.InstanceType, i.ImageID, i.VPCID, i.SubnetID,
+			})
 		}
 		if h.Agent {
 			agents = append(agents, []any{h.ID, AgentID(int(h.ID)), fmt.Sprintf("%032d", h.ID), h.ProfileID, h.AgentVersion, fleet.VersionKey(h.AgentVersion)})
@@ -122,6 +129,10 @@ func fill(ctx context.Context, tx *store.Tx, hosts []Synthetic) error {
 			"r.host_id, r.agent_id, " + blob + ", r.profile_id, 1, 1, (SELECT min(id) FROM activation_keys), r.version, r.version_key",
 			"host_id:int, agent_id, public_key, profile_id:int, version, version_key", agents},
 		{"heartbeats (host_id, last_checked_in, connected_from, sequence, event)", "r.host_id, r.at, '', 0, ''", "host_id:int, at:int", beats},
+		{`cloud_instances (host_id, provider, account_id, instance_id, region, availability_zone, state, instance_type, image_id, vpc_id, subnet_id,
+			digest, facts, history, first_discovered, last_updated)`,
+			"r.host_id, 'AWS', r.account, r.instance, r.region, r.zone, r.state, r.type, r.image, r.vpc, r.subnet, 'filled', '{}', '[]', 0, 0",
+			"host_id:int, account, instance, region, zone, state, type, image, vpc, subnet", instances},
 	} {
 		param, err := store.RowsParam(step.rows)
 		if err != nil {

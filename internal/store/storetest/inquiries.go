@@ -54,6 +54,15 @@ func (p *fleetPlan) values() map[fleet.Field]asked {
 		fleet.FieldAgentConfigurationID:       {"1", "3", "99999"},
 		fleet.FieldAgentVersion:               {"2.3.0", lateVersion, "9.9.9"},
 		fleet.FieldLastCheckedIn:              {qps.FormatTime(Start.Add(-2 * time.Hour)), qps.FormatTime(Start.Add(-20 * time.Second)), "2051-01-01T00:00:00Z"},
+		fleet.FieldInstanceID:                 {"", "", instanceName(1)},
+		fleet.FieldAccountID:                  {"", "", account},
+		fleet.FieldRegion:                     {"", "", "eu-west-1"},
+		fleet.FieldAvailabilityZone:           {"", "", "eu-west-1a"},
+		fleet.FieldInstanceState:              {"", "", "RUNNING"},
+		fleet.FieldInstanceType:               {"", "", "t3.micro"},
+		fleet.FieldImageID:                    {"", "", "ami-0c"},
+		fleet.FieldVPCID:                      {"", "", "vpc-0e"},
+		fleet.FieldSubnetID:                   {"", "", "subnet-0d"},
 		fleet.FieldAgentUUID:                  {AgentID(p.hosts / 2), AgentID(p.hosts), AgentID(10 * p.hosts)},
 	}
 }

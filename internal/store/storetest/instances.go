@@ -28,6 +28,7 @@ func testInstances(t *testing.T, create func(tb testing.TB) Database) {
 		"instances that a complete listing does not have are terminated":  testVanishedInstances,
 		"an instance of an agent is marked and does not change its host":  testInstanceOfAgentVanishes,
 		"a host without an agent can be searched, tagged and not removed": testBareHost,
+		"rules about instances follow what AWS says":                      testInstanceRules,
 		"pages of many instances are stored whole":                        testManyInstances,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -429,6 +430,43 @@ func testBareHost(t *testing.T, s *syncing) {
 	if names := tagNames(s.hostOf(t, 1)); len(names) != 0 {
 		t.Errorf("tags %v after the name went", names)
 	}
+}
+
+// testInstanceRules has a rule on instances and two hosts that become one it
+// describes, one of them with an agent.
+func testInstanceRules(t *testing.T, s *syncing) {
+	agent := s.enrolOn(t, 2, instance(2))
+	s.store(t, Start, instance(1), instance(2))
+	id := makeRule(t, s.bundle, fleet.RuleCloudAsset, "aws.ec2.instanceState: STOPPED and aws.tags: (key: team and value: web)")
+	created := must(s.CreateProfile(t.Context(), profile("Stopped", fleet.TagRef{ID: id})))(t).ID
+	for must(s.EvaluateRules(t.Context()))(t) {
+	}
+	stopped := []connector.Instance{instance(1), instance(2), instance(3)}
+	for n := range stopped {
+		stopped[n].State, stopped[n].Tags = "STOPPED", []connector.Tag{{Key: "team", Value: "web"}}
+	}
+	tagged := func(want bool) {
+		t.Helper()
+		for n := 1; n <= 3; n++ {
+			h := s.hostOf(t, n)
+			if got := slices.ContainsFunc(h.Tags, func(tag qps.TagSimple) bool { return tag.ID == id }); got != want {
+				t.Errorf("instance %d has the tag: %t, want %t", n, got, want)
+			}
+		}
+		if state := must(s.AgentState(t.Context(), agent.AgentID))(t); (state.ProfileID == created) != want {
+			t.Errorf("the agent has profile %d, that of the tag is %d; want it: %t", state.ProfileID, created, want)
+		}
+	}
+	s.store(t, Start, stopped...)
+	tagged(true)
+	result := connector.RegionResult{Region: "eu-west-1"}
+	s.run.Started = Start.Add(time.Hour)
+	if err := s.MarkVanished(t.Context(), s.run, account, "eu-west-1", nil, &result, Start.Add(2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	tagged(false)
+	s.store(t, Start, stopped...)
+	tagged(true)
 }
 
 func testManyInstances(t *testing.T, s *syncing) {

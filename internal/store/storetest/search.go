@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/store"
 	"vedette.dev/vedette/qps"
@@ -142,6 +143,13 @@ func drawHost(r *rapid.T, id int64, tags []int64) Synthetic {
 	for i := range h.Dates {
 		h.Dates[i] = maybeInstants.Draw(r, "date")
 	}
+	if rapid.Bool().Draw(r, "is an instance") {
+		h.Instance = &connector.Instance{
+			AccountID: words.Draw(r, "account"), InstanceID: instanceName(int(id)), Region: optional.Draw(r, "region"), AvailabilityZone: optional.Draw(r, "zone"),
+			State: rapid.SampledFrom([]string{"", "RUNNING", "STOPPED"}).Draw(r, "state"), InstanceType: optional.Draw(r, "type"),
+			ImageID: optional.Draw(r, "image"), VPCID: rapid.SampledFrom([]string{"", "vpc-1", "vpc-2"}).Draw(r, "vpc"), SubnetID: optional.Draw(r, "subnet"),
+		}
+	}
 	h.Software = rapid.SliceOfNDistinct(packages, 0, 4, func(p agentwire.Software) string { return p.Name + "|" + p.Version }).Draw(r, "software")
 	if h.Agent {
 		h.AgentVersion, h.ProfileID, h.CheckedIn = versions.Draw(r, "agent version"), rapid.Int64Range(1, 2).Draw(r, "profile"), instants.Draw(r, "checked in")
@@ -210,6 +218,12 @@ func valuesOf(h *qps.HostAsset, f fleet.Field) []string {
 	case fleet.FieldInstalledSoftware:
 		for _, s := range h.Software {
 			values = append(values, s.Name, s.Name+" "+s.Version)
+		}
+	case fleet.FieldInstanceID, fleet.FieldAccountID, fleet.FieldRegion, fleet.FieldAvailabilityZone, fleet.FieldInstanceState, fleet.FieldInstanceType,
+		fleet.FieldImageID, fleet.FieldVPCID, fleet.FieldSubnetID:
+		for _, source := range h.Sources {
+			i := source.(*qps.EC2Source)
+			values = append(values, i.InstanceID, i.AccountID, i.Region, i.AvailabilityZone, i.InstanceState, i.InstanceType, i.ImageID, i.VPCID, i.SubnetID)
 		}
 	case fleet.FieldTagName:
 		values = append(values, "Cloud Agent", "a", "ab", "%", `x"y'z\`)

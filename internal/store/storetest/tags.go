@@ -81,13 +81,13 @@ func testTagTree(t *testing.T, b *bundle) {
 	system := must(b.Tags(t.Context()))(t)[0]
 	id := makeTag(t, b, qps.TagChange{
 		Name: ptr("Edge"), Color: ptr("#2A6F97"), ParentTagID: &system.ID, CriticalityScore: ptr[int64](4), Description: ptr("at the edge"),
-		RuleType: ptr("CLOUD_ASSET"), RuleText: ptr("q"), Provider: ptr("EC2"),
+		RuleType: ptr("CLOUD_ASSET"), RuleText: ptr("aws.ec2.vpcId: q"), Provider: ptr("EC2"),
 		Children: &qps.TagChildren{Replace: true, Add: []qps.TagChange{{Name: ptr(`West %_\'"` + "\u20ac")}, {Name: ptr("East"), Children: &qps.TagChildren{Add: []qps.TagChange{{Name: ptr("Far")}}}}}},
 	})
 	at := Start.Truncate(time.Second)
 	want := []fleet.Tag{
 		system,
-		{ID: id, ParentID: system.ID, Name: "Edge", Color: "#2A6F97", RuleType: fleet.RuleCloudAsset, RuleText: "q", Criticality: 4, Description: "at the edge", Provider: "EC2", Evaluating: true, Created: at, Modified: at},
+		{ID: id, ParentID: system.ID, Name: "Edge", Color: "#2A6F97", RuleType: fleet.RuleCloudAsset, RuleText: "aws.ec2.vpcId: q", Criticality: 4, Description: "at the edge", Provider: "EC2", Evaluating: true, Created: at, Modified: at},
 		{ID: id + 1, ParentID: id, Name: `West %_\'"` + "\u20ac", RuleType: fleet.RuleStatic, Created: at, Modified: at},
 		{ID: id + 2, ParentID: id, Name: "East", RuleType: fleet.RuleStatic, Created: at, Modified: at},
 		{ID: id + 3, ParentID: id + 2, Name: "Far", RuleType: fleet.RuleStatic, Created: at, Modified: at},
