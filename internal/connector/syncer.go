@@ -77,6 +77,7 @@ func (s *Syncer) run(ctx context.Context, run Run, c Connector, credentials Cred
 
 // open gets into the account and finds the regions to list.
 func (s *Syncer) open(ctx context.Context, c Connector, credentials Credentials) (Account, []string, error) {
+	credentials.SessionName = SessionName(c.ID)
 	account, err := s.Cloud.Open(ctx, c.Partition, credentials)
 	if err != nil {
 		return nil, nil, err

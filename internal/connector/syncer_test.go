@@ -71,9 +71,13 @@ type world struct {
 	open    error
 	regions []string
 	pages   map[string][]any // []Instance or an error
+	opened  Credentials      // with which
 }
 
-func (w *world) Open(context.Context, Partition, Credentials) (Account, error) { return w, w.open }
+func (w *world) Open(_ context.Context, _ Partition, c Credentials) (Account, error) {
+	w.opened = c
+	return w, w.open
+}
 
 func (w *world) ID() string { return "000000000001" }
 
@@ -113,7 +117,7 @@ func instances(ids ...string) []Instance {
 
 func TestARunListsEveryRegionAndMarksWhatVanishedAfterACompleteListingOnly(t *testing.T) {
 	t.Parallel()
-	l := &ledger{connector: Connector{ID: 3, Regions: []string{"eu-west-1", "us-east-1", "us-west-2"}}}
+	l := &ledger{connector: Connector{ID: 3, RoleARN: "arn:aws:iam::000000000001:role/listing", Regions: []string{"eu-west-1", "us-east-1", "us-west-2"}}}
 	w := &world{pages: map[string][]any{
 		"us-east-1": {instances("i-1", "i-2"), instances(), instances("i-3")},
 		"eu-west-1": {instances("i-4"), errors.New("ec2:DescribeInstances in eu-west-1: RequestLimitExceeded")},
@@ -138,6 +142,9 @@ func TestARunListsEveryRegionAndMarksWhatVanishedAfterACompleteListingOnly(t *te
 	}
 	if l.finished.State != FinishedErrors || l.finished.Error != "eu-west-1: ec2:DescribeInstances in eu-west-1: RequestLimitExceeded" {
 		t.Errorf("the run ended %s with %q", l.finished.State, l.finished.Error)
+	}
+	if want := (Credentials{RoleARN: l.connector.RoleARN, SessionName: "vedette-connector-3"}); w.opened != want {
+		t.Errorf("opened with %+v, want %+v", w.opened, want)
 	}
 	if l.states[0] != Running || l.states[len(l.states)-1] != Processing {
 		t.Errorf("the run went through %v", l.states)

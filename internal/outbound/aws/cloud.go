@@ -114,7 +114,7 @@ func (c *Cloud) configure(ctx context.Context, p connector.Partition, given conn
 		return sdk.Config{}, nil, fmt.Errorf("read the AWS configuration of this host: %w", err)
 	}
 	// After loading: the SDK wants its own client to put AWS_CA_BUNDLE into.
-	loaded.HTTPClient = sizeLimited{loaded.HTTPClient}
+	loaded.HTTPClient = sizeLimited{loaded.HTTPClient, answerLimit}
 	if given.RoleARN == "" {
 		return loaded, nil, nil
 	}

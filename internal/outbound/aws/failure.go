@@ -107,9 +107,10 @@ const messageLimit = 500
 
 // plain returns the first line of a message, without control characters. What
 // follows the first line of a refused signature is the request, with its
-// session token.
+// session token; what EC2 encodes is for administrators of the account only.
 func plain(message string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(message), "\n")
+	line, _, _ = strings.Cut(line, " Encoded authorization failure message:")
 	letters := []rune(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return -1

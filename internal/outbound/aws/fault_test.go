@@ -208,14 +208,36 @@ func TestCredentialsThatStayExpiredAreReported(t *testing.T) {
 	}
 }
 
-func TestARefusedSignatureDoesNotTellTheRequest(t *testing.T) {
+func TestARefusalIsToldInItsFirstSentences(t *testing.T) {
 	t.Parallel()
-	cloud, account, _ := threePages(t)
-	cloud.Break(mototest.Breakage{Action: "GetCallerIdentity", Fault: mototest.Refusal(403, "SignatureDoesNotMatch",
-		"The request signature we calculated does not match the signature you provided.\n\nThe Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:a-session-token'")})
-	_, err := aws.New("", hurried()).Open(t.Context(), connector.GovCloud, account.Keys())
-	refusal := accessError(t, err)
-	if refusal.Message != "The request signature we calculated does not match the signature you provided." {
-		t.Errorf("message %q", refusal.Message)
+	tests := []struct {
+		name, action, code, message, want string
+	}{
+		{
+			"refused signature, with the request", "GetCallerIdentity", "SignatureDoesNotMatch",
+			"The request signature we calculated does not match the signature you provided.\n\nThe Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:a-session-token'",
+			"The request signature we calculated does not match the signature you provided.",
+		},
+		{
+			"missing right, with its encoded reasons", "DescribeInstances", "UnauthorizedOperation",
+			"You are not authorized to perform this operation. Encoded authorization failure message: " + strings.Repeat("q83v", 300),
+			"You are not authorized to perform this operation.",
+		},
+		{"endless message", "DescribeInstances", "Blocked", strings.Repeat("ä", 600), strings.Repeat("ä", 500) + "…"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cloud := mototest.New(t)
+			account := cloud.Account(connector.GovCloud)
+			cloud.Break(mototest.Breakage{Action: tt.action, Fault: mototest.Refusal(403, tt.code, tt.message)})
+			opened, err := aws.New("", hurried()).Open(t.Context(), connector.GovCloud, account.Keys())
+			if err == nil {
+				_, err = list(t, opened, "us-gov-west-1")
+			}
+			if refusal := accessError(t, err); refusal.Code != tt.code || refusal.Message != tt.want {
+				t.Errorf("refusal %q with message %q, want %q", refusal.Code, refusal.Message, tt.want)
+			}
+		})
 	}
 }

@@ -56,13 +56,16 @@ func cutOff(err error) sdk.Ternary {
 const answerLimit = 128 << 20
 
 // sizeLimited is an HTTP client whose answers end with an error at the limit.
-type sizeLimited struct{ next sdk.HTTPClient }
+type sizeLimited struct {
+	next  sdk.HTTPClient
+	limit int64 // bytes
+}
 
 // Do implements sdk.HTTPClient.
 func (c sizeLimited) Do(request *http.Request) (*http.Response, error) {
 	answer, err := c.next.Do(request)
 	if err == nil {
-		answer.Body = http.MaxBytesReader(nil, answer.Body, answerLimit)
+		answer.Body = http.MaxBytesReader(nil, answer.Body, c.limit)
 	}
 	return answer, err
 }

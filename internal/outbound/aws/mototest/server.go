@@ -16,7 +16,7 @@ import (
 // supervisor starts moto and waits for the end of its input, which is the end of
 // the test binary, however that comes. Then it stops moto.
 const supervisor = `"$1" -H 127.0.0.1 -p 0 <&- & server=$!
-trap 'kill "$server"' EXIT
+trap 'kill "$server"; wait "$server"' EXIT
 read -r _ || :`
 
 var listening = regexp.MustCompile(`Running on (http://127\.0\.0\.1:\d+)`)
@@ -24,13 +24,18 @@ var listening = regexp.MustCompile(`Running on (http://127\.0\.0\.1:\d+)`)
 // server is a moto that runs as long as its input is open, so hold on to it: what
 // nobody refers to any more is closed.
 type server struct {
-	url   string
-	input io.Closer
+	url     string
+	input   io.Closer
+	process *exec.Cmd
 }
 
 // launch starts moto.
 func launch() (*server, error) {
-	program, err := find()
+	folder, err := os.Getwd() // that of the package under test
+	if err != nil {
+		return nil, err
+	}
+	program, err := find(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +61,7 @@ func launch() (*server, error) {
 		if where := listening.FindStringSubmatch(line); where != nil {
 			// The log of requests, until moto ends.
 			go func() { _, _ = io.Copy(io.Discard, reader) }()
-			return &server{where[1], input}, nil
+			return &server{where[1], input, process}, nil
 		}
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("moto did not start: %s", said.String()), process.Wait())
@@ -64,18 +69,14 @@ func launch() (*server, error) {
 	}
 }
 
-// find returns the program of moto below the folder of the repository.
-func find() (string, error) {
-	folder, err := os.Getwd() // that of the package under test
-	if err != nil {
-		return "", err
-	}
+// find returns the program of moto in the repository that a folder is in.
+func find(folder string) (string, error) {
 	for {
 		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
 			break
 		}
 		if folder == filepath.Dir(folder) {
-			return "", errors.New("no go.mod above the current folder")
+			return "", errors.New("this folder is in no repository: there is no go.mod above it")
 		}
 		folder = filepath.Dir(folder)
 	}
