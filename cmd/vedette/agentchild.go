@@ -32,6 +32,9 @@ const (
 	maxAgentLog = 10 << 20
 )
 
+// errAgentStopped is the end of an agent that did not fail.
+var errAgentStopped = errors.New("it was told to end")
+
 // agentChild is this host's own agent, run as a child process.
 type agentChild struct {
 	stateDir string
@@ -98,12 +101,17 @@ func (c *agentChild) run(ctx context.Context, show *progress) {
 		if time.Since(started) > lastRestart {
 			pause = firstRestart
 		}
-		c.log.WarnContext(ctx, "this host's agent ended, starting it again", "error", err, "pause", pause, "log", c.logPath)
+		if err == nil {
+			err = errAgentStopped
+		}
+		// Told after the pause: the Ctrl-C of a terminal ends the agent too, and may be
+		// seen here a moment later.
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(pause):
 		}
+		c.log.WarnContext(ctx, "this host's agent ended and is started again", "error", err, "pause", pause, "log", c.logPath)
 		pause = min(2*pause, lastRestart)
 	}
 }

@@ -27,9 +27,6 @@ func newAgentsUninstalls(a *app, f *clientFlags) *cobra.Command {
 removed itself and said so; then it is confirmed.`,
 		Example: "  vedette agents uninstalls --state open",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if q.Limit < 1 || q.Limit > maxUninstallLimit {
-				return usagef("--limit %d: use a number from 1 to %d", q.Limit, maxUninstallLimit)
-			}
 			client, _, err := a.client(f, 0)
 			if err != nil {
 				return err
@@ -61,7 +58,7 @@ removed itself and said so; then it is confirmed.`,
 	states := []string{string(qpsclient.UninstallOpen), string(qpsclient.UninstallConfirmed)}
 	cmd.Flags().Var(oneOf{&state, states}, "state", "only those in this state")
 	completeOneOf(cmd, "state", states)
-	cmd.Flags().IntVar(&q.Limit, "limit", 100, "list at most this `number`")
+	numberFlag(cmd.Flags(), &q.Limit, "limit", 100, 1, maxUninstallLimit, "list at most this `number`")
 	return cmd
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 
@@ -37,9 +38,6 @@ $.ServiceResponse.data.HostAsset[*].id; with -o xml the same as the API sends it
   vedette agents search --host-name web- --last-checked-in-to "12/29/2024 09:00 AM"
   vedette agents search --last-checked-in-from 2024-12-29T09:00:00Z -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if in.MaxRecords < 1 {
-				return usagef("--limit %d: use a number of at least 1", in.MaxRecords)
-			}
 			if err := checkTimes(in); err != nil {
 				return err
 			}
@@ -54,7 +52,7 @@ $.ServiceResponse.data.HostAsset[*].id; with -o xml the same as the API sends it
 			if err := outcomeOf(outcome); err != nil {
 				return err
 			}
-			if err := writeAssets(a.stdout, f.format(), outcome, assets); err != nil {
+			if err := writeAssets(a.stdout, f, outcome, assets); err != nil {
 				return err
 			}
 			for _, note := range outcome.Notes {
@@ -71,7 +69,7 @@ $.ServiceResponse.data.HostAsset[*].id; with -o xml the same as the API sends it
 	flags.StringVar(&in.LastCheckedInTo, "last-checked-in-to", "", "only agents that last checked in before this `time`")
 	flags.StringVar(&in.HostName, "host-name", "", "only hosts whose name contains this `text`, case-sensitive")
 	flags.StringVar(&in.OS, "os", "", "only hosts whose operating system contains this `text`, case-sensitive")
-	flags.IntVar(&in.MaxRecords, "limit", automation.DefaultMaxRecords, "stop after this `number` of agents")
+	numberFlag(flags, &in.MaxRecords, "limit", automation.DefaultMaxRecords, 1, math.MaxInt64, "stop after this `number` of agents")
 	return cmd
 }
 
@@ -87,12 +85,14 @@ func checkTimes(in automation.SearchInput) error {
 }
 
 // writeAssets writes host assets: the raw data for programs, or the result table.
-func writeAssets(w io.Writer, format outputFormat, outcome automation.Outcome, assets []*qps.HostAsset) error {
-	switch format {
+func writeAssets(w io.Writer, f *clientFlags, outcome automation.Outcome, assets []*qps.HostAsset) error {
+	switch f.format() {
 	case formatJSON:
 		return writeJSON(w, outcome.RawData)
 	case formatXML:
-		_, err := w.Write(qps.AppendResponse(nil, qps.XML, automation.SearchResponse(assets), nil))
+		response := automation.SearchResponse(assets)
+		response.BaseURL = f.platform
+		_, err := w.Write(qps.AppendResponse(nil, qps.XML, response, nil))
 		return err
 	case formatCSV:
 		return writeCSV(w, outcome.Result)
@@ -123,7 +123,7 @@ func newAgentsGet(a *app, f *clientFlags) *cobra.Command {
 			if f.format() == formatTable {
 				return writeTable(a.stdout, assetTable(asset))
 			}
-			return writeAssets(a.stdout, f.format(), outcome, []*qps.HostAsset{asset})
+			return writeAssets(a.stdout, f, outcome, []*qps.HostAsset{asset})
 		},
 	}
 }

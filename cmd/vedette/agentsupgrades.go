@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -22,9 +23,6 @@ failed when nothing was changed, such as for want of disk space. The reason is t
 agent's own.`,
 		Example: "  vedette agents upgrades --unsuccessful\n  vedette agents upgrades --limit 1000 -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if q.Limit < 1 || q.Limit > maxUninstallLimit {
-				return usagef("--limit %d: use a number from 1 to %d", q.Limit, maxUninstallLimit)
-			}
 			client, _, err := a.client(f, 0)
 			if err != nil {
 				return err
@@ -50,7 +48,7 @@ agent's own.`,
 		},
 	}
 	cmd.Flags().BoolVar(&q.Unsuccessful, "unsuccessful", false, "only those that failed or were rolled back")
-	cmd.Flags().IntVar(&q.Limit, "limit", 100, "list at most this `number`")
-	cmd.Flags().Int64Var(&q.After, "after", 0, "only agents with a higher Cloud Agent `ID`")
+	numberFlag(cmd.Flags(), &q.Limit, "limit", 100, 1, maxUninstallLimit, "list at most this `number`")
+	numberFlag(cmd.Flags(), &q.After, "after", 0, 0, math.MaxInt64, "only agents with a higher Cloud Agent `ID`")
 	return cmd
 }

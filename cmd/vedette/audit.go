@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -29,9 +30,6 @@ Times are RFC 3339, MM/DD/YYYY hh:mm AM/PM in UTC, or how long ago, such as 24h 
 	var since, until, outcome string
 	cmd.Args = noArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if q.Limit < 1 || q.Limit > maxAuditLimit {
-			return usagef("--limit %d: use a number from 1 to %d", q.Limit, maxAuditLimit)
-		}
 		q.Outcome = qpsclient.AuditOutcome(outcome)
 		var err error
 		if q.Since, err = a.pointInTime("--since", since); err != nil {
@@ -51,8 +49,8 @@ Times are RFC 3339, MM/DD/YYYY hh:mm AM/PM in UTC, or how long ago, such as 24h 
 	completeOneOf(cmd, "outcome", outcomes)
 	flags.StringVar(&since, "since", "", "only rows of this `time` or later")
 	flags.StringVar(&until, "until", "", "only rows of before this `time`")
-	flags.IntVar(&q.Limit, "limit", 100, "list at most this `number`")
-	flags.Int64Var(&q.Before, "before", 0, "only rows with a lower `ID`, to see what came before")
+	numberFlag(flags, &q.Limit, "limit", 100, 1, maxAuditLimit, "list at most this `number`")
+	numberFlag(flags, &q.Before, "before", 0, 0, math.MaxInt64, "only rows with a lower `ID`, to see what came before")
 	return cmd
 }
 

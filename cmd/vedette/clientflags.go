@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps/qpsclient"
 )
 
@@ -32,10 +33,16 @@ type clientFlags struct {
 	caFile       string
 	connection   string
 	output       string
+
+	platform string // URL of the one that was called last, without a slash at its end
 }
 
-// newClientGroup returns a group of commands that call a platform.
-func newClientGroup(a *app, use, short, long string) (*cobra.Command, *clientFlags) {
+// newClientGroup returns a group of commands that call a platform and print in
+// these formats, by default in all.
+func newClientGroup(a *app, use, short, long string, formats ...string) (*cobra.Command, *clientFlags) {
+	if len(formats) == 0 {
+		formats = outputFormats()
+	}
 	cmd := newGroup(use, short, long)
 	f := &clientFlags{output: string(formatTable)}
 	flags := cmd.PersistentFlags()
@@ -45,8 +52,8 @@ func newClientGroup(a *app, use, short, long string) (*cobra.Command, *clientFla
 	flags.StringVar(&f.tokenFile, "token-file", "", "`file` with an API token, in place of name and password, - for standard input (VEDETTE_TOKEN holds the token itself)")
 	flags.StringVar(&f.caFile, "ca-file", "", "`file` with the certificates to trust instead of the system's (VEDETTE_CA_FILE)")
 	flags.StringVar(&f.connection, "connection", "", "use the saved connection of this `name`, and ignore the environment")
-	flags.VarP(oneOf{&f.output, outputFormats()}, "output", "o", "output format")
-	completeOneOf(cmd, "output", outputFormats())
+	flags.VarP(oneOf{&f.output, formats}, "output", "o", "output format")
+	completeOneOf(cmd, "output", formats)
 	if err := cmd.RegisterFlagCompletionFunc("connection", a.completeConnections); err != nil {
 		panic(err) // the flag was not defined, or this is called twice
 	}
@@ -202,6 +209,10 @@ func (a *app) dataFolderSettings() (settings, error) {
 	if os.IsNotExist(err) {
 		return settings{}, nil
 	}
+	if os.IsPermission(err) {
+		return settings{}, &fault.Error{Code: fault.Conflict, Message: fmt.Sprintf("The credentials of the platform in this folder, %s, may not be read by this user.", path), Err: err,
+			Resolution: "Run the command as the user that runs the platform, or name platform and user with --url, --username and --password-file."}
+	}
 	if err != nil {
 		return settings{}, fmt.Errorf("read the platform's credentials: %w", err)
 	}
@@ -246,6 +257,7 @@ func (a *app) client(f *clientFlags, tries int) (*qpsclient.Client, settings, er
 	if err != nil {
 		return nil, s, err
 	}
+	f.platform = strings.TrimRight(s.url, "/")
 	config, _, err := s.credentials()
 	if err != nil {
 		return nil, s, err

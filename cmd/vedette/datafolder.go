@@ -43,6 +43,10 @@ func openDataFolder(path string) (*dataFolder, error) {
 	}
 	d := &dataFolder{path: path, lock: flock.New(filepath.Join(path, "lock"))}
 	locked, err := d.lock.TryLock()
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fault.New(fault.Conflict, fmt.Sprintf("Data folder %s belongs to another user: %v.", path, err),
+			"Run the command as the user that runs the platform, or choose another folder with --data.")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock data folder %s: %w", path, err)
 	}

@@ -1,22 +1,27 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps"
+	"vedette.dev/vedette/qps/qpsclient"
 )
 
 func newKeysCommand(a *app) *cobra.Command {
 	group, f := newClientGroup(a, "keys", "Manage the activation keys that agents are installed with",
 		`An activation key lets hosts become agents: it limits how many and until when, and
-gives them tags and modules. IDs are the numbers that 'vedette keys list' shows; the
-activation key itself, a UUID, is what an agent is installed with.
+gives them tags and modules. The activation key itself, a UUID, is what an agent is
+installed with. Commands take a key by its ID, which 'vedette keys list' shows, by
+that UUID, or by its title if no other key has it.
 
 Disabled, expired, used up or deleted, a key refuses new agents. It never touches
 those it has made.`)
@@ -64,25 +69,58 @@ func newKeysList(a *app, f *clientFlags) *cobra.Command {
 
 func newKeysShow(a *app, f *clientFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Aliases: []string{"get"}, Short: "Show one activation key", Args: exactArgs("ID"),
-		Long:    "Shows one activation key with its tags and modules.",
-		Example: "  vedette keys show 3\n  vedette keys show 3 -o json",
+		Use: "show KEY", Aliases: []string{"get"}, Short: "Show one activation key", Args: exactArgs("KEY"),
+		Long:    "Shows one activation key, by its ID, its UUID or its title, with its tags and modules.",
+		Example: "  vedette keys show 3\n  vedette keys show \"First key\"\n  vedette keys show 3 -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseID("activation key ID", args[0])
-			if err != nil {
-				return err
-			}
 			client, _, err := a.client(f, 0)
 			if err != nil {
 				return err
 			}
-			key, err := client.GetActivationKey(cmd.Context(), id)
+			key, err := findKey(cmd.Context(), client, args[0])
 			if err != nil {
-				return outcomeOf(automation.Failure("Show Activation Key failed.", err))
+				return platformFailure("Show Activation Key failed.", err)
 			}
 			return a.writeKeys(f, []*qps.AgentActKey{key}, true)
 		},
 	}
+}
+
+// findKey returns the key that an argument names by its id, by the UUID that agents
+// are installed with, or by its title, if no other key has it.
+func findKey(ctx context.Context, client *qpsclient.Client, text string) (*qps.AgentActKey, error) {
+	if text == "" {
+		return nil, usagef("the title of an activation key is empty")
+	}
+	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
+		if id <= 0 {
+			return nil, usagef("activation key %s: use an ID, which is a positive integer, a UUID or a title", quote(text))
+		}
+		return client.GetActivationKey(ctx, id)
+	}
+	// Compared here: not every platform searches by the UUID.
+	all, err := client.ActivationKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	named := func(k *qps.AgentActKey) bool { return k.Title == text }
+	if _, err := uuid.Parse(text); err == nil {
+		named = func(k *qps.AgentActKey) bool { return strings.EqualFold(k.ActivationKey, text) }
+	}
+	var found []*qps.AgentActKey
+	var ids []string
+	for _, k := range all {
+		if named(k) {
+			found, ids = append(found, k), append(ids, strconv.FormatInt(k.ID, 10))
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return nil, fault.New(fault.NotFound, fmt.Sprintf("There is no activation key %s.", quote(text)), "'vedette keys list' lists the keys there are.")
+	}
+	return nil, fault.New(fault.Conflict, fmt.Sprintf("The activation keys %s have the title %s.", strings.Join(ids, ", "), quote(text)), "Name one by its ID.")
 }
 
 // writeKeys writes keys as the API has them for programs, and as a table for

@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
@@ -26,7 +24,7 @@ func newKeysInstallLine(a *app, f *clientFlags) *cobra.Command {
 		Use: "install-line KEY", Short: "Print the line that makes a host an agent", Args: exactArgs("KEY"),
 		Long: `Prints, for each system there is a package for, the line that makes a host an agent:
 it fetches the package with the activation key, installs it, registers the host and
-starts the agent. KEY is the number of an activation key, or the key itself.
+starts the agent. KEY is the ID of an activation key, the key itself, or its title.
 
 Run the line as root on the host, in any POSIX shell; it needs curl. Who has it can
 let hosts join, and nothing else: keep it as secret as the key, and disable the key
@@ -66,9 +64,9 @@ type printedLine struct {
 
 // installLines makes the lines of a key, for one system or for all.
 func (a *app) installLines(cmd *cobra.Command, client *qpsclient.Client, keyText, system string, systemCA bool) ([]printedLine, error) {
-	key, err := findKey(cmd, client, keyText)
+	key, err := findKey(cmd.Context(), client, keyText)
 	if err != nil {
-		return nil, err
+		return nil, platformFailure(installLineFailed, err)
 	}
 	if err := a.checkJoining(key); err != nil {
 		return nil, err
@@ -115,31 +113,6 @@ func noPackages(system string) error {
 	}
 	return fault.New(fault.NotFound, "The platform offers "+what+".",
 		"Build them with 'make packages' and put them into the platform's folder of packages.")
-}
-
-// findKey returns a key by its id or its UUID.
-func findKey(cmd *cobra.Command, client *qpsclient.Client, text string) (*qps.AgentActKey, error) {
-	if _, err := uuid.Parse(text); err != nil {
-		id, err := parseID("activation key ID", text)
-		if err != nil {
-			return nil, err
-		}
-		key, err := client.GetActivationKey(cmd.Context(), id)
-		if err != nil {
-			return nil, outcomeOf(automation.Failure(installLineFailed, err))
-		}
-		return key, nil
-	}
-	// Compared here: not every platform searches by it.
-	all, err := client.ActivationKeys(cmd.Context())
-	if err != nil {
-		return nil, outcomeOf(automation.Failure(installLineFailed, err))
-	}
-	i := slices.IndexFunc(all, func(k *qps.AgentActKey) bool { return strings.EqualFold(k.ActivationKey, text) })
-	if i < 0 {
-		return nil, platformFailure(installLineFailed, fault.New(fault.NotFound, "There is no activation key "+text+".", "Run 'vedette keys list' to see which there are."))
-	}
-	return all[i], nil
 }
 
 // checkJoining refuses a key with which no host can join, and warns of one that

@@ -178,7 +178,7 @@ func nameOfKey(k *qps.AgentActKey) string {
 func newKeysUpdate(a *app, f *clientFlags) *cobra.Command {
 	var k keyFlags
 	cmd := &cobra.Command{
-		Use: "update ID", Short: "Change an activation key", Args: exactArgs("ID"),
+		Use: "update KEY", Short: "Change an activation key", Args: exactArgs("KEY"),
 		Long: `Changes what the flags or the file of -f name and leaves the rest. Modules and tags
 replace the whole list. Agents that the key has made stay as they are, unless
 --apply-on-agents brings their tags and modules into line.`,
@@ -201,24 +201,20 @@ replace the whole list. Agents that the key has made stay as they are, unless
 }
 
 // updateKey changes a key as change says and shows it as it is then.
-func (a *app) updateKey(cmd *cobra.Command, f *clientFlags, idText, indicator string, change func(*qpsclient.Client, qps.AgentActKey) (qps.AgentActKeyChange, error)) error {
-	id, err := parseID("activation key ID", idText)
-	if err != nil {
-		return err
-	}
+func (a *app) updateKey(cmd *cobra.Command, f *clientFlags, keyText, indicator string, change func(*qpsclient.Client, qps.AgentActKey) (qps.AgentActKeyChange, error)) error {
 	client, _, err := a.client(f, 0)
 	if err != nil {
 		return err
 	}
-	current, err := client.GetActivationKey(cmd.Context(), id)
+	current, err := findKey(cmd.Context(), client, keyText)
 	if err != nil {
-		return outcomeOf(automation.Failure(indicator, err))
+		return platformFailure(indicator, err)
 	}
 	c, err := change(client, *current)
 	if err != nil {
 		return platformFailure(indicator, err)
 	}
-	updated, err := writeKey(cmd, client, id, c)
+	updated, err := writeKey(cmd, client, current.ID, c)
 	if err != nil {
 		return outcomeOf(automation.Failure(indicator, err))
 	}
@@ -237,7 +233,7 @@ func newKeysSwitch(a *app, f *clientFlags, verb string, disabled bool) *cobra.Co
 	effect := map[bool]string{false: "New agents can be installed with it again.", true: "New agents are refused; those it has made go on."}[disabled]
 	title := strings.ToUpper(verb[:1]) + verb[1:]
 	return &cobra.Command{
-		Use: verb + " ID", Short: title + " an activation key", Args: exactArgs("ID"),
+		Use: verb + " KEY", Short: title + " an activation key", Args: exactArgs("KEY"),
 		Long:    title + "s an activation key. " + effect,
 		Example: "  vedette keys " + verb + " 3",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -258,31 +254,27 @@ func newKeysSwitch(a *app, f *clientFlags, verb string, disabled bool) *cobra.Co
 func newKeysDelete(a *app, f *clientFlags) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "delete ID", Short: "Delete an activation key", Args: exactArgs("ID"),
+		Use: "delete KEY", Short: "Delete an activation key", Args: exactArgs("KEY"),
 		Long: `Deletes an activation key with --yes; without it, only says what would happen. The
 agents the key has made go on. It cannot be brought back: to stop new agents for a
 while, disable it.`,
 		Example: "  vedette keys delete 3\n  vedette keys delete 3 --yes",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseID("activation key ID", args[0])
-			if err != nil {
-				return err
-			}
 			client, _, err := a.client(f, 0)
 			if err != nil {
 				return err
 			}
 			const indicator = "Delete Activation Key failed."
-			key, err := client.GetActivationKey(cmd.Context(), id)
+			key, err := findKey(cmd.Context(), client, args[0])
 			if err != nil {
-				return outcomeOf(automation.Failure(indicator, err))
+				return platformFailure(indicator, err)
 			}
 			if !yes {
 				fmt.Fprintf(a.stdout, "Activation key %s would be deleted. Its agents, %d, would go on, and no host could join with %s.\n"+
 					"Nothing was changed; repeat the command with --yes to delete it.\n", nameOfKey(key), key.CountUsed, printable(key.ActivationKey))
 				return nil
 			}
-			if err := client.DeleteActivationKey(cmd.Context(), id); err != nil {
+			if err := client.DeleteActivationKey(cmd.Context(), key.ID); err != nil {
 				return outcomeOf(automation.Failure(indicator, err))
 			}
 			fmt.Fprintf(a.stdout, "Activation key %s is deleted. Its agents, %d, go on.\n", nameOfKey(key), key.CountUsed)

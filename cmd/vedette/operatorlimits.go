@@ -33,9 +33,9 @@ var flagKeys = map[string]string{
 }
 
 func addOperatorFlags(flags *pflag.FlagSet, limits *limitConfig, onDemand *failureConfig) {
-	flags.IntVar(&limits.Requests, "limit-requests", 0, "API calls each user may make within --limit-window, such as 300; 0 for any number")
+	flags.IntVar(&limits.Requests, "limit-requests", 0, "API `calls` each user may make within --limit-window, such as 300; 0 for any number")
 	flags.StringVar(&limits.Window, "limit-window", "1h", "time for which calls count, in seconds or as a duration")
-	flags.IntVar(&limits.Concurrency, "limit-concurrency", 0, "API calls of each user that may be in progress, such as 2; 0 for any number")
+	flags.IntVar(&limits.Concurrency, "limit-concurrency", 0, "API `calls` of each user that may be in progress, such as 2; 0 for any number")
 	flags.BoolVar(&onDemand.Header, "failures", false, "let API requests ask for failures with the header "+failures.Header+"; for tests of integrations only")
 	flags.StringVar(&onDemand.File, "failures-file", "", "YAML script that makes API requests fail; for tests of integrations only")
 }

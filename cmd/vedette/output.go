@@ -76,11 +76,14 @@ func printable(s string) string {
 }
 
 // counted is a number with its noun, in the plural unless it is 1.
-func counted[N int | int64](n N, noun string) string {
+func counted[N int | int64](n N, noun string) string { return countedAs(n, noun, noun+"s") }
+
+// countedAs is counted for a noun whose plural is another.
+func countedAs[N int | int64](n N, one, many string) string {
 	if n == 1 {
-		return "1 " + noun
+		return "1 " + one
 	}
-	return fmt.Sprint(n) + " " + noun + "s"
+	return fmt.Sprint(n) + " " + many
 }
 
 // writeTable writes aligned columns for people.
@@ -228,6 +231,7 @@ func writeRecords[T qps.Record](a *app, f *clientFlags, schema string, list []T,
 		records[i] = r
 	}
 	response := qps.NewResult(schema, records...)
+	response.BaseURL = f.platform
 	switch f.format() {
 	case formatJSON:
 		return writeJSON(a.stdout, json.RawMessage(qps.AppendRawData(nil, response)))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -323,6 +324,6 @@ agents learn it at their next contact.`,
 		},
 	}
 	p.define(cmd)
-	cmd.Flags().Int64Var(&p.priority, "priority", 0, "move it to this `position`, 1 first")
+	numberFlag(cmd.Flags(), &p.priority, "priority", 0, 1, math.MaxInt64, "move it to this `position`, 1 first")
 	return cmd
 }

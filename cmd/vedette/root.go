@@ -17,7 +17,10 @@ VEDETTE_TOKEN, VEDETTE_CA_FILE) or from a named connection, in that order. Where
 none of them says anything, the platform that "vedette up" started in this folder
 is meant (vedette-data/admin.env).
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partially successful.`)
+Commands that delete, uninstall or purge do so with --yes; without it they show what
+they would do.
+
+Exit codes: 0 done or shown, 1 failed, 2 wrong usage, 3 partially successful.`)
 	root.Example = `  vedette connections test
   vedette agents search --os Debian
   vedette scans launch --type inventory --wait 1`
@@ -25,7 +28,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partially successful.`)
 	root.SetVersionTemplate(versionLine())
 	// Errors are printed in one place, by finish.
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagMistake)
+	root.SetHelpCommand(newHelpCommand(root))
 
 	// Client commands: one group per noun.
 	root.AddCommand(newConnectionsCommand(a), newAgentsCommand(a), newProfilesCommand(a), newScansCommand(a))
@@ -37,6 +41,27 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partially successful.`)
 	root.AddCommand(newSwarmCommand(a))
 	root.AddCommand(newUpCommand(a), newServeCommand(a), newBackupCommand(a), newRestoreCommand(a), newResetPasswordCommand(a), newVersionCommand(a))
 	return root
+}
+
+// newHelpCommand returns help, which unlike cobra's own refuses what there is not.
+func newHelpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about any command",
+		Long:    "Explains a command, as its flag --help does.",
+		Example: "  vedette help agents search",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil {
+				return usageError{err}
+			}
+			if len(rest) > 0 {
+				return unknownCommand(cmd, rest[0])
+			}
+			cmd.InitDefaultHelpFlag() // which it then lists
+			return cmd.Help()
+		},
+	}
 }
 
 // unknownCommand is the error for a command that cmd does not hold.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,9 +49,6 @@ func newScansList(a *app, f *clientFlags) *cobra.Command {
 		Use: "list", Short: "List on-demand scans, newest first", Args: noArgs,
 		Example: "  vedette scans list\n  vedette scans list --agent 1 --state failed -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if q.Limit < 1 || q.Limit > maxScanLimit {
-				return usagef("--limit %d: use a number from 1 to %d", q.Limit, maxScanLimit)
-			}
 			if typeToken != "" {
 				t, err := automation.ParseScanType(typeToken)
 				if err != nil {
@@ -69,8 +67,8 @@ func newScansList(a *app, f *clientFlags) *cobra.Command {
 	}
 	cmd.Flags().Var(oneOf{&state, states}, "state", "only scans in this state")
 	completeOneOf(cmd, "state", states)
-	cmd.Flags().Int64Var(&q.AssetID, "agent", 0, "only scans of this Cloud Agent `ID`")
-	cmd.Flags().IntVar(&q.Limit, "limit", defaultScanLimit, "list at most this `number`")
+	numberFlag(cmd.Flags(), &q.AssetID, "agent", 0, 1, math.MaxInt64, "only scans of this Cloud Agent `ID`")
+	numberFlag(cmd.Flags(), &q.Limit, "limit", defaultScanLimit, 1, maxScanLimit, "list at most this `number`")
 	return cmd
 }
 

@@ -60,7 +60,7 @@ that does it is printed. A platform that is not on this machine is only used whe
 inventoried, and 1 when the platform lets no agent in, which ends the run at once.
 
 Agents use what the activation key allows: give the swarm a key of its own, with
-a tag, on a platform that has hosts.`)
+a tag, on a platform that has hosts.`, string(formatTable), string(formatJSON))
 	cmd.Example = `  vedette swarm --agents 1000
   vedette swarm --agents 10000 --ramp 5h --scenario outage --speed 60
   vedette swarm --agents 500 --scenario storm --duration 10m -o json
@@ -85,16 +85,16 @@ a tag, on a platform that has hosts.`)
 		}
 		return runSwarm(cmd.Context(), a, f, o)
 	}
-	flags.IntVar(&o.agents, "agents", 100, fmt.Sprintf("how many `agents` at a time, 1 to %d", swarm.MaxAgents))
+	numberFlag(flags, &o.agents, "agents", 100, 1, swarm.MaxAgents, fmt.Sprintf("how many `agents` at a time, 1 to %d", swarm.MaxAgents))
 	flags.Var(oneOf{&o.scenario, swarm.ScenarioNames()}, "scenario", "what they live through")
 	completeOneOf(cmd, "scenario", swarm.ScenarioNames())
 	flags.DurationVar(&duration, "duration", 0, "how long the run goes on after the first inventories and, if there is one, the outage; the scenario's by default")
 	flags.DurationVar(&ramp, "ramp", 0, "within which time the agents start; the scenario's by default")
 	flags.DurationVar(&o.patience, "patience", swarm.DefaultPatience, "how long to wait for one more first inventory before going on without, in the time of the world")
-	flags.Float64Var(&o.speed, "speed", 1, fmt.Sprintf("how many `times` as fast as the world's the agents' clock runs, 1 to %d", swarm.MaxSpeed))
-	flags.IntVar(&o.connections, "connections", 256, fmt.Sprintf("how many `connections` the agents share, 1 to %d", swarm.MaxConnections))
+	numberFlag(flags, &o.speed, "speed", 1, 1, swarm.MaxSpeed, fmt.Sprintf("how many `times` as fast as the world's the agents' clock runs, 1 to %d", swarm.MaxSpeed))
+	numberFlag(flags, &o.connections, "connections", 256, 1, swarm.MaxConnections, fmt.Sprintf("how many `connections` the agents share, 1 to %d", swarm.MaxConnections))
 	flags.BoolVar(&o.wakeup, "wakeup", false, "hold wake-up polls, as agents do: one more connection for each agent")
-	flags.Float64Var(&o.legacy, "legacy", 0, "`part` of the agents, 0 to 1, whose events run from timers of their own, as before version 1.6")
+	numberFlag(flags, &o.legacy, "legacy", 0, 0, 1, "`part` of the agents, 0 to 1, whose events run from timers of their own, as before version 1.6")
 	flags.Uint64Var(&o.seed, "seed", 1, "`number` that decides what each host is")
 	flags.StringVar(&o.activationKey, "activation-key", "", "`UUID` of the activation key (VEDETTE_ACTIVATION_KEY)")
 	flags.StringVar(&o.customerID, "customer-id", "", "`UUID` of the subscription (VEDETTE_CUSTOMER_ID)")
@@ -126,9 +126,6 @@ func (o swarmOptions) lives() swarm.Scenario {
 }
 
 func runSwarm(ctx context.Context, a *app, f *clientFlags, o swarmOptions) error {
-	if f.format() != formatTable && f.format() != formatJSON {
-		return usagef("-o %s: a report is written as table or json", f.output)
-	}
 	target, err := a.swarmTarget(f, o)
 	if err != nil {
 		return err
@@ -144,15 +141,15 @@ func runSwarm(ctx context.Context, a *app, f *clientFlags, o swarmOptions) error
 		ServerURI: target.url, CA: target.ca, ActivationID: target.activationKey, CustomerID: target.customerID,
 		AgentVersion: resident.Version, Recordings: recordings, Log: newSwarmLog(a.stderr, o.verbose),
 		Progress: func(p swarm.Progress) {
-			show.done(p.Phase, "agents' time %s · %d agents · %d inventoried · %.0f requests/s · %d requests failed · %d agents ended",
-				p.Life.Round(time.Second), p.Agents, p.Inventoried, p.PerSecond, p.Failed, p.Ended)
+			show.done(p.Phase, "agents' time %s · %s · %d inventoried · %.0f requests/s · %s failed · %s ended",
+				p.Life.Round(time.Second), counted(p.Agents, "agent"), p.Inventoried, p.PerSecond, counted(p.Failed, "request"), counted(p.Ended, "agent"))
 		},
 	}
 	s, err := swarm.New(config)
 	if err != nil {
 		return usageError{err}
 	}
-	show.done("start", "%d agents named %s… at %s, scenario %s, %g times the world's speed", o.agents, config.Prefix, target.url, config.Scenario.Name, o.speed)
+	show.done("start", "%s named %s… at %s, scenario %s, %g times the world's speed", counted(o.agents, "agent"), config.Prefix, target.url, config.Scenario.Name, o.speed)
 	report := s.Run(ctx)
 	if err := writeSwarmReport(a.stdout, f.format(), report); err != nil {
 		return err
@@ -205,7 +202,7 @@ func (a *app) endSwarm(ctx context.Context, s *swarm.Swarm, target swarmTarget, 
 	limited, cancel := context.WithTimeout(ctx, departure)
 	defer cancel()
 	gone, of := s.Depart(limited)
-	show.done("clean", "%d of %d agents have removed themselves", gone, of)
+	show.done("clean", "%d of %s gone", gone, counted(of, "agent"))
 	return nil
 }
 

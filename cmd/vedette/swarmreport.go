@@ -45,8 +45,8 @@ func swarmSummary(r *swarm.Report) automation.Table {
 		ended = ", stopped before its end"
 	}
 	add("Scenario", "%s, %g times the world's speed, %.1f s%s", r.Scenario, r.Speed, r.Seconds, ended)
-	add("Agents", "%d at a time, %d hosts, %d identities", r.Agents, r.Hosts, r.Identities)
-	first := fmt.Sprintf("%d of %d hosts", r.Inventoried, r.Hosts)
+	add("Agents", "%d at a time, %s, %s", r.Agents, counted(r.Hosts, "host"), countedAs(r.Identities, "identity", "identities"))
+	first := fmt.Sprintf("%d of %s", r.Inventoried, counted(r.Hosts, "host"))
 	if r.FirstInventories > 0 {
 		first = fmt.Sprintf("%d, all after %.1f s, %.0f hosts/s", r.Inventoried, r.FirstInventories, float64(r.Agents)/r.FirstInventories)
 	}

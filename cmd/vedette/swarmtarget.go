@@ -153,7 +153,7 @@ func uninstallSwarm(ctx context.Context, client *qpsclient.Client, prefix string
 			return removed, outcomeOf(automation.Failure("Uninstall Cloud Agents failed.", err))
 		}
 		removed += max(affected.Count, int64(len(affected.AssetIDs)))
-		show.done("clean", "%d assets uninstalled", removed)
+		show.done("clean", "%s uninstalled", counted(removed, "asset"))
 	}
 	return removed, nil
 }

@@ -32,7 +32,7 @@ func (t *tagFlags) define(cmd *cobra.Command) {
 	flags.StringVar(&t.color, "color", "", "`color`, as #RGB or #RRGGBB")
 	flags.StringVar(&t.ruleType, "rule-type", "", "`type` of the rule that puts the tag on hosts, such as NAME_CONTAINS, OS_REGEX, NETWORK_RANGE, INSTALLED_SOFTWARE or OPEN_PORTS; STATIC for none")
 	flags.StringVar(&t.rule, "rule", "", "`text` of the rule")
-	flags.Int64Var(&t.criticality, "criticality", 0, "criticality `score`, 1 to 5; 0 for none")
+	numberFlag(flags, &t.criticality, "criticality", 0, 0, 5, "criticality `score`, 1 to 5; 0 for none")
 	flags.StringVar(&t.description, "description", "", "description `text`")
 	flags.StringVar(&t.provider, "provider", "", "`cloud` of a rule of the type CLOUD_ASSET, such as EC2")
 	flags.StringArrayVar(&t.children, "child", nil, "`name` of a child to make; can be repeated")

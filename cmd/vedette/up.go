@@ -118,8 +118,8 @@ func upAgent(ctx context.Context, a *app, p *platform, root string, show *progre
 		p.describe(ctx, a.stdout, nil)
 		return nil
 	}
-	show.done("inventory", "%s is asset %d: %s, %d packages, %d open ports, %d accounts",
-		host.Name, host.ID, host.OS, len(host.Software), len(host.OpenPorts), len(host.Accounts))
+	show.done("inventory", "%s is asset %d: %s, %s, %s, %s",
+		host.Name, host.ID, host.OS, counted(len(host.Software), "package"), counted(len(host.OpenPorts), "open port"), counted(len(host.Accounts), "account"))
 	p.describe(ctx, a.stdout, host)
 	return nil
 }

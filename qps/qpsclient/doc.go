@@ -20,7 +20,8 @@
 // # Retries
 //
 // Reads are repeated after the statuses 429, 502, 503 and 504, after a 409 that
-// is a rate or concurrency refusal, and after failures of the network. A write
+// is a rate or concurrency refusal, and after failures of the network, all but a
+// connection that this machine itself refuses. A write
 // is repeated only when the answer says that it was refused before it acted:
 // 429, 503, or such a 409. The wait is what X-RateLimit-ToWait-Sec or
 // Retry-After ask for, otherwise it grows exponentially from BaseDelay with

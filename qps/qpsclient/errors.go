@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -93,8 +94,22 @@ func (e *TransportError) Error() string {
 // Unwrap returns the cause.
 func (e *TransportError) Unwrap() error { return e.Err }
 
+// RefusedHere reports whether this machine itself refused the connection, since
+// nothing listens on that port of its loopback address.
+func (e *TransportError) RefusedHere() bool {
+	op, ok := errors.AsType[*net.OpError](e.Err)
+	if !ok || !errors.Is(op, syscall.ECONNREFUSED) {
+		return false
+	}
+	to, ok := op.Addr.(*net.TCPAddr)
+	return ok && to.IP.IsLoopback()
+}
+
 // NextStep tells a person what to check.
 func (e *TransportError) NextStep() string {
+	if e.RefusedHere() {
+		return "Nothing listens on that port of this machine: start the platform ('vedette up' starts one), or check host and port of the platform URL."
+	}
 	switch e.Kind {
 	case KindDNS:
 		return "Check the host name in the platform URL."

@@ -76,7 +76,10 @@ func retryable(err error, write bool) bool {
 		return false
 	}
 	switch broken.Kind {
-	case KindConnect, KindTimeout:
+	case KindConnect:
+		// Of this machine it is known at once that nothing listens there.
+		return !broken.RefusedHere()
+	case KindTimeout:
 		return true
 	case KindDNS:
 		// A name that does not exist will not exist in two seconds either.

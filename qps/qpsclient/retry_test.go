@@ -5,6 +5,9 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -186,5 +189,25 @@ func TestUnknownHostIsNotRetried(t *testing.T) {
 	broken, ok := errors.AsType[*TransportError](err)
 	if !ok || broken.Kind != KindDNS || dials != 1 || len(w.list) != 0 {
 		t.Errorf("error = %v after %d attempts, want one that says dns", err, dials)
+	}
+}
+
+func TestOnlyWhatThisMachineRefusesIsNotRetried(t *testing.T) {
+	t.Parallel()
+	for address, tries := range map[string]int{"127.0.0.1": 1, "::1": 1, "192.0.2.1": MaxTries} {
+		dials := 0
+		c, _ := newClient(t, "https://vedette.example", func(cfg *Config) {
+			cfg.Transport = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+				dials++
+				return nil, &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.ParseIP(address), Port: 443}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+			}}
+		})
+		_, err := c.PortalVersion(t.Context())
+		broken, ok := errors.AsType[*TransportError](err)
+		if !ok || broken.Kind != KindConnect || dials != tries {
+			t.Errorf("%s refuses: %v after %d attempts, want %d", address, err, dials, tries)
+		} else if here := strings.Contains(broken.NextStep(), "vedette up"); here != (tries == 1) {
+			t.Errorf("%s refuses, next step: %s", address, broken.NextStep())
+		}
 	}
 }

@@ -93,6 +93,23 @@ func TestCommandsWithoutAnAgentNameTheNextStep(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeRegisteredLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	const id = "5d2f0000-0000-4000-8000-000000000003"
+	for _, args := range [][]string{
+		nil,
+		{"ActivationId=" + id, "CustomerId=" + id},
+		{"ActivationId=key", "CustomerId=" + id, "ServerUri=https://127.0.0.1:1"},
+		{"ActivationId=" + id, "CustomerId=" + id, "ServerUri=http://127.0.0.1:1"},
+	} {
+		dir := t.TempDir()
+		_, stderr, code := call(t, append([]string{"provision", "StateDir=" + filepath.Join(dir, "state"), "KeyDir=" + filepath.Join(dir, "key")}, args...)...)
+		if left, err := os.ReadDir(dir); code != 2 || err != nil || len(left) != 0 {
+			t.Errorf("%v ended with %d: %s, and left %v %v", args, code, stderr, left, err)
+		}
+	}
+}
+
 func TestUninstallKeepsTheIdentity(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

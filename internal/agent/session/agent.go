@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -109,6 +110,12 @@ func Open(cfg Config) (*Agent, error) {
 	}
 	if cfg.Files == nil {
 		cfg.Files = diskFiles{cfg.StateDir}
+	}
+	// What cannot be registered leaves nothing behind.
+	if _, err := cfg.Files.Read(identityFile, maxStateBytes); errors.Is(err, fs.ErrNotExist) {
+		if _, err := registration(&cfg); err != nil {
+			return nil, err
+		}
 	}
 	if err := cfg.Files.Prepare(); err != nil {
 		return nil, err

@@ -79,12 +79,9 @@ func openIdentity(dir *folder, keys keyFile, cfg *Config) (*identity, error) {
 // createIdentity makes the identity of a host that has none, with the key that
 // an earlier installation left: the platform then knows the host again.
 func createIdentity(dir *folder, keys keyFile, cfg *Config) (*identity, error) {
-	if cfg.ActivationID == "" || cfg.CustomerID == "" || cfg.ServerURI == "" {
-		return nil, &UsageError{"this host is not provisioned: ActivationId=, CustomerId= and ServerUri= are required"}
-	}
-	settings := &identity{ActivationID: cfg.ActivationID, CustomerID: cfg.CustomerID, ServerURI: cfg.ServerURI, CA: cfg.CA}
-	if err := settings.check(); err != nil {
-		return nil, &UsageError{err.Error()}
+	settings, err := registration(cfg)
+	if err != nil {
+		return nil, err
 	}
 	key, err := keys.read()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -94,6 +91,18 @@ func createIdentity(dir *folder, keys keyFile, cfg *Config) (*identity, error) {
 		return nil, err
 	}
 	return renewIdentity(dir, settings, key, cfg)
+}
+
+// registration is what a host that has no identity is registered with.
+func registration(cfg *Config) (*identity, error) {
+	if cfg.ActivationID == "" || cfg.CustomerID == "" || cfg.ServerURI == "" {
+		return nil, &UsageError{"this host is not provisioned: ActivationId=, CustomerId= and ServerUri= are required"}
+	}
+	settings := &identity{ActivationID: cfg.ActivationID, CustomerID: cfg.CustomerID, ServerURI: cfg.ServerURI, CA: cfg.CA}
+	if err := settings.check(); err != nil {
+		return nil, &UsageError{err.Error()}
+	}
+	return settings, nil
 }
 
 // renewIdentity writes an identity that has yet to be provisioned, with a key and

@@ -27,6 +27,7 @@ import (
 
 	_ "modernc.org/sqlite" // registers the driver
 
+	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/store"
 )
 
@@ -57,7 +58,10 @@ func Open(ctx context.Context, path string, now func() time.Time) (*store.Store,
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, path, folder); err != nil {
+	if err := migrate(ctx, path, folder); notDatabase(err) {
+		return nil, &fault.Error{Code: fault.Conflict, Message: fmt.Sprintf("%s is damaged, or no SQLite database.", path), Err: err,
+			Resolution: "Bring the last backup back with 'vedette restore'. Without one, move the file away with those beside it that begin with its name: the platform then starts with an empty database."}
+	} else if err != nil {
 		return nil, fmt.Errorf("bring database %s up to date: %w", path, err)
 	}
 	write, err := connect(path, 1, "_txlock=immediate", "_pragma=synchronous(FULL)", "_pragma=foreign_keys(1)")
@@ -69,6 +73,17 @@ func Open(ctx context.Context, path string, now func() time.Time) (*store.Store,
 		return nil, errors.Join(fmt.Errorf("open database %s for reading: %w", path, err), write.Close())
 	}
 	return store.New(read, write, dialect{}, now), nil
+}
+
+// notDatabase reports whether SQLite does not know the file as a database, or finds
+// it damaged (https://sqlite.org/rescode.html).
+func notDatabase(err error) bool {
+	const corrupt, notADatabase, primary = 11, 26, 0xff
+	coded, ok := errors.AsType[interface {
+		error
+		Code() int
+	}](err)
+	return ok && (coded.Code()&primary == corrupt || coded.Code()&primary == notADatabase)
 }
 
 // createPrivate makes the file before SQLite does, which would let others read

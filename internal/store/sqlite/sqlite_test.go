@@ -2,13 +2,16 @@ package sqlite_test
 
 import (
 	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/pressly/goose/v3"
 
+	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/store"
 	"vedette.dev/vedette/internal/store/sqlite"
 	"vedette.dev/vedette/internal/store/storetest"
@@ -93,13 +96,12 @@ func TestOpenNamesTheFileItCannotOpen(t *testing.T) {
 		t.Error("opened a database in a folder that does not exist")
 	}
 	garbage := filepath.Join(t.TempDir(), "vedette.db")
-	if err := os.WriteFile(garbage, make([]byte, 8192), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	if err := os.WriteFile(garbage, []byte("this is not a database, and long enough to be taken for one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sqlite.Open(t.Context(), garbage, time.Now); err == nil {
-		t.Error("opened a file that is not a database")
+	_, err := sqlite.Open(t.Context(), garbage, time.Now)
+	refused, ok := errors.AsType[*fault.Error](err)
+	if !ok || !strings.Contains(refused.Message, garbage) || !strings.Contains(refused.Resolution, "vedette restore") {
+		t.Errorf("a file that is not a database: %v, want its name and the next step", err)
 	}
 }
