@@ -19,12 +19,13 @@ const upgradeTimeout = time.Hour
 // it.
 type Upgrader interface {
 	// Metadata returns the version of the release metadata that is held,
-	// agentwire.NoRelease for none, and whether it is too old to be relied on. It is
-	// called from the loop and returns at once.
-	Metadata() (version int64, expired bool)
+	// agentwire.NoRelease for none, and whether it has to be looked at again: it has
+	// expired, or led to a version that an earlier process did not get to. It is called
+	// from the loop and returns at once.
+	Metadata() (version int64, stale bool)
 	// Check looks for a version to go to. It is called after a status request whose
-	// answer named other metadata, and after each while what is held has expired; in
-	// the legacy mode, every INTERVAL_EVENT_DOWNLOAD_SELF_PATCH. pin is the root key
+	// answer named other metadata, and after each while what is held is stale; in the
+	// legacy mode, every INTERVAL_EVENT_DOWNLOAD_SELF_PATCH. pin is the root key
 	// that this agent trusts.
 	Check(ctx context.Context, pin []byte, get Download) (found bool, err error)
 	// Setup goes to the version that Check found. It is called at once, not while a
@@ -88,14 +89,14 @@ func (a *Agent) heldRelease() int64 {
 }
 
 // announced notes what the answer to a status request says of release metadata.
-// Metadata that has expired is asked for without having been announced: who
+// Metadata that is stale is asked for without having been announced: who
 // withholds the news could withhold that, too.
 func (a *Agent) announced(release int64) {
 	if a.cfg.Upgrader == nil {
 		return
 	}
-	_, expired := a.cfg.Upgrader.Metadata()
-	a.upgrade.look = a.upgrade.look || release != 0 || expired
+	_, stale := a.cfg.Upgrader.Metadata()
+	a.upgrade.look = a.upgrade.look || release != 0 || stale
 }
 
 func (a *Agent) upgradeReportWanted() bool {

@@ -50,6 +50,9 @@ type trusted struct {
 	Root    int64                     `json:"root"` // version of the root in Docs
 	Version int64                     `json:"version"`
 	Expires time.Time                 `json:"expires,omitzero"`
+	// Found is the version it led to, which the next process has to find again if
+	// this one ends on the way there.
+	Found string `json:"found,omitempty"`
 }
 
 // load returns what is held. A file that cannot be read counts as none: then
@@ -69,12 +72,25 @@ func (u *Upgrader) load() *trusted {
 }
 
 // Metadata implements session.Upgrader.
-func (u *Upgrader) Metadata() (version int64, expired bool) {
+func (u *Upgrader) Metadata() (version int64, stale bool) {
 	held := u.load()
 	if held.Version == 0 {
 		return agentwire.NoRelease, false
 	}
-	return held.Version, u.Now().After(held.Expires)
+	return held.Version, u.Now().After(held.Expires) || u.interrupted(held.Found)
+}
+
+// interrupted reports whether a process before this one was on its way to a
+// version.
+func (u *Upgrader) interrupted(found string) bool {
+	u.mu.Lock()
+	known := u.found != nil
+	u.mu.Unlock()
+	if known || found == "" || agentwire.CompareVersions(found, u.Version) <= 0 {
+		return false
+	}
+	given, err := u.Versions.givenUp(found)
+	return err == nil && !given
 }
 
 // Check implements session.Upgrader. What it finds refused is reported to the
@@ -101,23 +117,31 @@ func (u *Upgrader) Check(ctx context.Context, pin []byte, get session.Download) 
 	if err != nil {
 		return false, err
 	}
-	if err := u.keep(pin, answer); err != nil {
+	var target *release.Target
+	if answer.Refused == "" {
+		if target, err = u.choose(answer.Targets); err != nil {
+			return false, err
+		}
+	}
+	if err := u.keep(pin, answer, target); err != nil {
 		return false, err
 	}
 	if answer.Refused != "" {
 		err := fmt.Errorf("release metadata refused: %s", answer.Refused)
 		return false, errors.Join(err, u.Versions.failed(u.Version, "", err.Error(), u.Now()))
 	}
-	target, err := u.choose(answer.Targets)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.found = target
-	return target != nil, err
+	return target != nil, nil
 }
 
-// keep keeps what was verified, before anything is done with it.
-func (u *Upgrader) keep(pin []byte, answer release.Answer) error {
+// keep keeps what was verified and what it led to, before anything is done with it.
+func (u *Upgrader) keep(pin []byte, answer release.Answer, target *release.Target) error {
 	next := trusted{Pin: pin, Docs: answer.Trusted, Version: answer.Version, Expires: answer.Expires}
+	if target != nil {
+		next.Found = target.Version
+	}
 	if len(answer.Trusted.Roots) == 1 {
 		var root struct {
 			Signed struct {

@@ -197,6 +197,38 @@ func TestNoVersionIsGoneToThatIsOlderOrWasRolledBack(t *testing.T) {
 	}
 }
 
+func TestAProcessThatEndedOnItsWayToAVersionLeavesTheWayToTheNext(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	if found, err := h.Check(t.Context(), []byte("pin"), h.get); !found || err != nil {
+		t.Fatalf("found %t: %v", found, err)
+	}
+	if _, stale := h.Metadata(); stale {
+		t.Error("what it is on its way to is looked for again")
+	}
+	h.Upgrader = h.restarted(t)
+	if _, stale := h.Metadata(); !stale {
+		t.Error("the platform has nothing newer to announce, and the version is not looked for")
+	}
+	if found, err := h.upgrade(t); !found || err != nil {
+		t.Fatalf("found %t: %v", found, err)
+	}
+	if _, _, err := h.Versions.RollBack("it was broken", at); err != nil {
+		t.Fatal(err)
+	}
+	h.Upgrader = h.restarted(t)
+	if _, stale := h.Metadata(); stale {
+		t.Error("a version that was rolled back is looked for again")
+	}
+	if _, err := h.Versions.Retry(); err != nil {
+		t.Fatal(err)
+	}
+	h.Version = "2.1.0"
+	if _, stale := h.Metadata(); stale {
+		t.Error("the version that runs is looked for")
+	}
+}
+
 func TestWhatIsWrongWithAReleaseIsReportedOnceAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	serve := func(entries ...*tar.Header) func(*testing.T, *host) {
