@@ -10,8 +10,14 @@
 // is killed leaves at most a gap in the numbers of the archives, a half line, or a
 // half archive; the next one closes, ends and removes them. Where the disk is full,
 // lines are dropped and counted, and the first that can be written again is
-// followed by their number. The agent itself is never held up.
+// followed by their number. The agent itself is held up for moments
+// at most.
 //
-// Limits: one process writes to a folder. A logrotate that moves the file away is
-// not noticed; none is needed.
+// Several processes may write to a folder, as a version of the agent on trial and
+// the one that watches it do. They take turns, for each line, by a lock on the
+// folder, and go on with whatever file has the name then: one that was moved away,
+// by another process or by logrotate, is begun again.
+//
+// Limits: whoever waits for its turn for a second goes on without; lines of a file
+// that is packed just then may be lost.
 package logfile

@@ -26,15 +26,18 @@ const (
 	mode = 0o600
 )
 
-// File is a log file that rotates. It is safe for concurrent use; Close it when
-// done. No path leads out of its folder, whatever links are put into it.
+// File is a log file that rotates. It is safe for concurrent use, also of several
+// processes that have each opened it; Close it when done. No path leads out of its
+// folder, whatever links are put into it.
 type File struct {
 	most     int64
 	compress bool
 
 	mu      sync.Mutex
 	dir     *os.Root
-	file    *os.File // nil after a rotation whose new file could not be made
+	turn    *os.File    // the folder, which whoever writes has locked
+	file    *os.File    // nil after a rotation whose new file could not be made
+	info    fs.FileInfo // of file, when it was begun
 	size    int64
 	torn    bool // the file does not end with a line
 	dropped int  // lines that could not be written
@@ -56,12 +59,54 @@ func open(folder string, compress bool, most int64) (*File, error) {
 		return nil, fmt.Errorf("open log folder: %w", err)
 	}
 	f := &File{most: most, compress: compress, dir: dir}
+	if f.turn, err = dir.Open("."); err != nil {
+		dir.Close()
+		return nil, fmt.Errorf("open log folder: %w", err)
+	}
+	defer f.takeTurn()()
 	if err := f.begin(); err != nil {
+		f.turn.Close()
 		dir.Close()
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	_ = dir.Remove(Name + packed + partial) // of a process that was killed while it packed
 	return f, nil
+}
+
+const (
+	// turnPatience bounds the wait for another process that writes: longer than one
+	// takes to pack an archive. Then a line is rather written without a turn.
+	turnPatience = time.Second
+	turnEvery    = time.Millisecond
+)
+
+// takeTurn waits until no other process writes to the folder. They are two only
+// while a version of the agent is on trial.
+func (f *File) takeTurn() (done func()) {
+	for waited := time.Duration(0); waited < turnPatience; waited += turnEvery {
+		if tryLock(f.turn) {
+			return func() { unlock(f.turn) }
+		}
+		<-time.After(turnEvery)
+	}
+	return func() {}
+}
+
+// follow goes on with the file that has the name now, as another process left it.
+func (f *File) follow() error {
+	info, err := f.dir.Stat(Name)
+	if f.file == nil || err != nil || !os.SameFile(info, f.info) {
+		if f.file != nil {
+			f.file.Close()
+			f.file = nil
+		}
+		return f.begin()
+	}
+	if info.Size() != f.size {
+		f.size = info.Size()
+		f.look()
+	}
+	return nil
 }
 
 // begin opens the file and notes how it ends.
@@ -78,13 +123,19 @@ func (f *File) begin() error {
 		file.Close()
 		return err
 	}
-	f.file, f.size, f.torn = file, info.Size(), false
+	f.file, f.info, f.size = file, info, info.Size()
+	f.look()
+	return nil
+}
+
+// look notes whether the file ends with a line.
+func (f *File) look() {
+	f.torn = false
 	if f.size > 0 {
 		var last [1]byte
-		_, err := file.ReadAt(last[:], f.size-1)
+		_, err := f.file.ReadAt(last[:], f.size-1)
 		f.torn = err != nil || last[0] != '\n'
 	}
-	return nil
 }
 
 // Write appends one whole line. It does not fail: a line that cannot be written is
@@ -118,7 +169,7 @@ func (f *File) Dropped() int {
 func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	err := f.dir.Close()
+	err := errors.Join(f.turn.Close(), f.dir.Close())
 	if f.file != nil {
 		err = errors.Join(f.file.Close(), err)
 	}
@@ -127,9 +178,13 @@ func (f *File) Close() error {
 }
 
 func (f *File) append(line []byte) error {
-	if f.file == nil || f.size+int64(len(line)) > f.most && f.size > 0 {
+	defer f.takeTurn()()
+	if err := f.follow(); err != nil {
+		return err
+	}
+	if f.size+int64(len(line)) > f.most && f.size > 0 {
 		if err := f.rotate(); err != nil {
-			return err
+			return fmt.Errorf("rotate log: %w", err)
 		}
 	}
 	if f.torn {
@@ -151,20 +206,15 @@ func (f *File) append(line []byte) error {
 // rotate moves the file and its archives on by one number and begins a new file. It
 // may be cut short anywhere and repeated: numbers may be missing in between.
 func (f *File) rotate() error {
-	if f.file != nil {
-		if err := f.shift(); err != nil {
-			return fmt.Errorf("rotate log: %w", err) // and stay within bounds
-		}
-		f.file.Close()
-		f.file = nil
+	if err := f.shift(); err != nil {
+		return err // and stay within bounds
 	}
-	if err := f.begin(); err != nil {
-		return fmt.Errorf("rotate log: %w", err)
-	}
+	f.file.Close()
+	f.file = nil
 	if f.compress {
 		f.pack()
 	}
-	return nil
+	return f.begin()
 }
 
 // shift makes room for the latest archive and renames the file to it.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -251,5 +252,65 @@ func TestALinkLeadsNowhereOutOfTheFolder(t *testing.T) {
 	}
 	if doc, err := os.ReadFile(victim); err != nil || string(doc) != "mine" {
 		t.Errorf("the file behind the link has %q, %v", doc, err)
+	}
+}
+
+// TestTwoWritersOfOneFolderLoseNoLine has a version of the agent on trial and the
+// one that watches it log to one folder: each has opened it, and both rotate.
+func TestTwoWritersOfOneFolderLoseNoLine(t *testing.T) {
+	t.Parallel()
+	for _, compress := range []bool{false, true} {
+		t.Run(fmt.Sprintf("compress=%t", compress), func(t *testing.T) {
+			t.Parallel()
+			const each = 40
+			for range 20 {
+				folder := t.TempDir()
+				var writers sync.WaitGroup
+				for _, name := range []string{"watcher", "trial"} {
+					f := opened(t, folder, compress)
+					writers.Go(func() {
+						for n := range each {
+							fmt.Fprintf(f, "%s %d %s\n", name, n, strings.Repeat("x", 40))
+						}
+					})
+				}
+				writers.Wait()
+				next := make(map[string]int)
+				for _, line := range everything(t, folder) {
+					var name string
+					var n int
+					if _, err := fmt.Sscanf(line, "%s %d", &name, &n); err != nil || n != next[name] {
+						t.Fatalf("%q follows line %d of the %s: %v", line, next[name]-1, name, err)
+					}
+					next[name]++
+				}
+				if next["watcher"] != each || next["trial"] != each {
+					t.Fatalf("of %d lines each there are %v", each, next)
+				}
+				entries, err := os.ReadDir(folder)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range entries {
+					if info, err := e.Info(); err != nil || info.Size() > small {
+						t.Errorf("%s has %d bytes, want at most %d: %v", e.Name(), info.Size(), small, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestAFileThatWasMovedAwayIsBegunAgain(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	f := opened(t, folder, false)
+	fmt.Fprint(f, "before\n")
+	if err := os.Rename(filepath.Join(folder, Name), filepath.Join(folder, "elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(f, "after\n")
+	if got := strings.Join(everything(t, folder), "|"); got != "after" {
+		t.Errorf("log has %q, want after", got)
 	}
 }
