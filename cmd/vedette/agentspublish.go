@@ -51,6 +51,10 @@ and bring it back.`,
 	flags.StringVar(&p.data, "data", defaultDataFolder, "data `folder` of the platform")
 	flags.StringVar(&p.keys, "keys", "", "`folder` with release.key and root.key; by default trust in the data folder")
 	flags.StringSliceVar(&p.change.Withdraw, "withdraw", nil, "`version` that agents shall not go to any more; those that have it keep it")
+	formats := []string{string(formatTable), string(formatJSON)}
+	p.format = formats[0]
+	flags.VarP(oneOf{&p.format, formats}, "output", "o", "what to print of all that is published then: names or json")
+	completeOneOf(cmd, "output", formats)
 	flags.BoolVar(&p.renewKey, "new-release-key", false, "make a new release key, as when the old one was lost or seen by others; needs root.key")
 	return cmd
 }
@@ -60,6 +64,7 @@ type publishing struct {
 	app        *app
 	data, keys string
 	renewKey   bool
+	format     string
 	change     releases.Change
 }
 
@@ -90,12 +95,23 @@ func (p *publishing) run() error {
 	if err != nil {
 		return err
 	}
-	for _, pkg := range published {
-		fmt.Fprintln(p.app.stdout, pkg.Name)
+	if err := p.list(published); err != nil {
+		return err
 	}
 	if p.keys == "" {
 		fmt.Fprintf(p.app.stderr, "Whoever gets %s or %s can run what they like on every host: keep them elsewhere, and name that folder with --keys.\n",
 			releaseKey, rootKey)
+	}
+	return nil
+}
+
+// list prints what is published now, newest first.
+func (p *publishing) list(published []releases.Package) error {
+	if outputFormat(p.format) == formatJSON {
+		return writeJSON(p.app.stdout, map[string]any{"packages": append([]releases.Package{}, published...)})
+	}
+	for _, pkg := range published {
+		fmt.Fprintln(p.app.stdout, pkg.Name)
 	}
 	return nil
 }

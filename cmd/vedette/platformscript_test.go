@@ -20,8 +20,8 @@ import (
 
 // TestPlatformScripts runs testdata/platform/*.txt: the command line against a
 // whole platform with SQLite. Every script has one of its own, which the
-// environment names, with one agent of asset id 1, and offers the agent packages
-// in the script's folder packages.
+// environment names, with one agent of asset id 1, whose last upgrade was rolled
+// back, and offers the agent packages in the script's folder packages.
 func TestPlatformScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -46,10 +46,15 @@ func setupPlatformScript(env *testscript.Env) error {
 		return err
 	}
 	key := sha256.Sum256([]byte("the one agent"))
-	_, err = p.store.EnrolAgent(ctx, fleet.Enrolment{
+	enrolled, err := p.store.EnrolAgent(ctx, fleet.Enrolment{
 		ActivationKey: p.admin.activationKey, PublicKey: ed25519.NewKeyFromSeed(key[:]).Public().(ed25519.PublicKey),
 		AgentID: "0f7c1c52-0000-4000-8000-000000000001", AgentVersion: "2.0.0", Host: agentwire.Host{Name: "edge-cache-01"}, At: time.Now(),
 	})
+	if err == nil {
+		err = p.store.RecordUpgrade(ctx, enrolled.HostID, agentwire.UpgradeReport{
+			Outcome: agentwire.UpgradeRolledBack, From: "2.0.0", To: "2.1.0", Reason: "it ended with exit status 3", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		}, time.Now())
+	}
 	if err != nil {
 		stop()
 		return errors.Join(err, p.close())

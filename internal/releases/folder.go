@@ -31,6 +31,9 @@ const (
 	TimestampLife = 14 * 24 * time.Hour
 )
 
+// timestampFile is the one document of which there is no other version.
+const timestampFile = "timestamp.json"
+
 // folder is where releases are.
 type folder struct{ path string }
 
@@ -49,13 +52,18 @@ type current struct {
 	snapshot *metadata.Metadata[metadata.SnapshotType]
 }
 
-// load reads and verifies what is published. Without a root it returns
-// fs.ErrNotExist.
+// errNothing says that nothing was ever published in a folder.
+var errNothing = errors.New("nothing was published")
+
+// load reads and verifies what is published, errNothing where there is no root.
 func (f folder) load() (*current, error) {
 	c := &current{}
 	for n := int64(1); ; n++ {
 		doc, err := f.read(n, metadata.ROOT)
-		if errors.Is(err, fs.ErrNotExist) && n > 1 {
+		if errors.Is(err, fs.ErrNotExist) {
+			if n == 1 {
+				return nil, errNothing
+			}
 			break
 		}
 		if err != nil {
@@ -159,10 +167,44 @@ func write(path string, doc []byte) error {
 	return nil
 }
 
+// Files returns the paths, below that of a folder of releases, of all that agents
+// are offered, without what was replaced or withdrawn; none where nothing was
+// published. None of these files changes but the timestamp, which is replaced as a
+// whole. The error says what keeps releases from being offered.
+func Files(path string) ([]string, error) {
+	f := folder{path}
+	c, err := f.load()
+	if errors.Is(err, errNothing) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for n := range c.docs.Roots {
+		list = append(list, filepath.Join("metadata", fileName(int64(n+1), metadata.ROOT)))
+	}
+	if c.snapshot == nil {
+		return list, nil
+	}
+	for _, p := range packages(c.targets) {
+		list = append(list, filepath.Join("packages", p.SHA256+"."+p.Name))
+	}
+	list = append(list,
+		filepath.Join("metadata", fileName(c.targets.Signed.Version, metadata.TARGETS)),
+		filepath.Join("metadata", fileName(c.snapshot.Signed.Version, metadata.SNAPSHOT)))
+	if _, err := os.Stat(f.metadata(timestampFile)); err == nil {
+		list = append(list, filepath.Join("metadata", timestampFile))
+	}
+	return list, nil
+}
+
 // Package is a published package.
 type Package struct {
-	Name, Version, SHA256 string
-	Size                  int64
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	SHA256  string `json:"sha256"` // in lower-case hexadecimal
+	Size    int64  `json:"size"`   // bytes
 }
 
 // packages lists what targets metadata names, newest first.

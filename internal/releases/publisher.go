@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,7 +43,7 @@ type Change struct {
 func (p *Publisher) Publish(change Change) ([]Package, error) {
 	f := folder{p.Path}
 	now, err := f.load()
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, errNothing) {
 		now, err = &current{}, nil
 	}
 	if err != nil {
@@ -68,7 +67,9 @@ func (p *Publisher) Publish(change Change) ([]Package, error) {
 	return packages(targets), p.seal(f, targets)
 }
 
-// seal signs targets and the snapshot that makes them current.
+// seal signs targets and the snapshot that makes them current. Their versions are
+// the time, as that of the timestamp is, so that they also rise above those of a
+// platform that was restored from an older backup: agents may have seen them.
 func (p *Publisher) seal(f folder, targets *metadata.Metadata[metadata.TargetsType]) error {
 	lastTargets, err := f.highest(metadata.TARGETS)
 	if err != nil {
@@ -78,7 +79,7 @@ func (p *Publisher) seal(f folder, targets *metadata.Metadata[metadata.TargetsTy
 	if err != nil {
 		return err
 	}
-	targets.Signed.Version = lastTargets + 1
+	targets.Signed.Version = max(lastTargets+1, p.Now.Unix())
 	doc, err := sign(targets, p.Release)
 	if err != nil {
 		return fmt.Errorf("sign targets: %w", err)
@@ -87,7 +88,7 @@ func (p *Publisher) seal(f folder, targets *metadata.Metadata[metadata.TargetsTy
 		return err
 	}
 	snapshot := metadata.Snapshot(targets.Signed.Expires)
-	snapshot.Signed.Version = lastSnapshot + 1
+	snapshot.Signed.Version = max(lastSnapshot+1, p.Now.Unix())
 	snapshot.Signed.Meta[metadata.TARGETS+".json"] = described(targets.Signed.Version, doc)
 	if doc, err = sign(snapshot, p.Release); err != nil {
 		return fmt.Errorf("sign snapshot: %w", err)

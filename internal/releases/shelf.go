@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -80,7 +79,7 @@ func (s *Shelf) note(ctx context.Context, err error) {
 // was.
 func (s *Shelf) Look() error {
 	c, err := s.folder.load()
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, errNothing) {
 		return nil // nothing was published yet
 	}
 	if err != nil || c.snapshot == nil {
@@ -133,7 +132,7 @@ func (s *Shelf) warn(c *current, now time.Time) {
 // same snapshot and not a day old. Its version is the time it was signed, so that
 // it rises whichever replica signs.
 func (s *Shelf) stamp(c *current, now time.Time) ([]byte, int64, error) {
-	path := s.folder.metadata("timestamp.json")
+	path := s.folder.metadata(timestampFile)
 	if doc, err := os.ReadFile(path); err == nil {
 		last, err := verified(c.root, metadata.TIMESTAMP, metadata.Timestamp(), doc)
 		if err == nil {
