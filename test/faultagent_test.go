@@ -1,11 +1,13 @@
 package test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -99,43 +101,39 @@ func (a *agentProcess) kill() {
 	}
 }
 
-// workerLook is how often a worker is looked for.
-const workerLook = time.Millisecond
+// glance is how often something is looked for that is gone in a moment.
+const glance = time.Millisecond
 
-// onWorker calls back with what kills the next worker of the agent, as soon as
-// there is one. It gives up with the test.
-func (a *agentProcess) onWorker(t *testing.T, found func(kill func())) {
-	ctx := t.Context()
+// onSight looks again and again until look says that it has seen something, which
+// it acts on itself, or ctx ends. It does not outlast the test.
+func onSight(ctx context.Context, t *testing.T, look func() (seen bool)) {
 	done := make(chan struct{})
 	t.Cleanup(func() { <-done })
 	go func() {
 		defer close(done)
-		ticker := time.NewTicker(workerLook)
+		ticker := time.NewTicker(glance)
 		defer ticker.Stop()
-		for {
+		for !look() {
 			select {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
 			}
-			if worker := a.worker(); worker > 0 {
-				found(func() { _ = syscall.Kill(worker, syscall.SIGKILL) })
-				return
-			}
 		}
 	}()
 }
 
-// worker returns the process of the agent's worker, 0 for none. The kernel lists
-// children by the thread that started them.
-func (a *agentProcess) worker() int {
+// child returns what kills the child of the agent that runs such a command; nil
+// where there is none.
+func (a *agentProcess) child(runs func(command []string) bool) (kill func()) {
 	cmd, _ := a.now()
 	if cmd == nil {
-		return 0
+		return nil
 	}
+	// The kernel lists children by the thread that started them.
 	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", cmd.Process.Pid))
 	if err != nil {
-		return 0
+		return nil
 	}
 	for _, list := range lists {
 		children, err := os.ReadFile(list)
@@ -143,10 +141,19 @@ func (a *agentProcess) worker() int {
 			continue
 		}
 		for _, child := range strings.Fields(string(children)) {
-			if pid, err := strconv.Atoi(child); err == nil {
-				return pid
+			command, err := os.ReadFile(filepath.Join("/proc", child, "cmdline"))
+			pid, errPID := strconv.Atoi(child)
+			if err == nil && errPID == nil && runs(strings.Split(strings.TrimSuffix(string(command), "\x00"), "\x00")) {
+				return func() { _ = syscall.Kill(pid, syscall.SIGKILL) }
 			}
 		}
 	}
-	return 0
+	return nil
+}
+
+// worksOn returns what tells the worker that does one kind of work.
+func worksOn(arguments ...string) func(command []string) bool {
+	return func(command []string) bool {
+		return filepath.Base(command[0]) == "vedette-agent-worker" && slices.Equal(command[1:], arguments)
+	}
 }

@@ -23,54 +23,6 @@ import (
 	"vedette.dev/vedette/internal/server/certificate"
 )
 
-// step is what an agent is doing when a fault strikes it: a kind of request, or
-// the scan, which is none.
-type step string
-
-// The steps in the order of a life.
-const (
-	stepProvision step = "provision"
-	stepStatus    step = "status"
-	stepConfig    step = "config"
-	stepManifest  step = "manifest"
-	stepDemands   step = "demands"
-	stepReport    step = "report"
-	stepScan      step = "scan"
-	stepStart     step = "upload start"
-	stepFragment  step = "fragment"
-	stepCommit    step = "commit"
-	stepWakeup    step = "wake-up"
-)
-
-// stepOf names a request.
-func stepOf(path string) step {
-	switch path {
-	case agentwire.PathProvision:
-		return stepProvision
-	case agentwire.PathStatus:
-		return stepStatus
-	case agentwire.PathConfig:
-		return stepConfig
-	case agentwire.PathManifest:
-		return stepManifest
-	case agentwire.PathDemands:
-		return stepDemands
-	case agentwire.PathWakeup:
-		return stepWakeup
-	}
-	switch {
-	case strings.HasPrefix(path, agentwire.PathScans):
-		return stepReport
-	case strings.HasSuffix(path, "/fragments"):
-		return stepFragment
-	case strings.HasSuffix(path, "/commit"):
-		return stepCommit
-	case strings.HasPrefix(path, agentwire.PathUploads):
-		return stepStart
-	}
-	return ""
-}
-
 // held is how many requests overtake one that is held up.
 const held = 2
 

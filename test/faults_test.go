@@ -2,10 +2,7 @@ package test
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -23,10 +20,11 @@ import (
 
 const (
 	// defaultFaultRuns is how many seeds run; the nightly target sets
-	// VEDETTE_FAULT_RUNS. VEDETTE_FAULT_SEED repeats one.
+	// VEDETTE_FAULT_RUNS. VEDETTE_FAULT_SEED is the first one, and without
+	// VEDETTE_FAULT_RUNS the only one.
 	defaultFaultRuns = 30
 	// faultsAtOnce is how many run at a time: they mostly wait.
-	faultsAtOnce = 4
+	faultsAtOnce = 5
 	// lookEvery is how often a run looks after its processes and how far they are.
 	lookEvery = 100 * time.Millisecond
 	// stillFor is how long an agent may ask for nothing before somebody does
@@ -48,20 +46,21 @@ func faultSeeds(t *testing.T) []int {
 		}
 		return n
 	}
-	if seed := number("VEDETTE_FAULT_SEED", -1); seed >= 0 {
-		return []int{seed}
+	first, runs := number("VEDETTE_FAULT_SEED", 0), defaultFaultRuns
+	if os.Getenv("VEDETTE_FAULT_SEED") != "" {
+		runs = 1
 	}
-	seeds := make([]int, number("VEDETTE_FAULT_RUNS", defaultFaultRuns))
+	seeds := make([]int, number("VEDETTE_FAULT_RUNS", runs))
 	for i := range seeds {
-		seeds[i] = i
+		seeds[i] = first + i
 	}
 	return seeds
 }
 
-// TestFaultsLoseNothingAcknowledged lives through a first start and two scans,
-// and in each something goes wrong: a process is killed, a connection cut, a
-// request sent twice or late. In the end there is one asset with one identity,
-// what was acknowledged is there, and the agent is healthy.
+// TestFaultsLoseNothingAcknowledged lives through a first start, two scans and,
+// in some runs, an upgrade, and in each something goes wrong: a process is killed,
+// a connection cut, a request sent twice or late. In the end there is one asset
+// with one identity, what was acknowledged is there, and the agent is healthy.
 func TestFaultsLoseNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	seeds := make(chan int)
@@ -107,7 +106,10 @@ type life struct {
 
 	mu      sync.Mutex // guards victims, which requests strike
 	victims map[kind]func()
-	scanned atomic.Int64 // faults that struck a scan
+	sighted atomic.Int64 // faults that struck what is no request
+	unarm   context.CancelFunc
+
+	upgrade *faultyUpgrade // that the agent is on, or has behind it; nil for none
 
 	launched []int64 // acknowledged on-demand scans
 	nudges   int
@@ -115,7 +117,7 @@ type life struct {
 
 func newLife(t *testing.T, seed int) *life {
 	l := &life{
-		t: t, seed: seed, random: rand.New(rand.NewPCG(uint64(seed), 0)),
+		t: t, seed: seed, random: randomOf(seed),
 		host: newHost(t), data: newFolder(t), victims: map[kind]func(){},
 	}
 	l.proxy = newProxy(t, l.strike)
@@ -133,15 +135,18 @@ func newLife(t *testing.T, seed int) *life {
 func (l *life) struck() int {
 	l.proxy.mu.Lock()
 	defer l.proxy.mu.Unlock()
-	return l.proxy.struck + int(l.scanned.Load())
+	return l.proxy.struck + int(l.sighted.Load())
 }
 
 // live goes through all rounds and looks at the end.
 func (l *life) live() {
+	upgrades, works, onTheWay := upgradeOf(l.seed, l.random)
 	l.tend()
+	if upgrades {
+		l.publish(works)
+	}
 	for round := range faultRounds {
 		faults := faultsOf(l.seed, round, l.random)
-		l.planned += len(faults)
 		l.t.Logf("round %d: %v", round, faults)
 		l.change(round, faults)
 		l.arm(faults)
@@ -151,7 +156,15 @@ func (l *life) live() {
 			l.launch()
 		}
 		l.converge()
-		l.proxy.disarm()
+		l.disarm()
+	}
+	if upgrades {
+		l.t.Logf("upgrade to a version that works %t: %v", works, onTheWay)
+		l.arm(onTheWay)
+		l.allowUpgrade(works)
+		l.launch()
+		l.converge()
+		l.disarm()
 	}
 	l.host.install(l.t, "last", "1.0")
 	l.launch()
@@ -172,19 +185,49 @@ func (l *life) change(round int, faults []fault) {
 	l.host.install(l.t, name, "1.0")
 }
 
-// arm sets faults up for the requests of a round, or for its scan.
+// arm sets faults up for the requests of a round, or for what is seen on the host.
 func (l *life) arm(faults []fault) {
+	l.planned += len(faults)
+	var ctx context.Context
+	ctx, l.unarm = context.WithCancel(l.t.Context())
 	for _, f := range faults {
-		if f.step == stepScan {
-			l.agent.onWorker(l.t, func(worker func()) {
-				l.scanned.Add(1)
-				l.setVictim(killWorker, worker)
-				time.AfterFunc(f.delay, func() { l.strike(f) })
-			})
-			continue
+		switch f.step {
+		case stepScan:
+			l.armChild(ctx, f, killWorker, worksOn())
+		case stepVerify:
+			l.armChild(ctx, f, killWorker, worksOn("release"))
+		case stepTrial:
+			l.armChild(ctx, f, killTrial, onTrial)
+		case stepInstall, stepPlace, stepHealthy, stepPassed, stepRollBack:
+			l.armSight(ctx, f)
+		default:
+			l.proxy.arm(f)
 		}
-		l.proxy.arm(f)
 	}
+}
+
+// armChild makes a fault strike once the agent has such a child.
+func (l *life) armChild(ctx context.Context, f fault, victim kind, runs func(command []string) bool) {
+	onSight(ctx, l.t, func() bool {
+		kill := l.agent.child(runs)
+		if kill != nil {
+			l.setVictim(victim, kill)
+			l.sight(f)
+		}
+		return kill != nil
+	})
+}
+
+// sight has a fault strike what was seen.
+func (l *life) sight(f fault) {
+	l.sighted.Add(1)
+	time.AfterFunc(f.delay, func() { l.strike(f) })
+}
+
+// disarm lets everything go well that still comes.
+func (l *life) disarm() {
+	l.unarm()
+	l.proxy.disarm()
 }
 
 func (l *life) setVictim(k kind, kill func()) {
@@ -300,7 +343,7 @@ func (l *life) converge() {
 		}
 		<-ticker.C
 		l.tend()
-		if l.proxy.quiet() > stillFor {
+		if l.proxy.quiet() > l.stillFor() {
 			l.nudge()
 		}
 	}
@@ -310,8 +353,9 @@ func (l *life) converge() {
 // host again. An agent that lost its platform waits longer than a test can.
 func (l *life) nudge() {
 	l.t.Helper()
+	launches := l.launchesNext()
 	l.nudges++
-	if l.nudges%2 == 1 {
+	if launches {
 		l.launch()
 	} else {
 		l.agent.kill()
@@ -319,11 +363,14 @@ func (l *life) nudge() {
 	}
 	l.proxy.mu.Lock()
 	l.proxy.last = time.Now()
-	if l.nudges%2 == 0 {
+	if !launches {
 		l.proxy.last = l.proxy.last.Add(startSpread)
 	}
 	l.proxy.mu.Unlock()
 }
+
+// launchesNext reports whether the next nudge asks for a scan.
+func (l *life) launchesNext() bool { return l.nudges%2 == 0 }
 
 // startSpread is how long an agent that was started again may wait before it asks
 // for anything.
@@ -352,6 +399,9 @@ func (l *life) missing() string {
 			return fmt.Sprintf("scan %d is %s", scan.ID, scan.State)
 		}
 	}
+	if reason := l.upgradeMissing(assets[0]); reason != "" {
+		return reason
+	}
 	report, err := session.ReadReport(l.agent.seen())
 	switch {
 	case err != nil:
@@ -373,123 +423,4 @@ func (h *host) differs(asset *qps.HostAsset) string {
 		}
 	}
 	return ""
-}
-
-// checkAcknowledged looks into the database of a platform that was killed: what
-// it has acknowledged must be there before anybody sends it again.
-func (l *life) checkAcknowledged() {
-	l.t.Helper()
-	committed, underway := l.proxy.acknowledged()
-	if committed == "" {
-		return
-	}
-	if holds := l.query("SELECT digest FROM snapshots"); holds != committed && holds != underway {
-		l.t.Errorf("the killed platform holds snapshot %q, acknowledged is %q (and %q was underway)", holds, committed, underway)
-	}
-	for _, id := range l.launched {
-		if l.query("SELECT count(*) FROM scan_requests WHERE id = "+strconv.FormatInt(id, 10)) != "1" {
-			l.t.Errorf("acknowledged scan %d is gone", id)
-		}
-	}
-}
-
-// query asks the database of a platform that does not run, once, for one value;
-// it returns nothing for none.
-func (l *life) query(query string) (value string) {
-	l.t.Helper()
-	db, err := sql.Open("sqlite", l.data.database(l.t))
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	defer db.Close()
-	err = db.QueryRowContext(context.Background(), query).Scan(&value)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		l.t.Fatalf("%s: %v", query, err)
-	}
-	return value
-}
-
-// database returns the path of the database, or of a copy where it is mounted for
-// others only: SQLite does not find its way there.
-func (f *folder) database(t *testing.T) string {
-	t.Helper()
-	if f.root == "" {
-		return f.seen("vedette.db")
-	}
-	folder := t.TempDir()
-	for _, name := range []string{"vedette.db", "vedette.db-wal"} {
-		content, err := os.ReadFile(f.seen(name))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(folder, name), content, 0o600)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
-		}
-	}
-	return filepath.Join(folder, "vedette.db")
-}
-
-// check looks at the end of a life.
-func (l *life) check() {
-	l.t.Helper()
-	asset := l.checkPlatform()
-	report, err := session.ReadReport(l.agent.seen())
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	if report.AgentID != asset.AgentInfo.AgentID {
-		l.t.Errorf("the agent is %s, the asset has %s", report.AgentID, asset.AgentInfo.AgentID)
-	}
-	for _, q := range report.Queue {
-		if q.State != "done" && q.State != "failed" && q.State != "rejected" {
-			l.t.Errorf("the agent has request %d as %s still", q.ID, q.State)
-		}
-	}
-	if code := l.platform.stop(l.t); code != 0 {
-		l.t.Errorf("the platform stopped with exit code %d", code)
-	}
-	for query, want := range map[string]string{
-		"SELECT digest FROM snapshots":                      report.Confirmed,
-		"SELECT count(*) FROM uploads WHERE state = 'open'": "0",
-		"SELECT count(*) FROM upload_fragments":             "0",
-		"SELECT count(*) FROM agents":                       "1",
-		"PRAGMA integrity_check":                            "ok",
-		"SELECT count(*) FROM pragma_foreign_key_check":     "0",
-		"SELECT count(*) FROM hosts":                        "1",
-		"SELECT count(DISTINCT host_id) FROM agent_holders": "1",
-	} {
-		if got := l.query(query); got != want {
-			l.t.Errorf("%s: %q, want %q", query, got, want)
-		}
-	}
-}
-
-// checkPlatform looks at what the API says and returns the asset.
-func (l *life) checkPlatform() *qps.HostAsset {
-	l.t.Helper()
-	ctx := l.t.Context()
-	assets, err := l.assets()
-	if err != nil || len(assets) != 1 {
-		l.t.Fatalf("%d assets (%v), want one", len(assets), err)
-	}
-	info := assets[0].AgentInfo
-	if info.Status != qps.AgentActive {
-		l.t.Errorf("the agent is %s, want %s", info.Status, qps.AgentActive)
-	}
-	l.proxy.mu.Lock()
-	granted := l.proxy.agents
-	l.proxy.mu.Unlock()
-	if len(granted) != 1 || granted[0] != info.AgentID {
-		l.t.Errorf("provisioning was answered with %v, the asset has agent %s", granted, info.AgentID)
-	}
-	keys, err := l.client.ActivationKeys(ctx)
-	if err != nil || len(keys) != 1 || keys[0].CountUsed != 1 {
-		l.t.Errorf("%d keys (%v), want one that was used once", len(keys), err)
-	}
-	for _, id := range l.launched {
-		if _, err := l.client.Scan(ctx, id); err != nil {
-			l.t.Errorf("acknowledged scan %d: %v", id, err)
-		}
-	}
-	return assets[0]
 }

@@ -258,8 +258,8 @@ func TestTheServiceUpgradesItselfInItsOwnFolder(t *testing.T) {
 	m.must(t, s.vedette(t, "keys", "install-line", "1", "--system", "deb"), "sh")
 	s.awaitHost(t, m.name)
 	pid := m.mainPID(t)
-	s.publish(t, "2.1.0", buildAgent(t, "2.1.0"), contentOf(t, filepath.Join(binaries, "vedette-agent-worker")))
-	s.awaitUpgrade(t, "upgraded", "2.1.0")
+	s.publish(t, newerVersion, newerAgent(t), contentOf(t, filepath.Join(binaries, "vedette-agent-worker")))
+	s.awaitUpgrade(t, "upgraded", newerVersion)
 	if now := m.mainPID(t); now != pid {
 		t.Errorf("process %s of the service became %s", pid, now)
 	}

@@ -1,74 +1,15 @@
 package test
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
-
-// scriptOf is an agent of a version that does as it is told instead of working.
-func scriptOf(version, run string) []byte {
-	return []byte("#!/bin/sh\ncase $1 in version) echo " + version + " ;; *) " + run + " ;; esac\n")
-}
-
-// buildAgent builds the agent as another version.
-func buildAgent(t *testing.T, version string) []byte {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "vedette-agent")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w -X vedette.dev/vedette/internal/agent/resident.Version="+version,
-		"-o", path, "../cmd/vedette-agent")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build agent %s: %v\n%s", version, err, out)
-	}
-	return contentOf(t, path)
-}
-
-func contentOf(t *testing.T, path string) []byte {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return content
-}
-
-// publish publishes a version that consists of these programs.
-func (f *folder) publish(t *testing.T, version string, agent, worker []byte) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "vedette-agent-"+version+"-linux-"+runtime.GOARCH+".tar.gz")
-	file, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	zipped := gzip.NewWriter(file)
-	archive := tar.NewWriter(zipped)
-	for name, content := range map[string][]byte{"vedette-agent": agent, "vedette-agent-worker": worker} {
-		err := archive.WriteHeader(&tar.Header{Name: "usr/lib/vedette-agent/" + name, Mode: 0o755, Size: int64(len(content))})
-		if err == nil {
-			_, err = archive.Write(content)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, c := range []io.Closer{archive, zipped, file} {
-		if err := c.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if out := f.vedette(t, "agents", "publish", "--data", f.path, path); !strings.Contains(out, filepath.Base(path)) {
-		t.Errorf("publish said %q", out)
-	}
-}
 
 // upgradable is a host whose agent was installed from a package.
 type upgradable struct {
@@ -204,7 +145,7 @@ func TestAnAgentGoesToAPublishedVersionAndBackFromOneThatCrashes(t *testing.T) {
 	t.Parallel()
 	u := newUpgradable(t)
 	worker := contentOf(t, filepath.Join(binaries, "vedette-agent-worker"))
-	u.publish(t, "2.1.0", buildAgent(t, "2.1.0"), worker)
+	u.publish(t, newerVersion, newerAgent(t), worker)
 	u.start(t)
 	u.awaitUpgrade(t, "upgraded", "2.1.0")
 	eventually(t, "the platform sees version 2.1.0", func() bool { return u.version(t) == "2.1.0" })
@@ -255,7 +196,7 @@ func TestAVersionThatCannotReachThePlatformIsRolledBack(t *testing.T) {
 	t.Parallel()
 	u := newUpgradable(t)
 	// The worker's place is taken by the real agent, which runs without a network.
-	u.publish(t, "2.1.0", scriptOf("2.1.0", `exec unshare --net "$0-worker" "$@"`), buildAgent(t, "2.1.0"))
+	u.publish(t, newerVersion, scriptOf("2.1.0", `exec unshare --net "$0-worker" "$@"`), newerAgent(t))
 	u.start(t)
 	reason := u.awaitUpgrade(t, "rolled_back", "2.1.0")
 	if reason != "it did not reach the platform within 1m0s, which version 2.0.0 reaches" {
@@ -269,7 +210,7 @@ func TestAProfileKeepsAnAgentAtItsVersion(t *testing.T) {
 	t.Parallel()
 	u := newUpgradable(t)
 	u.prevent(t, true)
-	u.publish(t, "2.1.0", buildAgent(t, "2.1.0"), contentOf(t, filepath.Join(binaries, "vedette-agent-worker")))
+	u.publish(t, newerVersion, newerAgent(t), contentOf(t, filepath.Join(binaries, "vedette-agent-worker")))
 	u.start(t)
 	eventually(t, "the host is searchable", func() bool { return u.version(t) == "2.0.0" })
 	u.vedette(t, "scans", "launch", "--type", "inventory", "--wait", "1")
@@ -278,10 +219,4 @@ func TestAProfileKeepsAnAgentAtItsVersion(t *testing.T) {
 	}
 	u.prevent(t, false)
 	u.awaitUpgrade(t, "upgraded", "2.1.0")
-}
-
-// prevent says whether the agents of the profile that all have keep their version.
-func (u *upgradable) prevent(t *testing.T, updates bool) {
-	t.Helper()
-	u.vedette(t, "profiles", "update", "2", "--prevent-agent-update="+strconv.FormatBool(updates))
 }
