@@ -43,6 +43,8 @@ func testDisaster(t *testing.T, database, another []string) {
 	agent.run(t)
 	eventually(t, "the host is inventoried", func() bool { return len(inventoried(lost.search(t))) == 1 })
 	before := lost.search(t)[0]
+	const older = "1.9.0" // to which no agent goes
+	lost.publish(t, older, scriptOf(older, "exit 1"), contentOf(t, filepath.Join(binaries, "vedette-agent-worker")))
 	lost.vedette(t, append([]string{"backup", "--data", lost.path, "--output", file}, database...)...)
 
 	// The agent goes on: another inventory, another profile. Another host joins.
@@ -68,6 +70,9 @@ func testDisaster(t *testing.T, database, another []string) {
 	lost.restoreTo(t, restored, file, another...)
 	said := len(agent.said(t))
 	restored.serve(t, address, another...)
+	if published := restored.vedette(t, "agents", "publish", "--data", restored.path); published != releaseName(older)+"\n" {
+		t.Errorf("the restored platform has published %q", published)
+	}
 	agent.run(t)
 
 	// The agent takes the restored platform's word again.

@@ -27,7 +27,8 @@ func newBackupCommand(a *app) *cobra.Command {
 		Use:   "backup",
 		Short: "Back a platform up to one file, while it runs",
 		Long: `Write everything that a platform needs to come back to one file: a consistent copy
-of its database, the keys that its agents trust, its certificates and admin.env.
+of its database, the keys that its agents trust, its certificates, admin.env and the
+releases that its agents upgrade to.
 
 The file holds secrets: whoever has it can pose as this platform to its agents and
 sign in to it. It is not encrypted. It is made readable for you alone; keep it so.
@@ -102,6 +103,7 @@ func backUp(ctx context.Context, a *app, config platformConfig, output string) e
 	}
 	var m *backup.Manifest
 	var skipped []string
+	var unpublished error
 	err := withMeter(a.stderr, func(show *meter) (err error) {
 		m, err = backup.Create(ctx, output, backup.Source{
 			Vedette: buildVersion(), Created: a.now(),
@@ -112,8 +114,12 @@ func backUp(ctx context.Context, a *app, config platformConfig, output string) e
 				return copySQLite(ctx, folder.file(databaseFile), path, show)
 			},
 			Files: func() (files []backup.File, err error) {
-				files, skipped, err = folder.secrets()
-				return files, err
+				if files, skipped, err = folder.secrets(); err != nil {
+					return nil, err
+				}
+				var published []backup.File
+				published, unpublished = folder.releases(backup.MaxFiles - len(files))
+				return append(files, published...), nil
 			},
 		}, show.at)
 		return err
@@ -123,6 +129,9 @@ func backUp(ctx context.Context, a *app, config platformConfig, output string) e
 	}
 	for _, name := range skipped {
 		fmt.Fprintf(a.stderr, "vedette: %s is not in the backup: it is no file of a platform\n", printable(folder.file(name)))
+	}
+	if unpublished != nil {
+		fmt.Fprintf(a.stderr, "vedette: the releases of the agent are not in the backup: %s\n", printable(unpublished.Error()))
 	}
 	size := ""
 	if info, err := os.Stat(output); err == nil {

@@ -10,12 +10,18 @@ import (
 
 	"vedette.dev/vedette/internal/backup"
 	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/releases"
 )
 
-// keptOut are the names in a data folder that a backup leaves out: the lock, the
-// database, which is copied by other means, and this host's own agent. The name of
-// another file may begin with one of those that end with a star.
-var keptOut = []string{"lock", databaseFile + "*", "agent", "agent.log*", ".*"}
+// keptOut are the names in a data folder that a backup does not take as they are:
+// the lock, the database and the releases, which are copied by other means, and
+// this host's own agent. The name of another file may begin with one of those that
+// end with a star.
+var keptOut = []string{"lock", databaseFile + "*", releasesFolder, "agent", "agent.log*", ".*"}
+
+// maxSecretBytes bounds a file that is no package: keys and certificates have a few
+// kilobytes.
+const maxSecretBytes = 1 << 20
 
 // secrets returns the files of the data folder that belong into a backup, and the
 // names of those that cannot be a platform's: anything large or irregular. What a
@@ -39,7 +45,7 @@ func (d *dataFolder) secrets() (files []backup.File, skipped []string, err error
 		if err != nil {
 			return err
 		}
-		if !info.Mode().IsRegular() || info.Size() > backup.MaxFileBytes || len(files) == backup.MaxFiles {
+		if !info.Mode().IsRegular() || info.Size() > maxSecretBytes || len(files) == backup.MaxFiles {
 			skipped = append(skipped, name)
 			return nil
 		}
@@ -51,6 +57,36 @@ func (d *dataFolder) secrets() (files []backup.File, skipped []string, err error
 		err = &fault.Error{Code: fault.Conflict, Message: fmt.Sprintf("A file of data folder %s may not be read by this user.", d.path), Resolution: "Run the command as the user that runs the platform.", Err: err}
 	}
 	return files, skipped, err
+}
+
+// releases returns the files of what is published that belong into a backup, of
+// which at most so many may be. What is not offered to agents does not: in the end
+// it would be more than a backup holds.
+func (d *dataFolder) releases(most int) ([]backup.File, error) {
+	names, err := releases.Files(d.file(releasesFolder))
+	if err == nil && len(names) > most {
+		err = fault.New(fault.Conflict, fmt.Sprintf("Too much is published for a backup: %d files, allowed are %d.", len(names), most), "Withdraw old versions.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	var files []backup.File
+	for _, name := range names {
+		path := d.file(releasesFolder, name)
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		file := backup.File{Name: releasesFolder + "/" + filepath.ToSlash(name), Mode: info.Mode(), Path: path}
+		if info.Size() <= maxSecretBytes { // the timestamp may be replaced meanwhile
+			file.Path = ""
+			if file.Content, err = os.ReadFile(path); err != nil {
+				return nil, err
+			}
+		}
+		files = append(files, file)
+	}
+	return files, nil
 }
 
 // outOfBackup reports whether a path in the data folder is left out.

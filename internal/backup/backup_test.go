@@ -220,7 +220,7 @@ func TestABackupThatFailsLeavesNothing(t *testing.T) {
 		}, "may not be read"},
 		"a file is larger than a backup takes": {func(s *Source) {
 			s.Files = func() ([]File, error) { return []File{{Name: "big", Content: make([]byte, MaxFileBytes+1)}}, nil }
-		}, "allowed are 1048576"},
+		}, "allowed are 67108864"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -23,6 +23,16 @@ type File struct {
 	Name    string // path in the folder, with slashes
 	Mode    fs.FileMode
 	Content []byte
+	// Path is where to read the content instead, for one too large to be held in
+	// memory; it must not change.
+	Path string
+}
+
+func (f File) open() (io.ReadCloser, error) {
+	if f.Path != "" {
+		return os.Open(f.Path)
+	}
+	return io.NopCloser(bytes.NewReader(f.Content)), nil
 }
 
 // Source is what a backup is made of.
@@ -83,15 +93,15 @@ func create(ctx context.Context, path, work string, s Source, progress Progress)
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	contents := make(map[string][]byte, len(files))
+	named := make(map[string]File, len(files))
 	for _, file := range files {
-		contents[filePrefix+file.Name] = file.Content
+		named[filePrefix+file.Name] = file
 	}
 	open := func(member Member) (io.ReadCloser, error) {
 		if member.Name == databaseName {
 			return os.Open(copied)
 		}
-		return io.NopCloser(bytes.NewReader(contents[member.Name])), nil
+		return named[member.Name].open()
 	}
 	complete := filepath.Join(work, filepath.Base(path))
 	err = writeFile(complete, 0o600, func(w io.Writer) error { return writeArchive(ctx, w, m, open, progress) })
@@ -107,23 +117,34 @@ func (m *Manifest) list(ctx context.Context, copied string, files []File, progre
 	if err != nil {
 		return fmt.Errorf("read the copy of the database: %w", err)
 	}
-	defer database.Close()
 	info, err := database.Stat()
 	if err != nil {
-		return fmt.Errorf("read the copy of the database: %w", err)
+		return fmt.Errorf("read the copy of the database: %w", errors.Join(err, database.Close()))
 	}
-	hash := sha256.New()
 	meter := &meter{ctx: ctx, what: "computing the digest", total: info.Size(), progress: progress}
-	size, err := io.Copy(hash, meter.reader(database))
+	member, err := described(databaseName, 0o600, database, meter)
 	if err != nil {
 		return fmt.Errorf("read the copy of the database: %w", err)
 	}
-	m.Members = []Member{{Name: databaseName, Size: size, SHA256: hex.EncodeToString(hash.Sum(nil)), Mode: 0o600}}
+	m.Members = []Member{member}
 	for _, file := range files {
-		digest := sha256.Sum256(file.Content)
-		m.Members = append(m.Members, Member{Name: filePrefix + file.Name, Size: int64(len(file.Content)), SHA256: hex.EncodeToString(digest[:]), Mode: file.Mode.Perm()})
+		content, err := file.open()
+		if err != nil {
+			return fmt.Errorf("read %s: %w", file.Name, err)
+		}
+		if member, err = described(filePrefix+file.Name, file.Mode.Perm(), content, meter); err != nil {
+			return fmt.Errorf("read %s: %w", file.Name, err)
+		}
+		m.Members = append(m.Members, member)
 	}
 	return nil
+}
+
+// described reads a content to its end, closes it and describes it.
+func described(name string, mode fs.FileMode, content io.ReadCloser, meter *meter) (Member, error) {
+	hash := sha256.New()
+	size, err := io.Copy(hash, meter.reader(content))
+	return Member{Name: name, Size: size, SHA256: hex.EncodeToString(hash.Sum(nil)), Mode: mode}, errors.Join(err, content.Close())
 }
 
 // writeFile writes a new file and brings it to the disk.

@@ -4,7 +4,7 @@
 //
 //	manifest.json   what follows: names, sizes, SHA-256, and what made it
 //	database        a copy of the SQLite database, or pg_dump's custom format
-//	data/…          the files of the data folder: keys, certificates, admin.env
+//	data/…          the files of the data folder: keys, certificates, admin.env, releases
 //
 // It is not encrypted and holds secrets; it is written readable for its owner
 // only. The manifest comes first, so that nothing is read that it does not

@@ -145,12 +145,12 @@ func TestForgedArchivesAreRefused(t *testing.T) {
 			f.manifest.Members = make([]Member, MaxFiles+2)
 			f.manifest.Members[0].Name = "database"
 		}, "has 1002 members"},
-		"a large file":                       {func(f *forgery) { f.add("data/big", make([]byte, MaxFileBytes+1)) }, "allowed are 1048576"},
+		"a large file":                       {func(f *forgery) { f.add("data/big", make([]byte, MaxFileBytes+1)) }, "allowed are 67108864"},
 		"a negative size":                    {func(f *forgery) { f.manifest.Members[1].Size = -1 }, "a size of -1 bytes"},
 		"a mode beyond permissions":          {func(f *forgery) { f.manifest.Members[1].Mode = os.ModeSetuid | 0o755 }, "more than permissions"},
 		"no digest":                          {func(f *forgery) { f.manifest.Members[1].SHA256 = "abc" }, "no SHA-256"},
 		"an unknown engine":                  {func(f *forgery) { f.manifest.Database.Engine = "oracle" }, "neither sqlite nor postgresql"},
-		"a newer format":                     {func(f *forgery) { f.manifest.Format = Format + 1 }, "reads formats up to 1"},
+		"a newer format":                     {func(f *forgery) { f.manifest.Format = Format + 1 }, "reads formats up to 2"},
 		"no format":                          {func(f *forgery) { f.manifest.Format = 0 }, "names format 0"},
 		"a manifest that is no JSON":         {func(f *forgery) { f.raw = []byte("{") }, "not the JSON"},
 		"a manifest without end":             {func(f *forgery) { f.raw = make([]byte, maxManifestBytes+1) }, "its manifest has 1048577 bytes"},

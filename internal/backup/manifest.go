@@ -8,12 +8,13 @@ import (
 	"strings"
 	"time"
 
+	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
 )
 
 // Format is the version of the archive's layout that this package writes and
-// the highest it reads.
-const Format = 1
+// the highest it reads. Files of the first had at most a megabyte.
+const Format = 2
 
 // Names in an archive.
 const (
@@ -23,9 +24,9 @@ const (
 )
 
 const (
-	// MaxFileBytes bounds a file of the data folder: keys and certificates have a
-	// few kilobytes.
-	MaxFileBytes = 1 << 20
+	// MaxFileBytes bounds a file of the data folder: packages of the agent are the
+	// largest.
+	MaxFileBytes = agentwire.MaxPackageBytes
 	// MaxFiles bounds how many there are.
 	MaxFiles = 1000
 	// maxManifestBytes has room for MaxFiles entries.
