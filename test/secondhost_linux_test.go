@@ -250,7 +250,8 @@ func TestAnAgentOfRootBecomesOneOfItsOwnUser(t *testing.T) {
 }
 
 // TestTheServiceUpgradesItselfInItsOwnFolder publishes a version to an agent that
-// runs as the packaged service, and goes back from it.
+// runs as the packaged service, then one that crashes, and goes back from the first
+// by hand.
 func TestTheServiceUpgradesItselfInItsOwnFolder(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -267,6 +268,20 @@ func TestTheServiceUpgradesItselfInItsOwnFolder(t *testing.T) {
 		t.Errorf("the service runs %s", program)
 	}
 	m.wantFoldersOfTheAgent(t, "vedette-agent")
+
+	// A version that crashes is watched, and rolled back, within the same service.
+	s.publish(t, "2.2.0", scriptOf("2.2.0", "echo it is broken >&2; exit 3"), contentOf(t, filepath.Join(binaries, "vedette-agent-worker")))
+	if reason := s.awaitUpgrade(t, "rolled_back", "2.2.0"); !strings.Contains(reason, "exit status 3: it is broken") {
+		t.Errorf("the reason is %q", reason)
+	}
+	eventually(t, "version "+newerVersion+" runs again", func() bool {
+		return strings.HasSuffix(m.must(t, "", "readlink", "/proc/"+pid+"/exe"), "/var/lib/vedette-agent/versions/"+newerVersion+"/vedette-agent\n")
+	})
+	if said := m.must(t, "", "systemctl", "show", "--property=MainPID,ActiveState,NRestarts", "vedette-agent"); said != "MainPID="+pid+"\nNRestarts=0\nActiveState=active\n" {
+		t.Errorf("the service, which was process %s, is\n%s", pid, said)
+	}
+	m.wantFoldersOfTheAgent(t, "vedette-agent")
+
 	if said := m.must(t, "", "vedette-agent", "rollback"); !strings.Contains(said, "2.1.0") {
 		t.Errorf("rollback said %s", said)
 	}
