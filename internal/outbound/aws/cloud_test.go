@@ -3,6 +3,7 @@ package aws_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -111,6 +112,27 @@ func TestRegionsAreThoseOfThePartition(t *testing.T) {
 		if p, _ := connector.PartitionOf(region); p != connector.Commercial {
 			t.Errorf("%s is no commercial region", region)
 		}
+	}
+}
+
+func TestRegionsThatAreNotEnabledOrOfNoKnownPartitionAreLeftOut(t *testing.T) {
+	t.Parallel()
+	cloud := mototest.New(t)
+	opened := open(t, connector.Commercial, cloud.Account(connector.Commercial).Keys())
+	cloud.Break(mototest.Breakage{Action: "DescribeRegions", Fault: func(w http.ResponseWriter, _ *http.Request, _ mototest.Request, _ http.Handler) {
+		fmt.Fprint(w, `<DescribeRegionsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><regionInfo>`)
+		for _, region := range []string{
+			"us-east-1 opt-in-not-required", "eu-south-1 opted-in", "af-south-1 not-opted-in", "us-gov-west-1 opt-in-not-required",
+			"us-iso-east-1 opt-in-not-required", "ap-southeast-5 opted-in", "us-east-1.example.com opted-in", "us-east-1 opt-in-not-required",
+		} {
+			name, status, _ := strings.Cut(region, " ")
+			fmt.Fprintf(w, `<item><regionName>%s</regionName><optInStatus>%s</optInStatus></item>`, name, status)
+		}
+		fmt.Fprint(w, `</regionInfo></DescribeRegionsResponse>`)
+	}})
+	regions, err := opened.Regions(t.Context())
+	if want := []string{"ap-southeast-5", "eu-south-1", "us-east-1"}; err != nil || !slices.Equal(regions, want) {
+		t.Errorf("regions %v, %v, want %v", regions, err, want)
 	}
 }
 
