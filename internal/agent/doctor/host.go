@@ -112,12 +112,17 @@ func looseFile(folder string) string {
 
 // disk looks at the room for the state folder.
 func (p *Patient) disk() Check {
-	const name, next = "disk", "make room on the file system of the state folder"
-	room, err := roomAt(p.StateDir)
+	found, err := roomAt(p.StateDir)
 	if err != nil {
-		return Check{name, Warning, "room cannot be told: " + err.Error(), "look with df"}
+		return Check{"disk", Warning, "room cannot be told: " + err.Error(), "look with df"}
 	}
-	detail := fmt.Sprintf("%d MB free at %s", room.bytes>>20, p.StateDir)
+	return found.judge(p.StateDir)
+}
+
+// judge says whether the room of the file system at path is enough.
+func (room room) judge(path string) Check {
+	const name, next = "disk", "make room on the file system of the state folder"
+	detail := fmt.Sprintf("%d MB free at %s", room.bytes>>20, path)
 	switch {
 	case room.bytes < leastSpace:
 		return Check{name, Failed, fmt.Sprintf("%s, needed are %d MB", detail, leastSpace>>20), next}
@@ -149,11 +154,14 @@ func (p *Patient) worker() Check {
 }
 
 // rights tries what collectors read.
-func (p *Patient) rights() Check {
+func (p *Patient) rights() Check { return rightsTo(needs(p.RootDir), readable) }
+
+// rightsTo says which of the needs may not be read.
+func rightsTo(needs []need, read func(path string) error) Check {
 	const name = "rights"
 	var denied, spared []string
-	for _, need := range needs(p.RootDir) {
-		switch err := readable(need.path); {
+	for _, need := range needs {
+		switch err := read(need.path); {
 		case !errors.Is(err, fs.ErrPermission):
 		case need.spared:
 			spared = append(spared, need.what)
