@@ -99,7 +99,7 @@ func bans() []ban {
 		"internal/automation", // last, see below
 	}
 	collectors := []string{"internal/agent/collect", "github.com/google/osv-scalibr", "github.com/shirou/gopsutil", "github.com/jaypipes/ghw"}
-	databases := []string{"database/sql", "github.com/jackc/pgx", "modernc.org/sqlite"}
+	databases := []string{"database/sql", "github.com/jackc/pgx", "modernc.org/sqlite", "github.com/riverqueue/river"}
 	return []ban{
 		{from: domain, to: databases, rule: "no SQL and no HTTP in the domain"},
 		// Automation is left out: the result of a command carries an HTTP status.
@@ -321,6 +321,10 @@ func TestTheRulesCatchAViolation(t *testing.T) {
 		{"swarm imports the worker", graph{"/internal/swarm": {"/internal/agent/worker"}}, []string{"internal/swarm -> internal/agent/worker is not allowed: the swarm is made of agent sessions and collects nothing"}},
 		{"resident agent links a driver", graph{"/cmd/vedette-agent": {"/internal/agent/x"}, "/internal/agent/x": {"github.com/jackc/pgx/v5"}}, []string{"cmd/vedette-agent -> internal/agent/x -> github.com/jackc/pgx/v5 is not allowed: the resident agent stays small: no collector, no SQL driver, no TUF, no AWS, no templates, no XML"}},
 		{"resident agent links the cloud", graph{"/cmd/vedette-agent": {"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"}}, []string{"cmd/vedette-agent -> github.com/aws/aws-sdk-go-v2/feature/ec2/imds is not allowed: the resident agent stays small: no collector, no SQL driver, no TUF, no AWS, no templates, no XML"}},
+		{"resident agent links the job engine", graph{"/cmd/vedette-agent": {"github.com/riverqueue/river/rivertype"}}, []string{"cmd/vedette-agent -> github.com/riverqueue/river/rivertype is not allowed: the resident agent stays small: no collector, no SQL driver, no TUF, no AWS, no templates, no XML"}},
+		{"domain knows the job engine", graph{"/internal/connector": {"/internal/jobs"}}, []string{"internal/connector -> internal/jobs is not allowed: a domain package may know inventory, fleet and access, no other sibling and no technology"}},
+		{"domain speaks to River", graph{"/internal/connector": {"github.com/riverqueue/river"}}, []string{"internal/connector -> github.com/riverqueue/river is not allowed: no SQL and no HTTP in the domain"}},
+		{"store knows River's schema, not the engine", graph{"/internal/store": {"github.com/riverqueue/river/rivermigrate"}}, nil},
 		{"worker links templates", graph{"/cmd/vedette-agent-worker": {"text/template", "github.com/google/osv-scalibr/extractor"}}, nil},
 		{"cmd wires everything", graph{"/cmd/vedette": {"/qps", "/qps/qpsclient", "/internal/fault", "/internal/store/sqlite", "/internal/server/qpsapi", "/internal/agent/worker", "/internal/swarm", "/internal/automation"}}, nil},
 		{"cmd imports its own parts", graph{"/cmd/vedette": {"/cmd/vedette/cli"}}, nil},

@@ -209,6 +209,11 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 		},
 	}
 	p.background = append(p.background, accessSweeps(p.store, p.auditDays, now, log)...)
+	engine, err := p.jobEngine(nil, log)
+	if err != nil {
+		return err
+	}
+	p.background = append(p.background, engine.Run)
 	return nil
 }
 

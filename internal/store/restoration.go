@@ -68,13 +68,13 @@ func (r Restoration) Settle(ctx context.Context, tx *sql.Tx, rebind func(query s
 }
 
 // LastMigration is the highest number of the migrations in a folder of that name,
-// as the engines embed them.
+// as the engines embed them, and of those written in Go.
 func LastMigration(files fs.FS) (int64, error) {
 	names, err := fs.Glob(files, "migrations/*.sql")
 	if err != nil {
 		return 0, err
 	}
-	var last int64
+	last := int64(jobsMigration)
 	for _, name := range names {
 		number, err := goose.NumericComponent(path.Base(name))
 		if err != nil {

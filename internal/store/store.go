@@ -39,6 +39,7 @@ type Store struct {
 	ruleHint chan struct{}
 	// searches has room for the searches that may run at once.
 	searches chan struct{}
+	queue    Queue // nil when nothing is enqueued
 }
 
 // What the domain asks of its storage.
@@ -90,6 +91,7 @@ func (s *Store) Ready(ctx context.Context) error {
 type Tx struct {
 	SQL     *sql.Tx // the transaction itself, for those who bring their own SQL
 	dialect Dialect
+	queue   Queue
 	changed bool // commits changes; the tail is told afterwards
 }
 
@@ -137,7 +139,7 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
-	tx := &Tx{SQL: raw, dialect: s.dialect}
+	tx := &Tx{SQL: raw, dialect: s.dialect, queue: s.queue}
 	// Also ends the transaction when fn panics; after a commit it does nothing.
 	defer raw.Rollback() //nolint:errcheck // there is nothing to undo or to report
 	if err := fn(tx); err != nil {

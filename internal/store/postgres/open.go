@@ -25,6 +25,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/store"
@@ -101,6 +103,8 @@ func connect(dsn string, parameters map[string]string) (*sql.DB, error) {
 	return db, nil
 }
 
+func jobsDriver(db *sql.DB) riverdriver.Driver[*sql.Tx] { return riverdatabasesql.New(db) }
+
 func migrate(ctx context.Context, db *sql.DB) error {
 	folder, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -110,7 +114,8 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, folder, goose.WithSessionLocker(locker))
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, folder, goose.WithSessionLocker(locker),
+		goose.WithGoMigrations(store.JobsMigration(jobsDriver)))
 	if err != nil {
 		return err
 	}

@@ -16,19 +16,20 @@ import (
 // checked: a migration has begun since they last were.
 const unchecked = 1
 
-// migrate runs the migrations that the database has not had.
+// migrate runs the migrations that the database has not had: those of a folder,
+// and those written in Go.
 //
 // Foreign keys are off meanwhile. A migration that rebuilds a table drops it,
 // which would otherwise delete, without a word, every row that refers to it.
 // All references are checked afterwards; a database in which some are broken
 // stays closed, at later starts too.
-func migrate(ctx context.Context, path string, migrations fs.FS) (err error) {
+func migrate(ctx context.Context, path string, migrations fs.FS, written ...*goose.Migration) (err error) {
 	db, err := connect(path, 1, "_txlock=immediate", "_pragma=synchronous(FULL)", "_pragma=foreign_keys(0)")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, migrations)
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, migrations, goose.WithGoMigrations(written...))
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/riverqueue/river/riverdriver/riversqlite"
 	_ "modernc.org/sqlite" // registers the driver
 
 	"vedette.dev/vedette/internal/fault"
@@ -58,7 +59,7 @@ func Open(ctx context.Context, path string, now func() time.Time) (*store.Store,
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, path, folder); notDatabase(err) {
+	if err := migrate(ctx, path, folder, store.JobsMigrationInTx(riversqlite.New(nil))); notDatabase(err) {
 		return nil, &fault.Error{Code: fault.Conflict, Message: fmt.Sprintf("%s is damaged, or no SQLite database.", path), Err: err,
 			Resolution: "Bring the last backup back with 'vedette restore'. Without one, move the file away with those beside it that begin with its name: the platform then starts with an empty database."}
 	} else if err != nil {
