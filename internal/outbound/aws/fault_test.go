@@ -17,7 +17,7 @@ import (
 
 // impatient ends a call that is not answered soon. Pauses are short.
 func impatient() aws.Limits {
-	return aws.Limits{Call: 3 * time.Second, Tries: 4, Pause: 20 * time.Millisecond}
+	return aws.Limits{Call: 8 * time.Second, Tries: 4, Pause: 20 * time.Millisecond}
 }
 
 // hurried repeats without much of a pause, and otherwise has all the time.
@@ -89,7 +89,7 @@ func TestAListingThatStaysBrokenEndsWithTheReason(t *testing.T) {
 		{"throttled", mototest.Throttled(0), "ec2:DescribeInstances in us-gov-west-1: RequestLimitExceeded: Request limit exceeded. (tried 4 times)"},
 		{"cut off", mototest.CutOff(), "ec2:DescribeInstances in us-gov-west-1: the answer cannot be read: "},
 		{"page of a gateway", gatewayPage, "ec2:DescribeInstances in us-gov-west-1: HTTP 502: AWS gave no reason (tried 4 times)"},
-		{"silence", mototest.Silence(), "ec2:DescribeInstances in us-gov-west-1: no answer within 3s"},
+		{"silence", mototest.Silence(), "ec2:DescribeInstances in us-gov-west-1: no answer within 8s"},
 		{"the same page again", samePage, "ec2:DescribeInstances in us-gov-west-1: AWS gave the same page twice"},
 	}
 	for _, tt := range tests {

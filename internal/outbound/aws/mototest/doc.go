@@ -7,9 +7,12 @@
 //	opened, err := aws.New("1.0", aws.Limits{}).Open(ctx, connector.GovCloud, account.Keys())
 //
 // The product finds it by AWS_ENDPOINT_URL, in this process and in those it
-// starts. Between them is a front that knows by its access keys which test a
-// request belongs to. So tests run in parallel: each has accounts of its own,
-// its own faults, and decides for itself whether IAM policies are enforced.
+// starts. The first New of a process sets that and removes all other AWS_…
+// variables; a test that wants one sets it afterwards.
+//
+// In front of moto, requests are told apart by their access keys. So tests run in
+// parallel: each has accounts of its own, its own faults, and decides for itself
+// whether IAM policies are enforced.
 //
 // Where moto is missing the test fails and says how to get it. moto ends with
 // the test binary, also when that is killed.

@@ -2,6 +2,7 @@ package mototest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -36,7 +37,7 @@ var (
 	startErr error
 )
 
-// start starts moto and its front at the first call.
+// start starts moto and its front at the first call. Both end with the process.
 func start() (*front, error) {
 	once.Do(func() {
 		moto, err := launch()
@@ -136,22 +137,14 @@ func (f *front) forward(w http.ResponseWriter, r *http.Request, cloud *Cloud, en
 	if enforced {
 		f.enforcing.Lock()
 		defer f.enforcing.Unlock()
-		if err := f.enforce("0"); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
+		defer f.enforce(r.Context(), "inf") // also when the client has gone
+		f.enforce(r.Context(), "0")
 	} else {
 		f.enforcing.RLock()
 		defer f.enforcing.RUnlock()
 	}
 	answer := httptest.NewRecorder()
 	f.next.ServeHTTP(answer, r)
-	if enforced {
-		if err := f.enforce("inf"); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-	}
 	for _, key := range accessKey.FindAllStringSubmatch(answer.Body.String(), -1) {
 		f.own(key[1], cloud)
 	}
@@ -169,16 +162,20 @@ func (f *front) own(key string, cloud *Cloud) {
 	f.keys[key] = cloud
 }
 
-// enforce says after how many requests moto enforces policies.
-func (f *front) enforce(after string) error {
-	// noctx: moto answers at once, or the test's time ends.
-	answer, err := http.Post(f.moto.url+"/moto-api/reset-auth", "text/plain", strings.NewReader(after)) //nolint:noctx // see above
+// enforce says after how many requests moto enforces policies. It panics, which
+// ends the request, when moto does not take it: no test could trust moto then.
+func (f *front) enforce(ctx context.Context, after string) {
+	request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, f.moto.url+"/moto-api/reset-auth", strings.NewReader(after))
 	if err != nil {
-		return err
+		panic(err)
+	}
+	request.Header.Set("Content-Type", "text/plain")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		panic(err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("moto-api/reset-auth: %s", answer.Status)
+		panic("moto-api/reset-auth: " + answer.Status)
 	}
-	return nil
 }
