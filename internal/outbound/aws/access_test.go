@@ -226,6 +226,21 @@ func TestRefusalsSayWhatWasRefusedAndNoSecret(t *testing.T) {
 	}
 }
 
+// The answer is as AWS gives it. moto's own has a form that leaves only the status.
+func TestARoleThatAWSDoesNotLetAssumeIsRefusedInItsWords(t *testing.T) {
+	t.Parallel()
+	cloud := mototest.New(t)
+	keys := cloud.Account(connector.GovCloud).Keys()
+	keys.RoleARN, keys.ExternalID = "arn:aws-us-gov:iam::000000000002:role/listing", "wrong"
+	const words = "User: arn:aws-us-gov:iam::000000000001:user/base is not authorized to perform: sts:AssumeRole on resource: arn:aws-us-gov:iam::000000000002:role/listing"
+	cloud.Break(mototest.Breakage{Action: "AssumeRole", Fault: mototest.Refusal(403, "AccessDenied", words)})
+	_, err := aws.New("", aws.Limits{}).Open(t.Context(), connector.GovCloud, keys)
+	accessError(t, err)
+	if want := "sts:AssumeRole in us-gov-west-1: AccessDenied: " + words; err.Error() != want {
+		t.Errorf("error %q, want %q", err, want)
+	}
+}
+
 func TestCredentialsOfAnotherPartitionOrAccountAreRefused(t *testing.T) {
 	t.Parallel()
 	answer := func(arn, account string) mototest.Fault {
