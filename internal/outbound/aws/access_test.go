@@ -235,9 +235,8 @@ func TestARoleThatAWSDoesNotLetAssumeIsRefusedInItsWords(t *testing.T) {
 	const words = "User: arn:aws-us-gov:iam::000000000001:user/base is not authorized to perform: sts:AssumeRole on resource: arn:aws-us-gov:iam::000000000002:role/listing"
 	cloud.Break(mototest.Breakage{Action: "AssumeRole", Fault: mototest.Refusal(403, "AccessDenied", words)})
 	_, err := aws.New("", aws.Limits{}).Open(t.Context(), connector.GovCloud, keys)
-	accessError(t, err)
-	if want := "sts:AssumeRole in us-gov-west-1: AccessDenied: " + words; err.Error() != want {
-		t.Errorf("error %q, want %q", err, want)
+	if refusal, want := accessError(t, err), "sts:AssumeRole in us-gov-west-1: AccessDenied: "+words; refusal.Error() != want {
+		t.Errorf("error %q, want %q", refusal, want)
 	}
 }
 
