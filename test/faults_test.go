@@ -271,7 +271,8 @@ func (l *life) tend() {
 		l.t.Fatal(err)
 	}
 	l.client = client
-	l.setVictim(killPlatform, func() { _ = l.platform.cmd.Process.Kill() })
+	victim := l.platform.cmd.Process // and not the one that takes its place, before it is up
+	l.setVictim(killPlatform, func() { _ = victim.Kill() })
 	l.proxy.lead(l.t, url, ca)
 	l.tendAgent()
 }
