@@ -17,9 +17,9 @@ import (
 // takes for it.
 const windowBytes = 8 << 20
 
-// writeArchive writes a whole archive to w. open returns the content of a
-// member, which must have the size that the manifest says.
-func writeArchive(ctx context.Context, w io.Writer, m *Manifest, open func(Member) (io.ReadCloser, error), progress Progress) error {
+// writeArchive writes a whole archive to w. open returns the content of a member by
+// its place in the manifest; it must have the size that the manifest says.
+func writeArchive(ctx context.Context, w io.Writer, m *Manifest, open func(i int) (io.ReadCloser, error), progress Progress) error {
 	document, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode manifest: %w", err)
@@ -35,8 +35,8 @@ func writeArchive(ctx context.Context, w io.Writer, m *Manifest, open func(Membe
 		if err := writeMember(archive, manifestName, 0o600, int64(len(document)), bytes.NewReader(document)); err != nil {
 			return err
 		}
-		for _, member := range m.Members {
-			content, err := open(member)
+		for i, member := range m.Members {
+			content, err := open(i)
 			if err != nil {
 				return err
 			}

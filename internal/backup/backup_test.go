@@ -202,6 +202,48 @@ func TestNothingIsOverwritten(t *testing.T) {
 	}
 }
 
+// TestALargeFileIsReadFromWhereItIs backs a package up, larger than all the rest,
+// and watches that progress ends where it says it will.
+func TestALargeFileIsReadFromWhereItIs(t *testing.T) {
+	t.Parallel()
+	pkg := make([]byte, 3<<20)
+	if _, err := rand.Read(pkg); err != nil {
+		t.Fatal(err)
+	}
+	large, path := filepath.Join(t.TempDir(), "package"), filepath.Join(t.TempDir(), "vedette.backup")
+	if err := os.WriteFile(large, pkg, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source := sourceOf([]byte("database"))
+	source.Files = func() ([]File, error) {
+		return append(secretFiles(), File{Name: "releases/package", Mode: 0o644, Path: large}), nil
+	}
+	reached := make(map[string]bool)
+	m, err := Create(t.Context(), path, source, func(what string, done, total int64) {
+		if done > total {
+			t.Errorf("%s: %d bytes of %d", what, done, total)
+		}
+		reached[what] = done == total
+	})
+	if err != nil || !reached["computing the digest"] || !reached["compressing"] {
+		t.Fatalf("the end was reached of %v: %v", reached, err)
+	}
+	if last := m.Members[len(m.Members)-1]; last.Name != "data/releases/package" || last.Size != int64(len(pkg)) {
+		t.Errorf("the last member is %+v", last)
+	}
+	folder := filepath.Join(t.TempDir(), "data")
+	if err := Restore(t.Context(), open(t, path), Target{Folder: folder, DatabaseName: "vedette.db", Database: keep}, quiet); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(folder, "releases", "package")); err != nil || !bytes.Equal(got, pkg) {
+		t.Errorf("restored are %d bytes, which are not those of the package: %v", len(got), err)
+	}
+	source.Files = func() ([]File, error) { return []File{{Name: "releases/package", Path: large + ".gone"}}, nil }
+	if _, err := Create(t.Context(), path+"2", source, quiet); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a package that is gone: %v", err)
+	}
+}
+
 func TestABackupThatFailsLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

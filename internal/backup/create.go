@@ -28,6 +28,17 @@ type File struct {
 	Path string
 }
 
+func (f File) size() (int64, error) {
+	if f.Path == "" {
+		return int64(len(f.Content)), nil
+	}
+	info, err := os.Stat(f.Path)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
 func (f File) open() (io.ReadCloser, error) {
 	if f.Path != "" {
 		return os.Open(f.Path)
@@ -82,27 +93,23 @@ func create(ctx context.Context, path, work string, s Source, progress Progress)
 	if err != nil {
 		return nil, err
 	}
-	files, err := s.Files()
+	found, err := s.Files()
 	if err != nil {
 		return nil, err
 	}
+	files := []File{{Name: databaseName, Mode: 0o600, Path: copied}}
+	for _, file := range found {
+		file.Name = filePrefix + file.Name
+		files = append(files, file)
+	}
 	m := &Manifest{Format: Format, Vedette: s.Vedette, Created: s.Created.UTC(), Database: database}
-	if err := m.list(ctx, copied, files, progress); err != nil {
+	if err := m.list(ctx, files, progress); err != nil {
 		return nil, err
 	}
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	named := make(map[string]File, len(files))
-	for _, file := range files {
-		named[filePrefix+file.Name] = file
-	}
-	open := func(member Member) (io.ReadCloser, error) {
-		if member.Name == databaseName {
-			return os.Open(copied)
-		}
-		return named[member.Name].open()
-	}
+	open := func(i int) (io.ReadCloser, error) { return files[i].open() }
 	complete := filepath.Join(work, filepath.Base(path))
 	err = writeFile(complete, 0o600, func(w io.Writer) error { return writeArchive(ctx, w, m, open, progress) })
 	if err != nil {
@@ -112,39 +119,28 @@ func create(ctx context.Context, path, work string, s Source, progress Progress)
 }
 
 // list fills in the members with their sizes and digests.
-func (m *Manifest) list(ctx context.Context, copied string, files []File, progress Progress) error {
-	database, err := os.Open(copied)
-	if err != nil {
-		return fmt.Errorf("read the copy of the database: %w", err)
+func (m *Manifest) list(ctx context.Context, files []File, progress Progress) error {
+	meter := &meter{ctx: ctx, what: "computing the digest", progress: progress}
+	for _, file := range files {
+		size, err := file.size()
+		if err != nil {
+			return fmt.Errorf("read %s: %w", file.Name, err)
+		}
+		meter.total += size
 	}
-	info, err := database.Stat()
-	if err != nil {
-		return fmt.Errorf("read the copy of the database: %w", errors.Join(err, database.Close()))
-	}
-	meter := &meter{ctx: ctx, what: "computing the digest", total: info.Size(), progress: progress}
-	member, err := described(databaseName, 0o600, database, meter)
-	if err != nil {
-		return fmt.Errorf("read the copy of the database: %w", err)
-	}
-	m.Members = []Member{member}
 	for _, file := range files {
 		content, err := file.open()
 		if err != nil {
 			return fmt.Errorf("read %s: %w", file.Name, err)
 		}
-		if member, err = described(filePrefix+file.Name, file.Mode.Perm(), content, meter); err != nil {
+		hash := sha256.New()
+		size, err := io.Copy(hash, meter.reader(content))
+		if err := errors.Join(err, content.Close()); err != nil {
 			return fmt.Errorf("read %s: %w", file.Name, err)
 		}
-		m.Members = append(m.Members, member)
+		m.Members = append(m.Members, Member{Name: file.Name, Size: size, SHA256: hex.EncodeToString(hash.Sum(nil)), Mode: file.Mode.Perm()})
 	}
 	return nil
-}
-
-// described reads a content to its end, closes it and describes it.
-func described(name string, mode fs.FileMode, content io.ReadCloser, meter *meter) (Member, error) {
-	hash := sha256.New()
-	size, err := io.Copy(hash, meter.reader(content))
-	return Member{Name: name, Size: size, SHA256: hex.EncodeToString(hash.Sum(nil)), Mode: mode}, errors.Join(err, content.Close())
 }
 
 // writeFile writes a new file and brings it to the disk.

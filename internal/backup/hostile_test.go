@@ -278,7 +278,7 @@ func TestAFullDiskEndsWriting(t *testing.T) {
 	}
 	m.Members = m.Members[:1]
 	m.Members[0].Size = int64(len(content))
-	open := func(Member) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
+	open := func(int) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
 	for _, room := range []int{0, 10, 200} {
 		err := writeArchive(t.Context(), &full{room}, m, open, quiet)
 		wantRefused(t, explained(err, "/backups"), "No space is left on the disk of /backups")
@@ -288,7 +288,7 @@ func TestAFullDiskEndsWriting(t *testing.T) {
 func TestADatabaseThatChangesWhileItIsArchivedIsNoticed(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{5, 50} {
-		open := func(Member) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(make([]byte, size))), nil }
+		open := func(int) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(make([]byte, size))), nil }
 		m := &honest().manifest
 		m.Members = m.Members[:1]
 		if err := writeArchive(t.Context(), io.Discard, m, open, quiet); err == nil {
