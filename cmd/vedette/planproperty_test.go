@@ -64,7 +64,7 @@ func drawFleet(t *rapid.T) string {
 		maybe("color: '%s'", rapid.SampledFrom([]string{"", "#abc", "#123456"}).Draw(t, "color"))
 		maybe("criticality: %d", rapid.IntRange(0, 5).Draw(t, "criticality"))
 		maybe("description: %s", text.Draw(t, "description"))
-		maybe("%s", rapid.SampledFrom([]string{"ruleType: STATIC", "ruleType: OS_REGEX\nrule: ' ^Deb'", "ruleType: OPEN_PORTS\nrule: 80,443", "ruleType: CLOUD_ASSET\nrule: x\nprovider: EC2"}).Draw(t, "rule"))
+		maybe("%s", rapid.SampledFrom([]string{"ruleType: STATIC", "ruleType: OS_REGEX\nrule: ' ^Deb'", "ruleType: OPEN_PORTS\nrule: 80,443", "ruleType: CLOUD_ASSET\nrule: 'aws.ec2.instanceState: STOPPED'\nprovider: EC2"}).Draw(t, "rule"))
 	}
 	list := func(name string, from []string) string {
 		var chosen []string
