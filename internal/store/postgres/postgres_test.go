@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	"github.com/riverqueue/river/rivermigrate"
 
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
@@ -255,5 +257,31 @@ func TestATransactionThatIsLeftOpenIsEnded(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestAMigrationOfJobsThatWasCutOffIsCompleted begins where a start was killed after
+// some or all of River's steps, none of which had been written down as ours.
+func TestAMigrationOfJobsThatWasCutOffIsCompleted(t *testing.T) {
+	t.Parallel()
+	for _, step := range []int{4, 6} {
+		dsn := pgtest.Database(t)
+		db, err := sql.Open("pgx", dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		migrator, err := rivermigrate.New(riverdatabasesql.New(db), nil)
+		if err == nil {
+			_, err = migrator.Migrate(t.Context(), rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: step})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		open(t, dsn, time.Now)
+		has, err := migrator.Validate(t.Context())
+		if err != nil || !has.OK {
+			t.Errorf("after step %d, River's schema is not complete: %+v, %v", step, has, err)
+		}
 	}
 }
