@@ -22,7 +22,7 @@ import (
 //	technology  store, jobs, server, outbound, packages, releases   agent, swarm
 //	domain      ondemand, knowledge, compliance, connector, automation
 //	            inventory, fleet, access
-//	ground      qps, performance, agentwire, fault
+//	ground      qps, performance, agentwire, fault, secret
 //
 // The rules hold for the code of the product; a test may import what it needs.
 
@@ -44,6 +44,7 @@ func floors() []room {
 		{"qps", nil, "ground imports nothing of ours"},
 		{"performance", nil, "ground imports nothing of ours"},
 		{"internal/fault", nil, "ground imports nothing of ours"},
+		{"internal/secret", nil, "ground imports nothing of ours"},
 		{"internal/agentwire", []string{"performance"}, "ground imports nothing of ours, agentwire only performance"},
 		{"qps/qpsclient", []string{"qps"}, "the public client stands on the public vocabulary alone"},
 		{"data", nil, "embedded data imports nothing of ours"},
@@ -60,7 +61,7 @@ func floors() []room {
 		plan = append(plan, room{folder, allowed, "a domain package may know inventory, fleet and access, no other sibling and no technology"})
 	}
 	for _, folder := range []string{"internal/store", "internal/jobs", "internal/outbound", "internal/packages", "internal/releases"} {
-		plan = append(plan, room{folder, slices.Concat(ground, known, acting, []string{"data"}), "technology serves the domain and knows no other technology"})
+		plan = append(plan, room{folder, slices.Concat(ground, known, acting, []string{"data", "internal/secret"}), "technology serves the domain and knows no other technology"})
 	}
 	plan = append(plan, room{"internal/backup", []string{"internal/fault"}, "a backup file knows no engine and no domain"})
 	plan = append(plan, room{
@@ -76,7 +77,7 @@ func floors() []room {
 		room{"internal/agent", []string{"internal/agentwire", "performance"}, "the agent shares only agentwire and performance with the platform"},
 		room{"internal/swarm", []string{"internal/agentwire", "performance", "internal/agent/session", "internal/agent/scan"}, "the swarm is made of agent sessions and collects nothing"},
 		room{"cmd", slices.Concat(ground, known, acting, []string{
-			"qps/qpsclient", "data", "web", "internal/backup", "internal/store", "internal/jobs", "internal/server", "internal/server/qpsapi",
+			"qps/qpsclient", "data", "web", "internal/backup", "internal/secret", "internal/store", "internal/jobs", "internal/server", "internal/server/qpsapi",
 			"internal/server/agentapi", "internal/server/automationapi", "internal/server/console", "internal/outbound",
 			"internal/packages", "internal/releases", "internal/agent", "internal/swarm",
 		}), "cmd wires the product, and tests are no part of it"},
