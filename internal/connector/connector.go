@@ -49,16 +49,44 @@ type Connector struct {
 	DefaultTags []qps.TagSimple // put on every asset found
 	Modules     []string        // activated on every instance found, words of the API: VM, PC, …; sorted
 
-	// Kept is what other applications of the Qualys platform read (remediation,
-	// perimeter scans, app infos, …): JSON, stored and returned as it was sent.
-	Kept []byte
+	Kept Kept
 
 	State     State
 	AccountID string    // twelve digits, of the role or, after a run, of the credentials
 	LastSync  time.Time // end of the last run that listed something
-	NextSync  time.Time // zero while disabled or incomplete
-	LastError string
+	NextSync  time.Time // when it is due; zero while disabled, incomplete or with a run that nothing follows
+	LastError string    // why the last run did not succeed; empty when it did
 	Created   time.Time
+	Modified  time.Time
+}
+
+// Kept is what other applications of the Qualys platform read. It is stored and
+// returned as it was sent, and moves nothing here.
+type Kept struct {
+	RemediationEnabled *bool                            `json:"remediationEnabled,omitempty"`
+	CPSEnabled         *bool                            `json:"cpsEnabled,omitempty"` // cloud perimeter scan
+	UseForCloudView    *bool                            `json:"useForCloudView,omitempty"`
+	AppInfos           []qps.ConnectorAppInfo           `json:"appInfos,omitempty"`
+	ScanSetting        *qps.ConnectorScanSetting        `json:"scanSetting,omitempty"`
+	ScanConfig         []qps.ConnectorScanConfiguration `json:"scanConfig,omitempty"`
+}
+
+// Active reports whether a connector in this state has a run that is queued or at
+// work.
+func (s State) Active() bool { return s == Queued || s == Running || s == Processing }
+
+// Complete reports whether the connector has a way to authenticate: a role with
+// an external id, or an authentication record.
+func (c Connector) Complete() bool {
+	return c.AuthRecordID != 0 || (c.RoleARN != "" && c.ExternalID != "")
+}
+
+// BaseAccount is the account whose keys assume the roles of a partition, in place
+// of the platform's own credentials. Trust policies name it. The keys leave the
+// storage for a run only; see Credentials.
+type BaseAccount struct {
+	Partition Partition
+	AccountID string // twelve digits
 	Modified  time.Time
 }
 

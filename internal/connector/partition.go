@@ -48,6 +48,14 @@ func (p Partition) HomeRegion() string {
 	}
 }
 
+// option is the word for the partition in options and commands.
+func (p Partition) option() string {
+	if p == China {
+		return "china"
+	}
+	return "govcloud"
+}
+
 // Name returns what people call the partition.
 func (p Partition) Name() string {
 	switch p {

@@ -38,14 +38,15 @@ type KeyChange struct {
 	OnAgents bool
 }
 
-// KeyList is a change of one of the lists of a key: Set replaces all of it unless
+// KeyList is a change of one of the lists of a key, or of a connector: Set replaces all of it unless
 // nil, then Add and Remove change it. Removing what is not there does nothing.
 type KeyList[T any] struct {
 	Set         []T
 	Add, Remove []T
 }
 
-func (l KeyList[T]) applied(to []T, same func(a, b T) bool) []T {
+// Applied returns the list with the change, each item once.
+func (l KeyList[T]) Applied(to []T, same func(a, b T) bool) []T {
 	if l.Set != nil {
 		to = nil
 	}
@@ -60,8 +61,8 @@ func (l KeyList[T]) applied(to []T, same func(a, b T) bool) []T {
 	})
 }
 
-// sameTag compares by id where both have one, and by name otherwise.
-func sameTag(a, b qps.TagSimple) bool {
+// SameTag compares by id where both have one, and by name otherwise.
+func SameTag(a, b qps.TagSimple) bool {
 	if a.ID != 0 && b.ID != 0 {
 		return a.ID == b.ID
 	}
@@ -93,12 +94,12 @@ func (c KeyChange) Apply(k ActivationKey) (ActivationKey, error) {
 	if c.Disabled != nil {
 		k.Disabled = *c.Disabled
 	}
-	k.Modules = c.Modules.applied(k.Modules, func(a, b Module) bool { return a == b })
+	k.Modules = c.Modules.Applied(k.Modules, func(a, b Module) bool { return a == b })
 	slices.Sort(k.Modules)
 	if err := checkLicensed(k.Modules); err != nil {
 		return k, err
 	}
-	k.Tags = c.Tags.applied(k.Tags, sameTag)
+	k.Tags = c.Tags.Applied(k.Tags, SameTag)
 	if len(k.Tags) > MaxKeyTags {
 		return k, fault.New(fault.Invalid, fmt.Sprintf("tags: the key would have %d tags.", len(k.Tags)), fmt.Sprintf("Specify at most %d tags.", MaxKeyTags))
 	}

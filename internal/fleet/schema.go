@@ -9,7 +9,8 @@ import (
 
 // Schema says what criteria on one kind of object may ask for, and where its
 // values are. It serves the objects of which there are hundreds, not millions:
-// tags, activation keys and configuration profiles are filtered in memory. Host
+// tags, activation keys, configuration profiles and connectors are filtered in
+// memory. Host
 // assets are searched by storage; see ParseConditions.
 type Schema[T any] struct {
 	properties map[Field]Property[T]
@@ -37,6 +38,16 @@ func Text[T any](value func(*T) string) Property[T] {
 // Keyword is a property with a word out of a few; the empty word is no value.
 func Keyword[T any](value func(*T) string) Property[T] {
 	return Property[T]{spec: spec{kindKeyword, keywordOperators}, texts: func(t *T) []string { return present(value(t)) }}
+}
+
+// Texts is a property with several texts, or none.
+func Texts[T any](values func(*T) []string) Property[T] {
+	return Property[T]{spec: spec{kindText, textOperators}, texts: values}
+}
+
+// Keywords is a property with several words out of a few, or none.
+func Keywords[T any](values func(*T) []string) Property[T] {
+	return Property[T]{spec: spec{kindKeyword, keywordOperators}, texts: values}
 }
 
 // Boolean is a property that is true or false.

@@ -26,7 +26,7 @@ func (s *Store) CreateActivationKey(ctx context.Context, k fleet.ActivationKey) 
 	stored := k
 	stored.CountUsed = 0
 	err := s.InTx(ctx, func(tx *Tx) (err error) {
-		if stored.Tags, err = tx.resolveKeyTags(ctx, k.Tags); err != nil {
+		if stored.Tags, err = tx.tagsNamed(ctx, "tags", k.Tags); err != nil {
 			return err
 		}
 		err = tx.QueryRow(ctx, `INSERT INTO activation_keys
@@ -67,9 +67,10 @@ func expiry(k fleet.ActivationKey) sql.NullInt64 {
 	return micros(k.ExpireDate)
 }
 
-// resolveKeyTags returns the tags with id and name, each once, ordered by id. The id
+// tagsNamed returns the tags with id and name, each once, ordered by id. The id
 // decides where both are given: a client may send back a name that is outdated.
-func (t *Tx) resolveKeyTags(ctx context.Context, tags []qps.TagSimple) ([]qps.TagSimple, error) {
+// Errors name the element the tags are in.
+func (t *Tx) tagsNamed(ctx context.Context, element string, tags []qps.TagSimple) ([]qps.TagSimple, error) {
 	var ids []int64
 	var names []string
 	for _, tag := range tags {
@@ -92,11 +93,11 @@ func (t *Tx) resolveKeyTags(ctx context.Context, tags []qps.TagSimple) ([]qps.Ta
 	}
 	for _, id := range ids {
 		if !slices.ContainsFunc(found, func(f qps.TagSimple) bool { return f.ID == id }) {
-			return nil, fault.New(fault.Invalid, fmt.Sprintf("tags: there is no tag with the id %d.", id), "Search for the tags there are, or create it.")
+			return nil, fault.New(fault.Invalid, fmt.Sprintf("%s: there is no tag with the id %d.", element, id), "Search for the tags there are, or create it.")
 		}
 	}
 	for _, name := range names {
-		if err := oneNamed(found, name); err != nil {
+		if err := oneNamed(element, found, name); err != nil {
 			return nil, err
 		}
 	}
@@ -104,7 +105,7 @@ func (t *Tx) resolveKeyTags(ctx context.Context, tags []qps.TagSimple) ([]qps.Ta
 }
 
 // oneNamed refuses a name that no tag, or more than one, has.
-func oneNamed(found []qps.TagSimple, name string) error {
+func oneNamed(element string, found []qps.TagSimple, name string) error {
 	var ids []string
 	for _, f := range found {
 		if f.Name == name {
@@ -113,11 +114,11 @@ func oneNamed(found []qps.TagSimple, name string) error {
 	}
 	switch len(ids) {
 	case 0:
-		return fault.New(fault.Invalid, fmt.Sprintf("tags: there is no tag with the name '%s'.", name), "Search for the tags there are, or create it.")
+		return fault.New(fault.Invalid, fmt.Sprintf("%s: there is no tag with the name '%s'.", element, name), "Search for the tags there are, or create it.")
 	case 1:
 		return nil
 	}
-	return fault.New(fault.Invalid, fmt.Sprintf("tags: %d tags have the name '%s'.", len(ids), name), "Name one by its id: "+strings.Join(ids, ", ")+".")
+	return fault.New(fault.Invalid, fmt.Sprintf("%s: %d tags have the name '%s'.", element, len(ids), name), "Name one by its id: "+strings.Join(ids, ", ")+".")
 }
 
 // writeKeyLists stores the modules and the resolved tags of a key that has none.
@@ -155,7 +156,7 @@ func (s *Store) UpdateActivationKey(ctx context.Context, id int64, onAgents bool
 		if err := checkKey(after); err != nil {
 			return err
 		}
-		if after.Tags, err = tx.resolveKeyTags(ctx, after.Tags); err != nil {
+		if after.Tags, err = tx.tagsNamed(ctx, "tags", after.Tags); err != nil {
 			return err
 		}
 		if err := tx.writeKey(ctx, after); err != nil || !onAgents {

@@ -12,6 +12,7 @@ import (
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/inventory"
 	"vedette.dev/vedette/internal/ondemand"
+	"vedette.dev/vedette/internal/secret"
 )
 
 const (
@@ -39,6 +40,8 @@ type Store struct {
 	ruleHint chan struct{}
 	// searches has room for the searches that may run at once.
 	searches chan struct{}
+	// envelope opens the keys that secrets are sealed with; see OpenSecrets.
+	envelope *secret.Envelope
 	queue    Queue // nil when nothing is enqueued
 }
 
@@ -93,6 +96,8 @@ type Tx struct {
 	dialect Dialect
 	queue   Queue
 	changed bool // commits changes; the tail is told afterwards
+
+	envelope *secret.Envelope
 }
 
 // Dialect returns the engine's dialect.
@@ -139,7 +144,7 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
-	tx := &Tx{SQL: raw, dialect: s.dialect, queue: s.queue}
+	tx := &Tx{SQL: raw, dialect: s.dialect, envelope: s.envelope, queue: s.queue}
 	// Also ends the transaction when fn panics; after a commit it does nothing.
 	defer raw.Rollback() //nolint:errcheck // there is nothing to undo or to report
 	if err := fn(tx); err != nil {
@@ -161,7 +166,7 @@ func (s *Store) view(ctx context.Context, fn func(tx *Tx) error) error {
 		return fmt.Errorf("begin reading: %w", err)
 	}
 	defer raw.Rollback() //nolint:errcheck // it only read
-	return fn(&Tx{SQL: raw, dialect: s.dialect})
+	return fn(&Tx{SQL: raw, dialect: s.dialect, envelope: s.envelope})
 }
 
 // queryRow asks for one row outside a transaction.

@@ -58,6 +58,8 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"scope", testScope},
 		{"tags", testTags},
 		{"profiles", testProfiles},
+		{"connectors", testConnectors},
+		{"secrets", testSecrets},
 	} {
 		t.Run(subject.name, func(t *testing.T) {
 			t.Parallel()
