@@ -11,6 +11,9 @@
 //	metadata/timestamp.json   which snapshot is current; signed by the platform, every day
 //	packages/SHA256.NAME      the packages
 //
+// N counts roots. For the others it is the time they were signed, in Unix seconds,
+// or one more than the last: it rises also after a restore of an older folder.
+//
 // The key in the platform signs the timestamp and nothing else: who takes it can
 // keep agents from hearing of a release for as long as the release key's
 // signatures last, and cannot make them run anything else.

@@ -213,6 +213,27 @@ func TestARollbackIsRefused(t *testing.T) {
 	wantRefused(t, s.judge(held, old), "snapshot")
 }
 
+// TestAfterARestoreTheNextReleaseIsAccepted loses a platform that has published
+// since its last backup.
+func TestAfterARestoreTheNextReleaseIsAccepted(t *testing.T) {
+	t.Parallel()
+	lost := newSite(t)
+	lost.publish("2.1.0")
+	restored := *lost
+	restored.path = filepath.Join(t.TempDir(), "releases")
+	if err := os.CopyFS(restored.path, os.DirFS(lost.path)); err != nil {
+		t.Fatal(err)
+	}
+	lost.now = lost.now.Add(time.Hour)
+	lost.publish("2.2.0")
+	held := lost.judge(release.Answer{}, lost.publish("2.3.0"))
+	wantVersion(t, held, "2.3.0")
+
+	restored.now = lost.now.Add(25 * time.Hour)
+	wantRefused(t, restored.judge(held, restored.offer()), "timestamp metadata")
+	wantVersion(t, restored.judge(held, restored.publish("2.2.5")), "2.2.5")
+}
+
 func TestAFreezeShows(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
