@@ -24,6 +24,9 @@ func snapshots() *rapid.Generator[*Snapshot] {
 		if rapid.Bool().Draw(t, "docker") {
 			s.Host.Docker = &Docker{Version: word.Draw(t, "version"), Containers: rapid.IntRange(0, 2).Draw(t, "containers")}
 		}
+		if rapid.Bool().Draw(t, "instance") {
+			s.Host.Cloud = &Cloud{Provider: CloudAWS, InstanceID: word.Draw(t, "instance id")}
+		}
 		if rapid.Bool().Draw(t, "booted") {
 			zone := time.FixedZone("", 3600*rapid.IntRange(-2, 2).Draw(t, "zone"))
 			s.Host.LastBoot = time.Unix(rapid.Int64Range(0, 2).Draw(t, "boot"), 500).In(zone)

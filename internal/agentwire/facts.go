@@ -1,6 +1,8 @@
 package agentwire
 
 import (
+	"fmt"
+	"regexp"
 	"strconv"
 	"time"
 )
@@ -55,6 +57,28 @@ type Cloud struct {
 
 // CloudAWS is the one provider that agents know so far.
 const CloudAWS = "AWS"
+
+var (
+	accountForm  = regexp.MustCompile(`^[0-9]{12}$`)
+	instanceForm = regexp.MustCompile(`^m?i-[0-9a-f]{1,32}$`)
+	placeForm    = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+)
+
+// Check says what of it cannot be: what identifies an instance must be there and
+// be written as Amazon writes it. How long the others are is not checked.
+func (c *Cloud) Check() error {
+	switch {
+	case c.Provider != CloudAWS:
+		return fmt.Errorf("cloud provider is %q, it must be %q", c.Provider, CloudAWS)
+	case !accountForm.MatchString(c.AccountID):
+		return fmt.Errorf("cloud account id is %q, it must be twelve digits", c.AccountID)
+	case !instanceForm.MatchString(c.InstanceID):
+		return fmt.Errorf("cloud instance id is %q, it must be written as i-0123456789abcdef0 is", c.InstanceID)
+	case !placeForm.MatchString(c.Region):
+		return fmt.Errorf("cloud region is %q, it must be written as us-east-1 is", c.Region)
+	}
+	return nil
+}
 
 // Docker describes the container engine of a Docker host.
 type Docker struct {

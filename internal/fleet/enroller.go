@@ -30,6 +30,11 @@ func (e *Enroller) Enrol(ctx context.Context, r agentwire.ProvisionRequest, conn
 	if r.Host.Name == "" {
 		return Enrolled{}, fault.Newf(fault.Invalid, "host.name is empty")
 	}
+	if r.Host.Cloud != nil {
+		if err := r.Host.Cloud.Check(); err != nil {
+			return Enrolled{}, fault.Newf(fault.Invalid, "host: %s", err)
+		}
+	}
 	customer, err := e.Enrolments.CustomerID(ctx)
 	if err != nil {
 		return Enrolled{}, fmt.Errorf("look up subscription: %w", err)

@@ -40,6 +40,11 @@ func checkHost(h *agentwire.Host) error {
 	case h.Docker != nil && (h.Docker.Containers < 0 || h.Docker.Images < 0):
 		return fault.Newf(fault.Invalid, "host: %d containers and %d images, neither may be below 0", h.Docker.Containers, h.Docker.Images)
 	}
+	if h.Cloud != nil {
+		if err := h.Cloud.Check(); err != nil {
+			return fault.Newf(fault.Invalid, "host: %s", err)
+		}
+	}
 	return nil
 }
 

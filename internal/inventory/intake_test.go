@@ -170,6 +170,7 @@ func TestContentThatNoAgentMakesIsRefused(t *testing.T) {
 		{"no host", with(func(d *agentwire.Delta) { d.Host = nil }), "no host facts"},
 		{"no host name", with(func(d *agentwire.Delta) { d.Host.Name = "" }), "name is empty"},
 		{"negative memory", with(func(d *agentwire.Delta) { d.Host.MemoryMB = -5 }), "below 0"},
+		{"no instance of a cloud", with(func(d *agentwire.Delta) { d.Host.Cloud = &agentwire.Cloud{Provider: agentwire.CloudAWS} }), "cloud account id"},
 		{"a volume of less than nothing", with(func(d *agentwire.Delta) { d.Volumes.Put = []agentwire.Volume{{Name: "/", Size: -1}} }), "below 0"},
 		{"one key twice", with(func(d *agentwire.Delta) { d.Software.Put = append(d.Software.Put, d.Software.Put[0]) }), "occurs twice"},
 		{"put and dropped", with(func(d *agentwire.Delta) { d.Software.Drop = []string{d.Software.Put[0].Key()} }), "occurs twice"},

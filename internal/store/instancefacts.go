@@ -5,9 +5,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"time"
 
+	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fault"
 )
@@ -92,18 +92,13 @@ func instanceDigest(i *connector.Instance) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-var (
-	accountForm  = regexp.MustCompile(`^[0-9]{12}$`)
-	instanceForm = regexp.MustCompile(`^m?i-[0-9a-f]{1,32}$`)
-)
-
 // checkInstance refuses what cannot be stored. Errors name the instance.
 func checkInstance(i *connector.Instance) error {
+	identified := agentwire.Cloud{Provider: agentwire.CloudAWS, AccountID: i.AccountID, InstanceID: i.InstanceID, Region: i.Region}
+	if err := identified.Check(); err != nil {
+		return fault.Newf(fault.Invalid, "instance %q: %s", i.InstanceID, err)
+	}
 	switch {
-	case !accountForm.MatchString(i.AccountID):
-		return fault.Newf(fault.Invalid, "instance %q: account id %q is not twelve digits", i.InstanceID, i.AccountID)
-	case !instanceForm.MatchString(i.InstanceID):
-		return fault.Newf(fault.Invalid, "instance %q: the id is not written as those of EC2 are", i.InstanceID)
 	case i.State == "":
 		return fault.Newf(fault.Invalid, "instance %s: it has no state", i.InstanceID)
 	case len(i.Tags) > maxInstanceTags:

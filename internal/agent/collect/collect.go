@@ -8,7 +8,8 @@
 // What lies in files (package database, os-release, passwd, wtmp) is read below
 // [Env].RootDir; what only the running kernel knows (sockets, mounts,
 // processors, memory, addresses) is always that of the running system. No
-// collector starts a process or sends a packet.
+// collector starts a process or sends a packet; which instance of a cloud the host
+// is, [Env].Cloud says.
 //
 // A collector that fails leaves the snapshot as it was. Having nothing to report
 // is no failure: a host without dpkg has no packages.
@@ -58,6 +59,9 @@ type Env struct {
 	// returns the context's error. A collector that reads one file after another
 	// calls it between them; before each collector the worker does.
 	Pause func(context.Context) error
+	// Cloud says which instance of a cloud the host is, nil for none. Where it
+	// fails, or is nil itself, that is not known.
+	Cloud func(context.Context) (*agentwire.Cloud, error)
 }
 
 // Collector gathers one part of a snapshot.

@@ -111,6 +111,32 @@ func TestTimeZoneFollowsAnAbsoluteLinkWithinTheRoot(t *testing.T) {
 	}
 }
 
+func TestTheInstanceOfACloudIsAFactOfItsHost(t *testing.T) {
+	t.Parallel()
+	told := &agentwire.Cloud{Provider: agentwire.CloudAWS, InstanceID: "i-0a"}
+	for name, test := range map[string]struct {
+		cloud func(context.Context) (*agentwire.Cloud, error)
+		want  *agentwire.Cloud
+	}{
+		"told":              {func(context.Context) (*agentwire.Cloud, error) { return told, nil }, told},
+		"not asked":         {nil, nil},
+		"without an answer": {func(context.Context) (*agentwire.Cloud, error) { return nil, errors.New("timed out") }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			env := inRoot(t, rootWith(t, map[string]string{"etc/hostname": "x\n"}))
+			env.Cloud = test.cloud
+			got, err := host(t.Context(), env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Cloud != test.want || got.Name == "" {
+				t.Errorf("host %q is instance %+v, want %+v", got.Name, got.Cloud, test.want)
+			}
+		})
+	}
+}
+
 func TestNothingToReportIsNoFailure(t *testing.T) {
 	t.Parallel()
 	env := inRoot(t, rootWith(t, map[string]string{"etc/hostname": "x\n"}))

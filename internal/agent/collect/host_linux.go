@@ -53,6 +53,10 @@ func host(ctx context.Context, env Env) (agentwire.Host, error) {
 	made := readHardware()
 	facts.Manufacturer, facts.Model, facts.BIOS = made.manufacturer, made.model, made.bios
 	facts.Fingerprint = machine.Fingerprint(machineID(root))
+	if env.Cloud != nil {
+		// A service that does not answer is no reason to know nothing else.
+		facts.Cloud, _ = env.Cloud(ctx)
+	}
 	return facts, nil
 }
 

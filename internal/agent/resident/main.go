@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"vedette.dev/vedette/internal/agent/machine"
+	"vedette.dev/vedette/internal/agent/metadata"
 	"vedette.dev/vedette/internal/agent/session"
 	"vedette.dev/vedette/internal/agent/upgrade"
 	"vedette.dev/vedette/internal/agentwire"
@@ -304,7 +305,7 @@ func open(o *options, sys System, log *leveledLog, v *versions, restart func()) 
 	cfg := session.Config{
 		StateDir: o.stateDir, KeyDir: o.keyDir, RootDir: o.rootDir, Version: Version,
 		ActivationID: o.activationID, CustomerID: o.customerID, ServerURI: o.serverURI,
-		Wakeup: o.wakeup, Host: hostFacts(o.rootDir),
+		Wakeup: o.wakeup, Host: hostFacts(o.rootDir, metadata.New(sys.Getenv), log.Logger),
 		Clock: session.SystemClock{}, Random: rand.Float64,
 		Log: log.Logger, Rest: debug.FreeOSMemory,
 	}
@@ -347,8 +348,9 @@ func open(o *options, sys System, log *leveledLog, v *versions, restart func()) 
 }
 
 // hostFacts are the few facts an agent is registered with; its first inventory
-// brings the others.
-func hostFacts(rootDir string) agentwire.Host {
+// brings the others. Which instance of a cloud it is belongs to them: a connector
+// may have made an asset of it.
+func hostFacts(rootDir string, cloud *metadata.Service, log *slog.Logger) agentwire.Host {
 	name, err := os.Hostname()
 	if err != nil || name == "" {
 		name = "unknown"
@@ -360,6 +362,9 @@ func hostFacts(rootDir string) agentwire.Host {
 	}
 	host.Fingerprint = machine.Fingerprint(machine.InstallationID(rootDir))
 	host.OS, host.OSID, host.OSVersion = osRelease(rootDir)
+	if host.Cloud, err = cloud.Instance(context.Background()); err != nil { // bounded by the service
+		log.Warn("the instance this host is was not learnt", "error", err)
+	}
 	return host
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"vedette.dev/vedette/internal/agent/collect"
+	"vedette.dev/vedette/internal/agent/metadata"
 )
 
 const (
@@ -36,7 +38,7 @@ func Main(in io.Reader, out, errOut io.Writer) int {
 	ctx, cancel := context.WithTimeout(ctx, maxScanTime)
 	defer cancel()
 
-	w := &Worker{Collectors: collect.All(), Now: time.Now, Pause: pause}
+	w := &Worker{Collectors: collect.All(), Now: time.Now, Pause: pause, Cloud: metadata.New(os.Getenv).Instance}
 	if err := w.Run(ctx, in, out); err != nil {
 		fmt.Fprintf(errOut, "scan worker: %v\n", err)
 		return 1

@@ -35,9 +35,10 @@ var errOperationTimeout = fmt.Errorf("took longer than %s for one operation", op
 
 // Worker runs scans. Its fields must not change while it does.
 type Worker struct {
-	Collectors []collect.Collector                        // those a job may name
-	Now        func() time.Time                           // clock
-	Pause      func(context.Context, time.Duration) error // waits, or returns the context's error
+	Collectors []collect.Collector                             // those a job may name
+	Now        func() time.Time                                // clock
+	Pause      func(context.Context, time.Duration) error      // waits, or returns the context's error
+	Cloud      func(context.Context) (*agentwire.Cloud, error) // which instance of a cloud the host is; nil does not ask
 }
 
 // Run runs the scan that in describes and writes its result to out.
@@ -99,7 +100,7 @@ func (w *Worker) collect(ctx context.Context, job *scan.Job, base *agentwire.Sna
 	if base != nil {
 		*next = *base
 	}
-	env := collect.Env{RootDir: job.RootDir, Now: w.Now, Pause: w.between(job)}
+	env := collect.Env{RootDir: job.RootDir, Now: w.Now, Pause: w.between(job), Cloud: w.Cloud}
 	collected := make([]scan.Collected, 0, len(job.Collectors))
 	for i, name := range job.Collectors {
 		if i > 0 {
