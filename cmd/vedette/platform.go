@@ -208,6 +208,10 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 			})
 		},
 	}
+	p.background = append(p.background, func(ctx context.Context) {
+		claims := &fleet.ClaimReporter{Instances: p.store, Log: log}
+		sweep(ctx, log, "contested instances were not looked for", claims.Report)
+	})
 	p.background = append(p.background, accessSweeps(p.store, p.auditDays, now, log)...)
 	engine, err := p.jobEngine(nil, log)
 	if err != nil {

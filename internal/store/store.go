@@ -61,6 +61,8 @@ var (
 	_ fleet.Tags           = (*Store)(nil)
 	_ fleet.TagAssignments = (*Store)(nil)
 	_ fleet.RulePasses     = (*Store)(nil)
+
+	_ fleet.ContestedInstances = (*Store)(nil)
 )
 
 // New returns a Store over an open, migrated database. read may be a pool that
