@@ -156,6 +156,15 @@ func assetTable(h *qps.HostAsset) automation.Table {
 		add("Configuration profile", i.AgentConfiguration.Name)
 		add("Activation key", i.ActivationKey.Title)
 	}
+	for _, source := range h.Sources {
+		if i, ok := source.(*qps.EC2Source); ok {
+			add("EC2 instance", i.InstanceID)
+			add("Account", i.AccountID)
+			add("Region", i.Region)
+			add("Instance state", i.InstanceState)
+			add("Instance type", i.InstanceType)
+		}
+	}
 	tags := make([]string, len(h.Tags))
 	for i, tag := range h.Tags {
 		tags[i] = tag.Name

@@ -140,12 +140,16 @@ func (t *Tx) takeInstance(ctx context.Context, hostID int64, c *agentwire.Cloud,
 // modules of a host without one, which goes. Tags of rules, and profiles, are for
 // the caller.
 func (t *Tx) absorb(ctx context.Context, bare, hostID int64) error {
-	active, err := t.modules(ctx, []int64{bare, hostID})
+	held, err := t.heldModules(ctx, []int64{hostID})
+	if err != nil {
+		return err
+	}
+	brought, err := t.modules(ctx, []int64{bare})
 	if err != nil {
 		return err
 	}
 	var modules [][]any
-	for _, m := range fleet.Compatible(active[hostID], active[bare]) {
+	for _, m := range fleet.Compatible(held[hostID], brought[bare]) {
 		modules = append(modules, []any{hostID, string(m)})
 	}
 	if err := t.writeModules(ctx, modules, nil); err != nil {

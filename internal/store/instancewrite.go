@@ -18,6 +18,9 @@ import (
 // have begun with lockChanges.
 func (t *Tx) storeInstances(ctx context.Context, c *connector.Connector, listed []connector.Instance, at time.Time) (created, updated int, err error) {
 	s, err := t.sight(ctx, c, listed)
+	if err == nil {
+		err = t.holdModules(ctx, s)
+	}
 	if err != nil {
 		return 0, 0, err
 	}
@@ -49,6 +52,44 @@ func (t *Tx) storeInstances(ctx context.Context, c *connector.Connector, listed 
 		return 0, 0, err
 	}
 	return len(news), len(changed) - len(news), t.retagInstances(ctx, written, dressed)
+}
+
+// holdModules keeps the modules of the agents among the hosts as they are, so that
+// nobody activates one meanwhile that excludes what is activated here.
+func (t *Tx) holdModules(ctx context.Context, s *sight) error {
+	var agents []int64
+	for _, one := range s.known {
+		if one.agent {
+			agents = append(agents, one.hostID)
+		}
+	}
+	modules, err := t.heldModules(ctx, agents)
+	for id, active := range modules {
+		s.modules[id] = active
+	}
+	return err
+}
+
+// heldModules locks the agents of hosts, as every change of an agent's modules
+// does, and returns the modules that are active on each.
+func (t *Tx) heldModules(ctx context.Context, hostIDs []int64) (map[int64][]fleet.Module, error) {
+	if len(hostIDs) == 0 {
+		return nil, nil
+	}
+	locked, err := t.ids(ctx, "SELECT host_id FROM agents WHERE "+t.dialect.InIDs("host_id")+" ORDER BY host_id"+t.dialect.ForUpdate(), t.dialect.IDsParam(hostIDs))
+	if err != nil {
+		return nil, fmt.Errorf("lock %d agents: %w", len(hostIDs), err)
+	}
+	modules, err := t.modules(ctx, locked)
+	if err != nil {
+		return nil, fmt.Errorf("read modules of %d agents: %w", len(locked), err)
+	}
+	for _, id := range locked {
+		if _, found := modules[id]; !found {
+			modules[id] = nil
+		}
+	}
+	return modules, nil
 }
 
 // settleIdentities gives each instance that is not known a host: that of the
@@ -88,7 +129,7 @@ func (t *Tx) settleIdentities(ctx context.Context, s *sight, listed []connector.
 		if err := t.sightTags(ctx, s, ids); err != nil {
 			return nil, err
 		}
-		modules, err := t.modules(ctx, ids)
+		modules, err := t.heldModules(ctx, ids)
 		if err != nil {
 			return nil, err
 		}

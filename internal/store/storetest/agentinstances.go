@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,16 +17,17 @@ import (
 
 func testAgentInstances(t *testing.T, create func(tb testing.TB) Database) {
 	for name, run := range map[string]func(t *testing.T, s *syncing){
-		"an agent that comes first gets the instance":                       testAgentFirst,
-		"an agent that enrols takes over the asset of its instance":         testConnectorFirst,
-		"an agent that learns its instance later becomes one asset with it": testLearntLater,
-		"an agent that says another's instance gets nothing of it":          testContested,
-		"an agent that leaves an instance of its own say leaves no trace":   testMovedAgent,
-		"an agent keeps the instance that a connector found it to be":       testKeptInstance,
-		"the next of those who said so gets an instance whose agent went":   testNextClaimant,
-		"an uninstalled instance comes back as a new asset":                 testUninstalledInstance,
-		"modules that exclude each other do not meet on a host":             testModulesMeet,
-		"profiles follow the tags that come with an instance":               testInstanceProfile,
+		"an agent that comes first gets the instance":                        testAgentFirst,
+		"an agent that enrols takes over the asset of its instance":          testConnectorFirst,
+		"an agent that learns its instance later becomes one asset with it":  testLearntLater,
+		"an agent that says another's instance gets nothing of it":           testContested,
+		"an agent that leaves an instance of its own say leaves no trace":    testMovedAgent,
+		"an agent keeps the instance that a connector found it to be":        testKeptInstance,
+		"the next of those who said so gets an instance whose agent went":    testNextClaimant,
+		"an uninstalled instance comes back as a new asset":                  testUninstalledInstance,
+		"modules that exclude each other do not meet on a host":              testModulesMeet,
+		"modules that exclude each other do not meet when two activate them": testModulesRace,
+		"profiles follow the tags that come with an instance":                testInstanceProfile,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -278,6 +280,41 @@ func testModulesMeet(t *testing.T, s *syncing) {
 	for host, want := range map[int64][]string{enrolled.HostID: {"AGENT_SCA", "AGENT_VM"}, learnt.HostID: {"AGENT_PC", "AGENT_VM"}} {
 		if got := s.activeOn(t, host); !slices.Equal(got, want) {
 			t.Errorf("host %d has %v, want %v: what came first", host, got, want)
+		}
+	}
+}
+
+// testModulesRace has an operator activate PC while connectors activate SCA.
+func testModulesRace(t *testing.T, s *syncing) {
+	var page []connector.Instance
+	var hosts []int64
+	for n := range 8 {
+		page = append(page, instance(n))
+		hosts = append(hosts, s.enrolOn(t, n, instance(n)).HostID)
+	}
+	must(s.ChangeModules(t.Context(), hosts, func(int64, []fleet.Module) ([]fleet.Module, error) { return nil, nil }))(t)
+	s.connector.Modules = []string{"SCA"}
+	var wait sync.WaitGroup
+	for _, host := range hosts {
+		wait.Go(func() {
+			_, err := s.ChangeModules(t.Context(), []int64{host}, func(_ int64, active []fleet.Module) ([]fleet.Module, error) {
+				return append(active, fleet.Compatible(active, []fleet.Module{fleet.ModulePC})...), nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Go(func() {
+		result := connector.RegionResult{}
+		if err := s.StoreInstances(t.Context(), s.run, s.connector, page, &result, Start); err != nil {
+			t.Error(err)
+		}
+	})
+	wait.Wait()
+	for _, host := range hosts {
+		if active := s.activeOn(t, host); len(active) != 1 {
+			t.Errorf("host %d has %v, want one of the two", host, active)
 		}
 	}
 }
