@@ -10,7 +10,10 @@ import (
 	"vedette.dev/vedette/internal/connector"
 )
 
-var _ connector.Schedule = (*Store)(nil)
+var (
+	_ connector.Schedule = (*Store)(nil)
+	_ connector.Runs     = (*Store)(nil)
+)
 
 // keptRuns is how many runs of each connector are kept.
 const keptRuns = 100
@@ -22,8 +25,14 @@ const dueQuery = "SELECT id FROM connectors WHERE active_run IS NULL AND next_sy
 // the active one of its connector. What it found stays so until the transaction
 // ends; it comes first in every transaction of a run.
 func (t *Tx) fence(ctx context.Context, r connector.Run) error {
+	return t.current(ctx, r, t.dialect.ForNoKeyUpdate())
+}
+
+// current is fence with what ends the query: nothing for a transaction that only
+// reads.
+func (t *Tx) current(ctx context.Context, r connector.Run, lock string) error {
 	var one int
-	err := t.QueryRow(ctx, "SELECT 1 FROM connectors WHERE id = ? AND active_run = ?"+t.dialect.ForNoKeyUpdate(), r.ConnectorID, r.ID).Scan(&one)
+	err := t.QueryRow(ctx, "SELECT 1 FROM connectors WHERE id = ? AND active_run = ?"+lock, r.ConnectorID, r.ID).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return connector.ErrSuperseded
 	}

@@ -27,6 +27,9 @@ func (s *Store) StoreInstances(ctx context.Context, r connector.Run, c connector
 	listed := storableInstances(page, result)
 	var todo []connector.Instance
 	err := s.view(ctx, func(tx *Tx) error {
+		if err := tx.current(ctx, r, ""); err != nil {
+			return err
+		}
 		sight, err := tx.sight(ctx, &c, listed)
 		if err != nil {
 			return err
@@ -39,7 +42,7 @@ func (s *Store) StoreInstances(ctx context.Context, r connector.Run, c connector
 			break
 		}
 		var created, updated int
-		err = s.InTx(ctx, func(tx *Tx) error {
+		err = s.inRun(ctx, r, func(tx *Tx) error {
 			if err := tx.lockChanges(ctx); err != nil {
 				return err
 			}
@@ -184,6 +187,9 @@ func (s *Store) MarkVanished(ctx context.Context, r connector.Run, accountID, re
 		var vanished []int64
 		last, n := after, 0
 		err := s.view(ctx, func(tx *Tx) error {
+			if err := tx.current(ctx, r, ""); err != nil {
+				return err
+			}
 			return tx.each(ctx, `SELECT host_id, instance_id FROM cloud_instances
 				WHERE account_id = ? AND region = ? AND state <> ? AND digest <> '' AND first_discovered < ? AND host_id > ? ORDER BY host_id LIMIT ?`,
 				[]any{accountID, region, connector.Terminated, micros(r.Started), after, vanishedPage}, func(rows *sql.Rows) error {
@@ -200,7 +206,7 @@ func (s *Store) MarkVanished(ctx context.Context, r connector.Run, accountID, re
 				break
 			}
 			var marked int
-			err = s.InTx(ctx, func(tx *Tx) error {
+			err = s.inRun(ctx, r, func(tx *Tx) error {
 				err := tx.lockChanges(ctx)
 				if err == nil {
 					marked, err = tx.terminate(ctx, chunk, at)

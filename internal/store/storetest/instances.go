@@ -29,6 +29,8 @@ func testInstances(t *testing.T, create func(tb testing.TB) Database) {
 		"an instance of an agent is marked and does not change its host":  testInstanceOfAgentVanishes,
 		"a host without an agent can be searched, tagged and not removed": testBareHost,
 		"rules about instances follow what AWS says":                      testInstanceRules,
+		"a run that was superseded stores nothing":                        testSupersededRun,
+		"a connector that is deleted leaves its assets":                   testDeletedConnector,
 		"pages of many instances are stored whole":                        testManyInstances,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,12 +47,22 @@ type syncing struct {
 	connector connector.Connector
 }
 
+// beginSync makes a connector and begins its run. Both are written by hand: what
+// is tested is what a run stores, whoever began it.
 func beginSync(t testing.TB, b *bundle) *syncing {
 	t.Helper()
-	return &syncing{
-		bundle: b,
-		run:    connector.Run{ID: 1, ConnectorID: 1, Started: Start}, connector: connector.Connector{ID: 1, Modules: []string{"VM"}},
+	s := &syncing{bundle: b, connector: connector.Connector{Modules: []string{"VM"}}}
+	err := b.InTx(t.Context(), func(tx *store.Tx) error {
+		err := tx.QueryRow(t.Context(), `INSERT INTO connectors (name, description, partition, role_arn, external_id, all_regions, regions, disabled, run_frequency,
+				modules, kept, state, account_id, last_error, created, modified, active_run)
+			VALUES ('aws', '', 'aws', '', '', ?, '[]', ?, 240, '[]', '{}', 'RUNNING', '', '', 0, 0, 1) RETURNING id`, true, false).Scan(&s.connector.ID)
+		s.run = connector.Run{ID: 1, ConnectorID: s.connector.ID, Started: Start}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return s
 }
 
 const account = "012345678901"
@@ -467,6 +479,40 @@ func testInstanceRules(t *testing.T, s *syncing) {
 	tagged(false)
 	s.store(t, Start, stopped...)
 	tagged(true)
+}
+
+func testSupersededRun(t *testing.T, s *syncing) {
+	s.store(t, Start, instance(1))
+	before := s.tables(t)
+	s.run.ID++
+	result := connector.RegionResult{}
+	wantSuperseded(t, s.StoreInstances(t.Context(), s.run, s.connector, []connector.Instance{instance(1)}, &result, Start))
+	wantSuperseded(t, s.StoreInstances(t.Context(), s.run, s.connector, []connector.Instance{instance(2)}, &result, Start))
+	s.run.Started = Start.Add(time.Hour)
+	wantSuperseded(t, s.MarkVanished(t.Context(), s.run, account, "eu-west-1", nil, &result, Start))
+	if diff := cmp.Diff(before, s.tables(t)); diff != "" {
+		t.Errorf("rows changed: %s", diff)
+	}
+}
+
+func testDeletedConnector(t *testing.T, s *syncing) {
+	s.store(t, Start, instance(1))
+	before := s.hostOf(t, 1)
+	err := s.InTx(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(t.Context(), "DELETE FROM connectors WHERE id = ?", s.connector.ID)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, s.hostOf(t, 1)); diff != "" {
+		t.Errorf("the asset changed: %s", diff)
+	}
+	if links := s.tables(t)["cloud_instance_connectors"]; len(links) != 0 {
+		t.Errorf("links are left: %v", links)
+	}
+	result := connector.RegionResult{}
+	wantSuperseded(t, s.StoreInstances(t.Context(), s.run, s.connector, []connector.Instance{instance(2)}, &result, Start))
 }
 
 func testManyInstances(t *testing.T, s *syncing) {

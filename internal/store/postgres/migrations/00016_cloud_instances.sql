@@ -35,7 +35,7 @@ CREATE INDEX cloud_instances_subnet_id ON cloud_instances (subnet_id, host_id);
 -- Which connectors found an instance. The link goes with its connector; the
 -- asset stays.
 CREATE TABLE cloud_instance_connectors (
-    connector_id BIGINT NOT NULL,
+    connector_id BIGINT NOT NULL REFERENCES connectors (id) ON DELETE CASCADE,
     host_id      BIGINT NOT NULL REFERENCES cloud_instances (host_id) ON DELETE CASCADE ON UPDATE CASCADE,
     PRIMARY KEY (connector_id, host_id)
 );
