@@ -22,7 +22,7 @@ func TestTwoReplicasOnPostgreSQL(t *testing.T) {
 		f.startPlatform(t, []string{"serve", "--data", f.path, "--listen", "127.0.0.1:0", "--database", database}).awaitReady(t)
 	}
 	serve(first)
-	for _, name := range []string{"trust/root.key", "trust/instruction.key", "trust/instruction.json", "admin.env"} {
+	for _, name := range []string{"trust/root.key", "trust/instruction.key", "trust/instruction.json", "trust/secrets.key", "admin.env"} {
 		second.copy(t, first, name)
 	}
 	serve(second)

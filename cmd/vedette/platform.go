@@ -22,7 +22,9 @@ import (
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/inventory"
+	"vedette.dev/vedette/internal/jobs"
 	"vedette.dev/vedette/internal/ondemand"
+	"vedette.dev/vedette/internal/outbound/aws"
 	"vedette.dev/vedette/internal/packages"
 	"vedette.dev/vedette/internal/releases"
 	"vedette.dev/vedette/internal/server"
@@ -70,6 +72,7 @@ type platform struct {
 	server      *server.Server
 	bindings    []server.Binding
 	background  []func(context.Context)
+	cloud       *aws.Cloud
 	profiles    *fleet.Profiles
 	limits      *server.Limits
 	failures    *failures.Injector
@@ -133,6 +136,10 @@ func openStore(ctx context.Context, database string, folder *dataFolder, now fun
 
 // assemble wires the services, the endpoints and the background work.
 func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog.Logger) error {
+	if err := p.openSecrets(ctx); err != nil {
+		return err
+	}
+	p.cloud = aws.New(buildVersion(), aws.Limits{})
 	sessions, err := p.folder.sessionIssuer(p.admin.customerID, now)
 	if err != nil {
 		return err
@@ -213,12 +220,27 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 		sweep(ctx, log, "contested instances were not looked for", claims.Report)
 	})
 	p.background = append(p.background, accessSweeps(p.store, p.auditDays, now, log)...)
-	engine, err := p.jobEngine(nil, log)
+	engine, err := p.jobEngine([]jobs.Kind{p.connectorRuns(now, log)}, log)
 	if err != nil {
 		return err
 	}
 	p.background = append(p.background, engine.Run)
 	return nil
+}
+
+// openSecrets lets the store seal and open secrets. Every replica of a database
+// must have the same key for them.
+func (p *platform) openSecrets(ctx context.Context) error {
+	envelope, err := p.folder.envelope()
+	if err != nil {
+		return err
+	}
+	err = p.store.OpenSecrets(ctx, envelope)
+	if fault.Is(err, fault.Conflict) {
+		return fault.New(fault.Conflict, fmt.Sprintf("The key in %s is not the one that the secrets of this database were sealed with.", p.folder.file("trust", envelopeFile)),
+			"Copy the trust folder of the replica, or of the backup, that the database belongs to.")
+	}
+	return err
 }
 
 // signer returns what signs instructions. Every replica of a database must have

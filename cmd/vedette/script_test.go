@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -21,11 +22,30 @@ func TestMain(m *testing.M) {
 	testscript.Main(withPostgreSQL{m}, map[string]func(){"vedette": func() { os.Exit(mainExitCode()) }})
 }
 
+// withoutAWS keeps from the platforms of tests what the developer's environment
+// says of AWS.
+func withoutAWS() error {
+	var errs []error
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": "", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+	} {
+		errs = append(errs, os.Setenv(name, value))
+	}
+	return errors.Join(errs...)
+}
+
 // withPostgreSQL stops the PostgreSQL server of the tests that need one after
 // all of them.
 type withPostgreSQL struct{ m *testing.M }
 
-func (w withPostgreSQL) Run() int { return pgtest.Main(w.m) }
+// Run runs the tests; commands of scripts do not come here.
+func (w withPostgreSQL) Run() int {
+	if err := withoutAWS(); err != nil {
+		panic(err)
+	}
+	return pgtest.Main(w.m)
+}
 
 // TestScripts runs testdata/script/*.txt, the command line as people use it.
 // Every script has a platform of its own with four agents: $PLATFORM is its

@@ -18,6 +18,7 @@ import (
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/secret"
 	"vedette.dev/vedette/internal/server/agentapi"
 	"vedette.dev/vedette/internal/server/certificate"
 )
@@ -222,3 +223,26 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 	}
 	return key, nil
 }
+
+// envelope returns what the secrets of the database are sealed with in the end:
+// keys that are not in it, made at the first start. Replicas need copies.
+func (d *dataFolder) envelope() (*secret.Envelope, error) {
+	text, err := d.read("trust", envelopeFile)
+	if err != nil {
+		return nil, err
+	}
+	if text == nil {
+		text = []byte(secret.NewEnvelopeKey())
+		if err := d.write(text, 0o600, "trust", envelopeFile); err != nil {
+			return nil, err
+		}
+	}
+	envelope, err := secret.ParseEnvelope(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.file("trust", envelopeFile), err)
+	}
+	return envelope, nil
+}
+
+// envelopeFile is in the trust folder.
+const envelopeFile = "secrets.key"
