@@ -93,6 +93,12 @@ var needed = map[string][]access.Permission{
 
 	"GET /automation/v1/permissions": anyUser,
 
+	"GET /automation/v1/aws/partitions":                             manager,
+	"PATCH /automation/v1/aws/partitions/{partition}":               manager,
+	"PUT /automation/v1/aws/partitions/{partition}/base-account":    manager,
+	"DELETE /automation/v1/aws/partitions/{partition}/base-account": manager,
+	"GET /automation/v1/connectors/{id}/runs":                       manager,
+
 	"GET /automation/v1/users":               manager,
 	"POST /automation/v1/users":              manager,
 	"GET /automation/v1/users/{username}":    manager,
@@ -112,6 +118,29 @@ var needed = map[string][]access.Permission{
 	"GET /automation/v1/users/{username}/tokens":         manager,
 	"POST /automation/v1/users/{username}/tokens":        nobody,
 	"DELETE /automation/v1/users/{username}/tokens/{id}": manager,
+}
+
+// Connectors, and all that belongs to them, are for managers, at either form of a
+// path.
+func init() {
+	calls := map[string][]string{
+		"awsassetdataconnector": {"get/{id}", "search", "count", "create", "update", "update/{id}", "delete", "delete/{id}", "run", "run/{id}"},
+		"assetdataconnector":    {"get/{id}", "search", "count", "update", "update/{id}", "delete", "delete/{id}", "run", "run/{id}"},
+		"awsauthrecord":         {"get/{id}", "search", "count", "create", "update", "update/{id}", "delete", "delete/{id}"},
+		"awsbaseaccount":        {"get/{id}", "search"}, "assetdataconnectorerrors": {"search"}, "awscloudformationtemplate": {"download"},
+	}
+	for object, verbs := range calls {
+		for _, call := range verbs {
+			verb, id, single := strings.Cut(call, "/")
+			for _, form := range []string{"am/", ""} {
+				path := "/qps/rest/{version}/" + verb + "/" + form + object
+				if single {
+					path += "/" + id
+				}
+				needed[path] = manager
+			}
+		}
+	}
 }
 
 var (
@@ -294,8 +323,8 @@ func harmless(route server.Route) (method, path, body string) {
 	if strings.Contains(route.Path, "/ca/") {
 		version = "1.0"
 	}
-	path = strings.NewReplacer("{version}", version, "{id}", "999999", "{username}", "nobody", "{rest...}", "nothing", "{path...}", "version.xsd").Replace(route.Path)
-	if strings.HasPrefix(path, "/qps") && method == http.MethodPost {
+	path = strings.NewReplacer("{version}", version, "{partition}", "aws-cn", "{id}", "999999", "{username}", "nobody", "{rest...}", "nothing", "{path...}", "version.xsd").Replace(route.Path)
+	if strings.HasPrefix(path, "/qps") && method != http.MethodGet {
 		return method, path, "<ServiceRequest/>"
 	}
 	switch {

@@ -7,8 +7,10 @@ import (
 	"github.com/google/uuid"
 
 	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/ondemand"
+	"vedette.dev/vedette/internal/outbound/aws"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/internal/server/automationapi"
 	"vedette.dev/vedette/internal/server/qpsapi"
@@ -18,10 +20,13 @@ import (
 // operatorRoutes returns what people and their programs call.
 func (p *platform) operatorRoutes(users *access.Authenticator, launcher *ondemand.Launcher, budget *server.Budget) []server.Route {
 	version := buildVersion()
+	connectors := &connector.Directory{Connectors: p.store, Accounts: p.store, Now: time.Now}
+	owns := aws.NewOwnAccounts(p.cloud, time.Now)
 	actions := &fleet.Actions{Agents: p.store, Hosts: p.store, Now: time.Now}
 	return append(
 		qpsapi.Routes(qpsapi.Config{
 			Hosts: p.store, Scans: launcher, Actions: actions, Profiles: p.profiles, Users: users, Journal: p.store, Budget: budget, Limits: p.limits,
+			Connectors: connectors, OwnAccounts: owns,
 			Tags: p.store, Tagger: &fleet.Tagger{Assignments: p.store}, Packages: p.packages,
 			Keys: &fleet.Keyring{Keys: p.store, Hosts: p.store, Now: time.Now, NewKey: uuid.NewString},
 			Versions: qpsapi.Versions{
@@ -32,6 +37,7 @@ func (p *platform) operatorRoutes(users *access.Authenticator, launcher *ondeman
 		automationapi.Routes(automationapi.Config{
 			Scans: p.store, Uninstalls: p.store, Upgrades: p.store, Purger: actions, Profiles: p.profiles, Users: users, Journal: p.store, Budget: budget, Limits: p.limits,
 			Directory: access.NewDirectory(p.store, p.store, tagNames{p.store}, time.Now), AuditLog: p.store,
+			Connectors: connectors, OwnAccounts: owns,
 			Installers: p.packages, Doorway: p.doorway(),
 		})...,
 	)

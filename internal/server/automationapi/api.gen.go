@@ -242,6 +242,15 @@ type AuditPage struct {
 	Entries []AuditEntry `json:"entries"`
 }
 
+// BaseAccount An account that is set to assume the roles of a partition.
+type BaseAccount struct {
+	// AccountId Twelve digits.
+	AccountId string `json:"accountId"`
+
+	// Modified When it was set. UTC.
+	Modified time.Time `json:"modified"`
+}
+
 // Caller defines model for Caller.
 type Caller struct {
 	// ByToken Whether a token was shown and not the password.
@@ -255,6 +264,32 @@ type Caller struct {
 
 	// User Somebody, or something, that calls the API. Times are UTC.
 	User User `json:"user"`
+}
+
+// ConnectorRun A run of a connector. Times are UTC and absent until they are reached.
+type ConnectorRun struct {
+	ConnectorId int64      `json:"connectorId"`
+	Ended       *time.Time `json:"ended,omitempty"`
+
+	// Error Why it did not succeed.
+	Error  *string   `json:"error,omitempty"`
+	Id     int64     `json:"id"`
+	Queued time.Time `json:"queued"`
+
+	// Regions By name of the region.
+	Regions []RegionResult `json:"regions"`
+	Started *time.Time     `json:"started,omitempty"`
+
+	// StartedBy Username of who asked for it; absent when it was due.
+	StartedBy *string `json:"startedBy,omitempty"`
+
+	// State A word of connectorState: QUEUED, RUNNING, PROCESSING, FINISHED_SUCCESS, FINISHED_ERRORS or ERROR.
+	State string `json:"state"`
+}
+
+// ConnectorRunList defines model for ConnectorRunList.
+type ConnectorRunList struct {
+	Runs []ConnectorRun `json:"runs"`
 }
 
 // CreatedToken defines model for CreatedToken.
@@ -301,6 +336,9 @@ type Installation struct {
 	Url string `json:"url"`
 }
 
+// NewBaseAccount defines model for NewBaseAccount.
+type NewBaseAccount = newBaseAccount
+
 // NewPassword defines model for NewPassword.
 type NewPassword = newPassword
 
@@ -312,6 +350,33 @@ type NewToken = newToken
 
 // NewUser defines model for NewUser.
 type NewUser = newUser
+
+// Partition A partition of AWS and who assumes roles there.
+type Partition struct {
+	// BaseAccount An account that is set to assume the roles of a partition.
+	BaseAccount *BaseAccount `json:"baseAccount,omitempty"`
+
+	// Enabled Whether connectors may list it.
+	Enabled bool `json:"enabled"`
+
+	// Name What people call it: Global, US GovCloud or China.
+	Name string `json:"name"`
+
+	// OwnAccountId The account of the platform's own credentials there, which assume roles where no base account is set; absent
+	// where there are none or it is not known.
+	OwnAccountId *string `json:"ownAccountId,omitempty"`
+
+	// Partition Its name in ARNs: aws, aws-us-gov or aws-cn.
+	Partition string `json:"partition"`
+}
+
+// PartitionChange defines model for PartitionChange.
+type PartitionChange = partitionChange
+
+// PartitionList defines model for PartitionList.
+type PartitionList struct {
+	Partitions []Partition `json:"partitions"`
+}
 
 // Permission defines model for Permission.
 type Permission struct {
@@ -390,6 +455,29 @@ type PurgedAgent struct {
 
 // Reference A role or a tag, by its id or its name. Answers have both.
 type Reference = reference
+
+// RegionResult What a run did in one region so far. What is not counted did not change.
+type RegionResult struct {
+	// Complete Whether the region was listed to its end.
+	Complete bool `json:"complete"`
+
+	// Created New host assets.
+	Created int `json:"created"`
+
+	// Dropped Instances that could not be stored.
+	Dropped int     `json:"dropped"`
+	Error   *string `json:"error,omitempty"`
+
+	// Listed Instances that AWS told.
+	Listed int    `json:"listed"`
+	Region string `json:"region"`
+
+	// Updated Host assets that changed.
+	Updated int `json:"updated"`
+
+	// Vanished Instances that AWS tells no more; they are TERMINATED now.
+	Vanished int `json:"vanished"`
+}
 
 // Role A set of permissions under a name. Times are UTC.
 type Role struct {
@@ -618,6 +706,9 @@ type UserList struct {
 	Users []User `json:"users"`
 }
 
+// PartitionName defines model for PartitionName.
+type PartitionName = string
+
 // ProfileId defines model for ProfileId.
 type ProfileId = int64
 
@@ -655,6 +746,12 @@ type ListAuditParams struct {
 
 	// Before Only rows with a lower id.
 	Before *int64 `form:"before,omitempty" json:"before,omitempty"`
+}
+
+// ListConnectorRunsParams defines parameters for ListConnectorRuns.
+type ListConnectorRunsParams struct {
+	// Limit How many runs the answer may hold.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListScansParams defines parameters for ListScans.
@@ -702,6 +799,12 @@ type ListUpgradesParams struct {
 // PurgeAgentsJSONRequestBody defines body for PurgeAgents for application/json ContentType.
 type PurgeAgentsJSONRequestBody = PurgeRule
 
+// UpdatePartitionJSONRequestBody defines body for UpdatePartition for application/json ContentType.
+type UpdatePartitionJSONRequestBody = PartitionChange
+
+// SetBaseAccountJSONRequestBody defines body for SetBaseAccount for application/json ContentType.
+type SetBaseAccountJSONRequestBody = NewBaseAccount
+
 // UpdateSchedulesJSONRequestBody defines body for UpdateSchedules for application/json ContentType.
 type UpdateSchedulesJSONRequestBody = SchedulesChange
 
@@ -734,6 +837,21 @@ type ServerInterface interface {
 	// ListAudit Search the audit log
 	// (GET /automation/v1/audit)
 	ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams)
+	// ListPartitions List the partitions of AWS that connectors may list
+	// (GET /automation/v1/aws/partitions)
+	ListPartitions(w http.ResponseWriter, r *http.Request)
+	// UpdatePartition Switch the option of a partition
+	// (PATCH /automation/v1/aws/partitions/{partition})
+	UpdatePartition(w http.ResponseWriter, r *http.Request, partition PartitionName)
+	// DeleteBaseAccount Delete the base account of a partition
+	// (DELETE /automation/v1/aws/partitions/{partition}/base-account)
+	DeleteBaseAccount(w http.ResponseWriter, r *http.Request, partition PartitionName)
+	// SetBaseAccount Set the account that assumes the roles of a partition
+	// (PUT /automation/v1/aws/partitions/{partition}/base-account)
+	SetBaseAccount(w http.ResponseWriter, r *http.Request, partition PartitionName)
+	// ListConnectorRuns List the runs of a connector
+	// (GET /automation/v1/connectors/{id}/runs)
+	ListConnectorRuns(w http.ResponseWriter, r *http.Request, id int64, params ListConnectorRunsParams)
 	// GetInstallation Get what agents are installed with
 	// (GET /automation/v1/installation)
 	GetInstallation(w http.ResponseWriter, r *http.Request)
@@ -949,6 +1067,140 @@ func (siw *ServerInterfaceWrapper) ListAudit(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListAudit(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPartitions operation middleware
+func (siw *ServerInterfaceWrapper) ListPartitions(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPartitions(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdatePartition operation middleware
+func (siw *ServerInterfaceWrapper) UpdatePartition(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "partition" -------------
+	var partition PartitionName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "partition", r.PathValue("partition"), &partition, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "partition", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdatePartition(w, r, partition)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteBaseAccount operation middleware
+func (siw *ServerInterfaceWrapper) DeleteBaseAccount(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "partition" -------------
+	var partition PartitionName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "partition", r.PathValue("partition"), &partition, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "partition", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteBaseAccount(w, r, partition)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetBaseAccount operation middleware
+func (siw *ServerInterfaceWrapper) SetBaseAccount(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "partition" -------------
+	var partition PartitionName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "partition", r.PathValue("partition"), &partition, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "partition", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetBaseAccount(w, r, partition)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListConnectorRuns operation middleware
+func (siw *ServerInterfaceWrapper) ListConnectorRuns(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListConnectorRunsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListConnectorRuns(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1786,6 +2038,11 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/installation", wrapper.GetInstallation)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/profiles/{id}/schedules", wrapper.GetSchedules)
 	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/automation/v1/profiles/{id}/schedules", wrapper.UpdateSchedules)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/aws/partitions", wrapper.ListPartitions)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/automation/v1/aws/partitions/{partition}", wrapper.UpdatePartition)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/automation/v1/aws/partitions/{partition}/base-account", wrapper.DeleteBaseAccount)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/automation/v1/aws/partitions/{partition}/base-account", wrapper.SetBaseAccount)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/connectors/{id}/runs", wrapper.ListConnectorRuns)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/users", wrapper.ListUsers)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/users", wrapper.CreateUser)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/users/me", wrapper.GetCaller)
@@ -1878,6 +2135,197 @@ type ListAuditdefaultJSONResponse struct {
 }
 
 func (response ListAuditdefaultJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPartitionsRequestObject struct {
+}
+
+type ListPartitionsResponseObject interface {
+	VisitListPartitionsResponse(w http.ResponseWriter) error
+}
+
+type ListPartitions200JSONResponse PartitionList
+
+func (response ListPartitions200JSONResponse) VisitListPartitionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPartitionsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPartitionsdefaultJSONResponse) VisitListPartitionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePartitionRequestObject struct {
+	Partition PartitionName `json:"partition"`
+	Body      *UpdatePartitionJSONRequestBody
+}
+
+type UpdatePartitionResponseObject interface {
+	VisitUpdatePartitionResponse(w http.ResponseWriter) error
+}
+
+type UpdatePartition200JSONResponse Partition
+
+func (response UpdatePartition200JSONResponse) VisitUpdatePartitionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePartitiondefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdatePartitiondefaultJSONResponse) VisitUpdatePartitionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteBaseAccountRequestObject struct {
+	Partition PartitionName `json:"partition"`
+}
+
+type DeleteBaseAccountResponseObject interface {
+	VisitDeleteBaseAccountResponse(w http.ResponseWriter) error
+}
+
+type DeleteBaseAccount204Response struct {
+}
+
+func (response DeleteBaseAccount204Response) VisitDeleteBaseAccountResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteBaseAccountdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteBaseAccountdefaultJSONResponse) VisitDeleteBaseAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetBaseAccountRequestObject struct {
+	Partition PartitionName `json:"partition"`
+	Body      *SetBaseAccountJSONRequestBody
+}
+
+type SetBaseAccountResponseObject interface {
+	VisitSetBaseAccountResponse(w http.ResponseWriter) error
+}
+
+type SetBaseAccount200JSONResponse Partition
+
+func (response SetBaseAccount200JSONResponse) VisitSetBaseAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetBaseAccountdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetBaseAccountdefaultJSONResponse) VisitSetBaseAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConnectorRunsRequestObject struct {
+	Id     int64 `json:"id"`
+	Params ListConnectorRunsParams
+}
+
+type ListConnectorRunsResponseObject interface {
+	VisitListConnectorRunsResponse(w http.ResponseWriter) error
+}
+
+type ListConnectorRuns200JSONResponse ConnectorRunList
+
+func (response ListConnectorRuns200JSONResponse) VisitListConnectorRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConnectorRunsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListConnectorRunsdefaultJSONResponse) VisitListConnectorRunsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2856,6 +3304,21 @@ type StrictServerInterface interface {
 	// ListAudit Search the audit log
 	// (GET /automation/v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// ListPartitions List the partitions of AWS that connectors may list
+	// (GET /automation/v1/aws/partitions)
+	ListPartitions(ctx context.Context, request ListPartitionsRequestObject) (ListPartitionsResponseObject, error)
+	// UpdatePartition Switch the option of a partition
+	// (PATCH /automation/v1/aws/partitions/{partition})
+	UpdatePartition(ctx context.Context, request UpdatePartitionRequestObject) (UpdatePartitionResponseObject, error)
+	// DeleteBaseAccount Delete the base account of a partition
+	// (DELETE /automation/v1/aws/partitions/{partition}/base-account)
+	DeleteBaseAccount(ctx context.Context, request DeleteBaseAccountRequestObject) (DeleteBaseAccountResponseObject, error)
+	// SetBaseAccount Set the account that assumes the roles of a partition
+	// (PUT /automation/v1/aws/partitions/{partition}/base-account)
+	SetBaseAccount(ctx context.Context, request SetBaseAccountRequestObject) (SetBaseAccountResponseObject, error)
+	// ListConnectorRuns List the runs of a connector
+	// (GET /automation/v1/connectors/{id}/runs)
+	ListConnectorRuns(ctx context.Context, request ListConnectorRunsRequestObject) (ListConnectorRunsResponseObject, error)
 	// GetInstallation Get what agents are installed with
 	// (GET /automation/v1/installation)
 	GetInstallation(ctx context.Context, request GetInstallationRequestObject) (GetInstallationResponseObject, error)
@@ -3022,6 +3485,149 @@ func (sh *strictHandler) ListAudit(w http.ResponseWriter, r *http.Request, param
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
 		if err := validResponse.VisitListAuditResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPartitions operation middleware
+func (sh *strictHandler) ListPartitions(w http.ResponseWriter, r *http.Request) {
+	var request ListPartitionsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPartitions(ctx, request.(ListPartitionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPartitions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPartitionsResponseObject); ok {
+		if err := validResponse.VisitListPartitionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdatePartition operation middleware
+func (sh *strictHandler) UpdatePartition(w http.ResponseWriter, r *http.Request, partition PartitionName) {
+	var request UpdatePartitionRequestObject
+
+	request.Partition = partition
+
+	var body UpdatePartitionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdatePartition(ctx, request.(UpdatePartitionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdatePartition")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdatePartitionResponseObject); ok {
+		if err := validResponse.VisitUpdatePartitionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteBaseAccount operation middleware
+func (sh *strictHandler) DeleteBaseAccount(w http.ResponseWriter, r *http.Request, partition PartitionName) {
+	var request DeleteBaseAccountRequestObject
+
+	request.Partition = partition
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteBaseAccount(ctx, request.(DeleteBaseAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteBaseAccount")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteBaseAccountResponseObject); ok {
+		if err := validResponse.VisitDeleteBaseAccountResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetBaseAccount operation middleware
+func (sh *strictHandler) SetBaseAccount(w http.ResponseWriter, r *http.Request, partition PartitionName) {
+	var request SetBaseAccountRequestObject
+
+	request.Partition = partition
+
+	var body SetBaseAccountJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetBaseAccount(ctx, request.(SetBaseAccountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetBaseAccount")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetBaseAccountResponseObject); ok {
+		if err := validResponse.VisitSetBaseAccountResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListConnectorRuns operation middleware
+func (sh *strictHandler) ListConnectorRuns(w http.ResponseWriter, r *http.Request, id int64, params ListConnectorRunsParams) {
+	var request ListConnectorRunsRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListConnectorRuns(ctx, request.(ListConnectorRunsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListConnectorRuns")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListConnectorRunsResponseObject); ok {
+		if err := validResponse.VisitListConnectorRunsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

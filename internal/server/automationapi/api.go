@@ -11,6 +11,7 @@ import (
 
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/ondemand"
@@ -46,16 +47,20 @@ type Config struct {
 	Doorway   Doorway
 	Directory *access.Directory
 	AuditLog  access.AuditLog
-	Users     server.Authenticator
-	Journal   access.Journal
-	Budget    *server.Budget // shared with other operators' APIs
-	Limits    *server.Limits // of each user, shared likewise; nil for none
+	// Connectors are those of cloud accounts.
+	Connectors *connector.Directory
+	// OwnAccounts may be nil: then the platform's own are not known.
+	OwnAccounts OwnAccounts
+	Users       server.Authenticator
+	Journal     access.Journal
+	Budget      *server.Budget // shared with other operators' APIs
+	Limits      *server.Limits // of each user, shared likewise; nil for none
 }
 
 // Routes returns the routes of the API.
 func Routes(c Config) []server.Route {
 	collected := &collector{}
-	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Upgrades, c.Purger, c.Profiles, c.Installers, c.Doorway, c.Directory, c.AuditLog}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
+	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Upgrades, c.Purger, c.Profiles, c.Installers, c.Doorway, c.Directory, c.AuditLog, c.Connectors, c.OwnAccounts}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failBody,
 		ResponseErrorHandlerFunc: server.Fail,
 	})
@@ -123,6 +128,8 @@ type api struct {
 	doorway    Doorway
 	directory  *access.Directory
 	auditLog   access.AuditLog
+	connectors *connector.Directory
+	owns       OwnAccounts
 }
 
 // ListScans implements GET /automation/v1/scans.

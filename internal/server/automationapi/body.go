@@ -98,6 +98,14 @@ type (
 		DelaySeconds     *int64 `json:"delaySeconds"`
 		RandomizeSeconds *int64 `json:"randomizeSeconds"`
 	}
+	partitionChange struct {
+		Enabled *bool `json:"enabled"`
+	}
+	newBaseAccount struct {
+		AccountID   string `json:"accountId"`
+		AccessKeyID string `json:"accessKeyId"`
+		SecretKey   string `json:"secretKey"`
+	}
 	roleAssignment struct {
 		Add    []string `json:"add"`
 		Remove []string `json:"remove"`
@@ -149,5 +157,17 @@ func (b *roleAssignment) UnmarshalJSON(doc []byte) error {
 // UnmarshalJSON refuses members it does not know.
 func (b *schedulesChange) UnmarshalJSON(doc []byte) error {
 	type plain schedulesChange
+	return decodeStrictly(doc, (*plain)(b))
+}
+
+// UnmarshalJSON refuses members it does not know.
+func (b *partitionChange) UnmarshalJSON(doc []byte) error {
+	type plain partitionChange
+	return decodeStrictly(doc, (*plain)(b))
+}
+
+// UnmarshalJSON refuses members it does not know.
+func (b *newBaseAccount) UnmarshalJSON(doc []byte) error {
+	type plain newBaseAccount
 	return decodeStrictly(doc, (*plain)(b))
 }

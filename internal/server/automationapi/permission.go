@@ -24,6 +24,12 @@ var operations = map[string]server.Operation{
 	"GET /automation/v1/profiles/{id}/schedules":   {Name: "get schedules", AnyOf: []access.Permission{access.ViewConfigurationProfile}},
 	"PATCH /automation/v1/profiles/{id}/schedules": {Name: "update schedules", AnyOf: []access.Permission{access.EditConfigurationProfile}, Write: true},
 
+	"GET /automation/v1/aws/partitions":                             {Name: "list partitions"},
+	"PATCH /automation/v1/aws/partitions/{partition}":               {Name: "update partition", Write: true},
+	"PUT /automation/v1/aws/partitions/{partition}/base-account":    {Name: "set base account", Write: true},
+	"DELETE /automation/v1/aws/partitions/{partition}/base-account": {Name: "delete base account", Write: true},
+	"GET /automation/v1/connectors/{id}/runs":                       {Name: "list runs of connector"},
+
 	"GET /automation/v1/users":               {Name: "list users"},
 	"POST /automation/v1/users":              {Name: "create user", Write: true},
 	"GET /automation/v1/users/{username}":    {Name: "get user"},

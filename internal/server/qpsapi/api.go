@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/ondemand"
 	"vedette.dev/vedette/internal/server"
@@ -45,11 +46,15 @@ type Config struct {
 	Tags     fleet.Tags
 	Tagger   Tagger
 	Packages Packages
-	Users    server.Authenticator
-	Journal  access.Journal
-	Versions Versions
-	Budget   *server.Budget // shared with other operators' APIs
-	Limits   *server.Limits // of each user, shared likewise; nil for none
+	// Connectors are those of cloud accounts, with what belongs to them.
+	Connectors *connector.Directory
+	// OwnAccounts may be nil: then the platform's own are not known.
+	OwnAccounts OwnAccounts
+	Users       server.Authenticator
+	Journal     access.Journal
+	Versions    Versions
+	Budget      *server.Budget // shared with other operators' APIs
+	Limits      *server.Limits // of each user, shared likewise; nil for none
 	// BaseURL is the address clients use, such as "https://vedette.example.com",
 	// for schema locations. When empty it is taken from each request.
 	BaseURL string
@@ -81,7 +86,7 @@ func Routes(c Config) []server.Route {
 	a := &api{Config: c}
 	both := []string{http.MethodGet, http.MethodPost}
 	post := []string{http.MethodPost}
-	return append(slices.Concat(a.keyRoutes(), a.tagRoutes(), a.schemaRoutes(), a.packageRoutes()), []server.Route{
+	return append(slices.Concat(a.keyRoutes(), a.tagRoutes(), a.schemaRoutes(), a.packageRoutes(), a.connectorRoutes()), []server.Route{
 		a.route([]string{http.MethodGet}, "/qps/rest/portal/version", qps.SchemaPortalVersion, a.portalVersion),
 		a.route(both, "/qps/rest/{version}/count/am/hostasset", qps.SchemaHostAsset, versioned(assetVersions, a.countHosts)),
 		a.route(post, "/qps/rest/{version}/search/am/hostasset", qps.SchemaHostAsset, versioned(assetVersions, a.searchHosts)),

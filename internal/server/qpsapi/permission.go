@@ -13,13 +13,17 @@ var (
 	readAssets = []access.Permission{access.CAAPIAccess, access.ReadAsset}
 	viewKeys   = []access.Permission{access.ViewActivationKey}
 	viewConfig = []access.Permission{access.ViewConfigurationProfile}
+	// managersOnly is no permission that anybody else can have. It is nil, and not
+	// empty: that would be everybody.
+	managersOnly []access.Permission
 )
 
 // permissions says for every call what a caller needs beside API access (Qualys
 // Cloud Agent API, user permissions; the SOAR integration's permission
 // requirements, by which searching and testing a connection need no more than CA
 // API access, and launching a scan no more than its own permission). Calls with
-// an empty list need nothing more.
+// an empty list need nothing more. Connectors are for managers (Connectors API,
+// permissions): their keys open whole accounts.
 var permissions = map[string][]access.Permission{
 	"version portal": readAssets,
 	"about msp":      {},
@@ -66,6 +70,33 @@ var permissions = map[string][]access.Permission{
 	"process ca/binaryinfo":       readAssets,
 	"download ca/downloadbinary":  readAssets,
 	"download ca/downloadcdxsbom": readAssets,
+
+	"get am/awsassetdataconnector":    managersOnly,
+	"search am/awsassetdataconnector": managersOnly,
+	"count am/awsassetdataconnector":  managersOnly,
+	"create am/awsassetdataconnector": managersOnly,
+	"update am/awsassetdataconnector": managersOnly,
+	"delete am/awsassetdataconnector": managersOnly,
+	"run am/awsassetdataconnector":    managersOnly,
+
+	"get am/assetdataconnector":    managersOnly,
+	"search am/assetdataconnector": managersOnly,
+	"count am/assetdataconnector":  managersOnly,
+	"update am/assetdataconnector": managersOnly,
+	"delete am/assetdataconnector": managersOnly,
+	"run am/assetdataconnector":    managersOnly,
+
+	"get am/awsauthrecord":    managersOnly,
+	"search am/awsauthrecord": managersOnly,
+	"count am/awsauthrecord":  managersOnly,
+	"create am/awsauthrecord": managersOnly,
+	"update am/awsauthrecord": managersOnly,
+	"delete am/awsauthrecord": managersOnly,
+
+	"search am/assetdataconnectorerrors":    managersOnly,
+	"get am/awsbaseaccount":                 managersOnly,
+	"search am/awsbaseaccount":              managersOnly,
+	"download am/awscloudformationtemplate": managersOnly,
 }
 
 // readers are the verbs that change nothing.
@@ -82,10 +113,13 @@ func operationOf(path string) server.Operation {
 		rest = "about/msp"
 	}
 	verb, object, _ := strings.Cut(rest, "/")
+	if path != "/qps/rest/portal/version" && path != "/msp/about.php" && !strings.Contains(object, "/") {
+		object = "am/" + object // of connectors, whose paths may lack it
+	}
 	name := verb + " " + object
 	anyOf, known := permissions[name]
 	if !known {
 		panic(fmt.Sprintf("qpsapi: no permissions are known for %q at %s", name, path))
 	}
-	return server.Operation{Name: name, AnyOf: anyOf, Open: len(anyOf) == 0, Write: !readers[verb]}
+	return server.Operation{Name: name, AnyOf: anyOf, Open: anyOf != nil && len(anyOf) == 0, Write: !readers[verb]}
 }
