@@ -48,6 +48,7 @@ func newTestPlatform(reportsStates bool) *testPlatform {
 	p.mux.HandleFunc("POST /qps/rest/1.0/ods/ca/agentasset/{id}", p.launch)
 	newTestKeys().handle(p.mux)
 	newTestTags(p).handle(p.mux)
+	newTestConnectors().handle(p.mux, reportsStates)
 	testPackages{}.handle(p.mux)
 	p.handleAgents(reportsStates)
 	if reportsStates {
