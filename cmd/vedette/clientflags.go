@@ -257,6 +257,11 @@ func (a *app) client(f *clientFlags, tries int) (*qpsclient.Client, settings, er
 	if err != nil {
 		return nil, s, err
 	}
+	return a.clientOf(f, s, tries)
+}
+
+// clientOf makes the client of settings that are complete; see client.
+func (a *app) clientOf(f *clientFlags, s settings, tries int) (*qpsclient.Client, settings, error) {
 	f.platform = strings.TrimRight(s.url, "/")
 	config, _, err := s.credentials()
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,20 @@ docs/connectors.md of the sources leads from nothing to instances.`)
 	return group
 }
 
+// connectorVersion is the version of the API that connectors are asked for in,
+// unless a connection says another: the newer one tells more of them.
+const connectorVersion = "3.0"
+
+// connectorClient makes the client of commands on connectors.
+func (a *app) connectorClient(f *clientFlags) (*qpsclient.Client, settings, error) {
+	s, err := a.settings(f)
+	if err != nil {
+		return nil, s, err
+	}
+	s.apiVersion = cmp.Or(s.apiVersion, connectorVersion)
+	return a.clientOf(f, s, 0)
+}
+
 // connectorFailure is the error of a command that failed on the platform; errors
 // of usage stay what they are.
 func connectorFailure(indicator string, err error) error {
@@ -55,7 +70,7 @@ func newConnectorsList(a *app, f *clientFlags) *cobra.Command {
 		Long:    "Lists the connectors that meet all filters.",
 		Example: "  vedette connectors list\n  vedette connectors list --state ERROR\n  vedette connectors list --account 123456789012 -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}
@@ -91,7 +106,7 @@ func newConnectorsShow(a *app, f *clientFlags) *cobra.Command {
 		Long:    "Shows one connector: what it lists, how it gets in, where it stands and why it failed last.",
 		Example: "  vedette connectors show production\n  vedette connectors show 149008 -o xml",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}
@@ -163,7 +178,7 @@ func (a *app) writeConnectors(f *clientFlags, list []*qps.AwsAssetDataConnector,
 	if upright {
 		shown = transposed(table)
 	}
-	return writeRecords(a, f, qps.SchemaAwsAssetDataConnector, list, table, shown)
+	return writeRecords(a, f, qps.SchemaAwsAssetDataConnectorV3, list, table, shown)
 }
 
 func connectorTable(list []*qps.AwsAssetDataConnector) automation.Table {

@@ -101,7 +101,7 @@ func newAuthRecordsList(a *app, f *clientFlags) *cobra.Command {
 		Use: "list", Short: "List authentication records", Args: noArgs,
 		Example: "  vedette connectors auth-records list\n  vedette connectors auth-records list -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}
@@ -131,7 +131,7 @@ standard input or from the environment, never from the command line.`,
 			if err != nil {
 				return err
 			}
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}
@@ -181,7 +181,7 @@ are taken from the environment only with --access-key-id or --secret-key-file.`,
 			if given("description") {
 				change.Description = &description
 			}
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}
@@ -216,7 +216,7 @@ func newAuthRecordsDelete(a *app, f *clientFlags) *cobra.Command {
 		Long:    "Deletes an authentication record and its keys with --yes; without it, only says which. One that a connector uses is refused.",
 		Example: "  vedette connectors auth-records delete gov-keys --yes",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}

@@ -61,7 +61,7 @@ disabled while a connector that is not disabled lists it. Both are in the audit 
 		group.AddCommand(&cobra.Command{
 			Use: s.use, Short: s.short, Args: noArgs, Example: fmt.Sprintf("  vedette connectors %s %s", p.word, s.use),
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				client, _, err := a.client(f, 0)
+				client, _, err := a.connectorClient(f)
 				if err != nil {
 					return err
 				}
@@ -76,7 +76,7 @@ disabled while a connector that is not disabled lists it. Both are in the audit 
 	group.AddCommand(&cobra.Command{
 		Use: "status", Short: "Say whether connectors may list " + p.name, Args: noArgs, Example: fmt.Sprintf("  vedette connectors %s status -o json", p.word),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}
@@ -141,7 +141,7 @@ func newBaseAccountList(a *app, f *clientFlags) *cobra.Command {
 		Use: "list", Short: "List who assumes roles in each partition", Args: noArgs,
 		Example: "  vedette connectors base-account list\n  vedette connectors base-account list -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}
@@ -182,7 +182,7 @@ by setting the account again. The secret key never comes from the command line.`
 			if err != nil {
 				return err
 			}
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}
@@ -207,7 +207,7 @@ func newBaseAccountDelete(a *app, f *clientFlags) *cobra.Command {
 which. The platform's own credentials assume roles there again.`,
 		Example: "  vedette connectors base-account delete --yes\n  vedette connectors base-account delete --partition govcloud",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}

@@ -30,7 +30,7 @@ func (t *trust) trusted(ctx context.Context, a *app, f *clientFlags) (string, er
 	if t.principal != "" {
 		return t.principal, nil
 	}
-	client, _, err := a.client(f, 0)
+	client, _, err := a.connectorClient(f)
 	if err != nil {
 		return "", err
 	}

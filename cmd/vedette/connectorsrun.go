@@ -40,7 +40,7 @@ could list nothing.`,
 			if timeout <= 0 {
 				return usagef("--wait-timeout %s: use a duration such as 30m", timeout)
 			}
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}
@@ -109,14 +109,17 @@ func (a *app) runProgress(ctx context.Context, client *qpsclient.Client, c *qps.
 	if err != nil || len(runs) == 0 || len(runs[0].Regions) == 0 {
 		return c.ConnectorState
 	}
-	listed, complete := 0, 0
+	state, listed, complete := c.ConnectorState, 0, 0
+	if slices.Contains(activeStates, state) {
+		state = runs[0].State // which was looked at later
+	}
 	for _, r := range runs[0].Regions {
 		listed += r.Listed
 		if r.Complete || r.Error != "" {
 			complete++
 		}
 	}
-	return fmt.Sprintf("%s, %d of %s, %s listed", c.ConnectorState, complete, counted(len(runs[0].Regions), "region"), counted(listed, "instance"))
+	return fmt.Sprintf("%s, %d of %s, %s listed", state, complete, counted(len(runs[0].Regions), "region"), counted(listed, "instance"))
 }
 
 // endedConnectors writes connectors whose runs have ended, and says by the exit
@@ -162,7 +165,7 @@ those that could not be stored.`,
 			if limit < 1 || limit > maxUninstallLimit {
 				return usagef("--limit %d: use a number from 1 to %d", limit, maxUninstallLimit)
 			}
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}
@@ -213,7 +216,7 @@ func newConnectorsErrors(a *app, f *clientFlags) *cobra.Command {
 		Long:    "Lists what went wrong in the runs of a connector, newest first, in the words of AWS.",
 		Example: "  vedette connectors errors production\n  vedette connectors errors 149008 -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}

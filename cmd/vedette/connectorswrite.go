@@ -143,7 +143,7 @@ enabled for the subscription first: 'vedette connectors govcloud enable'.`,
 			if err := c.takeName(cmd, args); err != nil {
 				return err
 			}
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}
@@ -198,7 +198,7 @@ that is at work goes on with what it began with.`,
 			if err := excludes(cmd, describingConnectors...); err != nil {
 				return err
 			}
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}
@@ -230,7 +230,7 @@ func newConnectorsDelete(a *app, f *clientFlags) *cobra.Command {
 found stay, and are not kept true to AWS any more. A run that is at work ends.`,
 		Example: "  vedette connectors delete retired\n  vedette connectors delete retired 149009 --yes",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, _, err := a.client(f, 0)
+			client, _, err := a.connectorClient(f)
 			if err != nil {
 				return err
 			}
