@@ -93,6 +93,8 @@ var needed = map[string][]access.Permission{
 
 	"GET /automation/v1/permissions": anyUser,
 
+	"GET /automation/v1/assets/{id}/instance-states": {access.CAAPIAccess, access.ReadAsset},
+
 	"GET /automation/v1/aws/partitions":                             manager,
 	"PATCH /automation/v1/aws/partitions/{partition}":               manager,
 	"PUT /automation/v1/aws/partitions/{partition}/base-account":    manager,

@@ -31,7 +31,7 @@ docs/connectors.md of the sources leads from nothing to instances.`)
   vedette connectors govcloud enable`
 	group.AddCommand(
 		newConnectorsList(a, f), newConnectorsShow(a, f), newConnectorsCreate(a, f), newConnectorsUpdate(a, f), newConnectorsDelete(a, f),
-		newConnectorsRun(a, f), newConnectorsRuns(a, f), newConnectorsErrors(a, f), newAuthRecordsCommand(a, f),
+		newConnectorsRun(a, f), newConnectorsRuns(a, f), newConnectorsErrors(a, f), newInstanceStates(a, f), newAuthRecordsCommand(a, f),
 		newPartitionCommand(a, f, govCloud), newPartitionCommand(a, f, china), newBaseAccountCommand(a, f),
 		newConnectorsPolicy(a, f), newConnectorsTemplate(a, f))
 	return group

@@ -240,3 +240,36 @@ func newConnectorsErrors(a *app, f *clientFlags) *cobra.Command {
 		},
 	}
 }
+
+func newInstanceStates(a *app, f *clientFlags) *cobra.Command {
+	return &cobra.Command{
+		Use: "instance-states ID", Short: "List the states that an instance was in", Args: exactArgs("ID"),
+		Long:    "Lists the states of an EC2 instance, oldest first, each since a run saw it. ID is that of its host asset.",
+		Example: "  vedette connectors instance-states 7003001\n  vedette connectors instance-states 7003001 -o json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseID("host asset ID", args[0])
+			if err != nil {
+				return err
+			}
+			client, _, err := a.connectorClient(f)
+			if err != nil {
+				return err
+			}
+			states, err := client.InstanceStates(cmd.Context(), id)
+			if err != nil {
+				return connectorFailure("List Instance States failed.", err)
+			}
+			if f.format() == formatJSON {
+				return writeJSON(a.stdout, map[string]any{"states": append([]qpsclient.InstanceState{}, states...)})
+			}
+			if f.format() == formatTable && len(states) == 0 {
+				fmt.Fprintln(a.stderr, "No connector has found an instance there.")
+			}
+			t := automation.Table{Columns: []string{"STATE", "SINCE"}}
+			for _, s := range states {
+				t.Rows = append(t.Rows, []string{s.State, qps.FormatTime(s.Since)})
+			}
+			return writeRows(a.stdout, f.format(), "states", "state", t)
+		},
+	}
+}

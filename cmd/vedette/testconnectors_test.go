@@ -12,6 +12,7 @@ import (
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/connector/connectortest"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/internal/server/automationapi"
 	"vedette.dev/vedette/internal/server/qpsapi"
@@ -47,8 +48,9 @@ func (c *testConnectors) handle(mux *http.ServeMux, automated bool) {
 		}
 	}
 	if automated {
-		own.Add(automationapi.Routes(automationapi.Config{Connectors: directory, OwnAccounts: c, Users: scriptUsers{}, Journal: noJournal{}})...)
+		own.Add(automationapi.Routes(automationapi.Config{Connectors: directory, OwnAccounts: c, Instances: c, Users: scriptUsers{}, Journal: noJournal{}})...)
 		mux.Handle("/automation/v1/aws/", own)
+		mux.Handle("/automation/v1/assets/", own)
 		mux.Handle("/automation/v1/connectors/", own)
 	}
 }
@@ -59,6 +61,14 @@ func (*testConnectors) OwnAccount(_ context.Context, p connector.Partition) stri
 		return ""
 	}
 	return "000011112222"
+}
+
+// InstanceHistory implements automationapi.Instances: host 1 is an instance.
+func (*testConnectors) InstanceHistory(_ context.Context, _ fleet.Scope, hostID int64) ([]connector.StateChange, error) {
+	if hostID != 1 {
+		return nil, nil
+	}
+	return []connector.StateChange{{State: "RUNNING", Since: time.Date(2031, 4, 1, 6, 0, 0, 0, time.UTC)}, {State: connector.Terminated, Since: time.Date(2031, 4, 2, 6, 0, 0, 0, time.UTC)}}, nil
 }
 
 // QueueRuns plans how the runs go on.

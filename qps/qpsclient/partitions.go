@@ -120,3 +120,20 @@ func (c *Client) ConnectorRuns(ctx context.Context, connectorID int64, limit int
 	}
 	return answer.Runs, nil
 }
+
+// InstanceState is a state that an EC2 instance was in.
+type InstanceState struct {
+	State string    `json:"state"` // such as RUNNING or TERMINATED
+	Since time.Time `json:"since"` // when a run saw it first
+}
+
+// InstanceStates returns the states that the EC2 instance of a host asset was in,
+// oldest first: none when it is no instance.
+func (c *Client) InstanceStates(ctx context.Context, assetID int64) ([]InstanceState, error) {
+	var answer struct {
+		States []InstanceState `json:"states"`
+	}
+	what, path := fmt.Sprintf("list states of the instance of asset %d", assetID), fmt.Sprintf("/automation/v1/assets/%d/instance-states", assetID)
+	err := c.automation(ctx, what, http.MethodGet, path, nil, &answer)
+	return answer.States, err
+}

@@ -336,6 +336,20 @@ type Installation struct {
 	Url string `json:"url"`
 }
 
+// InstanceState defines model for InstanceState.
+type InstanceState struct {
+	// Since When a run saw it first. UTC.
+	Since time.Time `json:"since"`
+
+	// State A word of instanceState in the QPS API, such as RUNNING or TERMINATED.
+	State string `json:"state"`
+}
+
+// InstanceStateList defines model for InstanceStateList.
+type InstanceStateList struct {
+	States []InstanceState `json:"states"`
+}
+
 // NewBaseAccount defines model for NewBaseAccount.
 type NewBaseAccount = newBaseAccount
 
@@ -834,6 +848,9 @@ type ServerInterface interface {
 	// PurgeAgents Purge agents that have been silent
 	// (POST /automation/v1/agents/purge)
 	PurgeAgents(w http.ResponseWriter, r *http.Request)
+	// ListInstanceStates List the states that the EC2 instance of an asset was in
+	// (GET /automation/v1/assets/{id}/instance-states)
+	ListInstanceStates(w http.ResponseWriter, r *http.Request, id int64)
 	// ListAudit Search the audit log
 	// (GET /automation/v1/audit)
 	ListAudit(w http.ResponseWriter, r *http.Request, params ListAuditParams)
@@ -943,6 +960,32 @@ func (siw *ServerInterfaceWrapper) PurgeAgents(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.PurgeAgents(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListInstanceStates operation middleware
+func (siw *ServerInterfaceWrapper) ListInstanceStates(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListInstanceStates(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2043,6 +2086,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/automation/v1/aws/partitions/{partition}/base-account", wrapper.DeleteBaseAccount)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/automation/v1/aws/partitions/{partition}/base-account", wrapper.SetBaseAccount)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/connectors/{id}/runs", wrapper.ListConnectorRuns)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/assets/{id}/instance-states", wrapper.ListInstanceStates)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/users", wrapper.ListUsers)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/users", wrapper.CreateUser)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/users/me", wrapper.GetCaller)
@@ -2096,6 +2140,45 @@ type PurgeAgentsdefaultJSONResponse struct {
 }
 
 func (response PurgeAgentsdefaultJSONResponse) VisitPurgeAgentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInstanceStatesRequestObject struct {
+	Id int64 `json:"id"`
+}
+
+type ListInstanceStatesResponseObject interface {
+	VisitListInstanceStatesResponse(w http.ResponseWriter) error
+}
+
+type ListInstanceStates200JSONResponse InstanceStateList
+
+func (response ListInstanceStates200JSONResponse) VisitListInstanceStatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListInstanceStatesdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListInstanceStatesdefaultJSONResponse) VisitListInstanceStatesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3301,6 +3384,9 @@ type StrictServerInterface interface {
 	// PurgeAgents Purge agents that have been silent
 	// (POST /automation/v1/agents/purge)
 	PurgeAgents(ctx context.Context, request PurgeAgentsRequestObject) (PurgeAgentsResponseObject, error)
+	// ListInstanceStates List the states that the EC2 instance of an asset was in
+	// (GET /automation/v1/assets/{id}/instance-states)
+	ListInstanceStates(ctx context.Context, request ListInstanceStatesRequestObject) (ListInstanceStatesResponseObject, error)
 	// ListAudit Search the audit log
 	// (GET /automation/v1/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
@@ -3459,6 +3545,32 @@ func (sh *strictHandler) PurgeAgents(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(PurgeAgentsResponseObject); ok {
 		if err := validResponse.VisitPurgeAgentsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListInstanceStates operation middleware
+func (sh *strictHandler) ListInstanceStates(w http.ResponseWriter, r *http.Request, id int64) {
+	var request ListInstanceStatesRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListInstanceStates(ctx, request.(ListInstanceStatesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListInstanceStates")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListInstanceStatesResponseObject); ok {
+		if err := validResponse.VisitListInstanceStatesResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -49,6 +49,7 @@ type Config struct {
 	AuditLog  access.AuditLog
 	// Connectors are those of cloud accounts.
 	Connectors *connector.Directory
+	Instances  Instances
 	// OwnAccounts may be nil: then the platform's own are not known.
 	OwnAccounts OwnAccounts
 	Users       server.Authenticator
@@ -60,7 +61,7 @@ type Config struct {
 // Routes returns the routes of the API.
 func Routes(c Config) []server.Route {
 	collected := &collector{}
-	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Upgrades, c.Purger, c.Profiles, c.Installers, c.Doorway, c.Directory, c.AuditLog, c.Connectors, c.OwnAccounts}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
+	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Upgrades, c.Purger, c.Profiles, c.Installers, c.Doorway, c.Directory, c.AuditLog, c.Connectors, c.OwnAccounts, c.Instances}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failBody,
 		ResponseErrorHandlerFunc: server.Fail,
 	})
@@ -130,6 +131,7 @@ type api struct {
 	auditLog   access.AuditLog
 	connectors *connector.Directory
 	owns       OwnAccounts
+	instances  Instances
 }
 
 // ListScans implements GET /automation/v1/scans.

@@ -6,6 +6,7 @@ import (
 
 	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/server"
 )
 
@@ -14,6 +15,13 @@ type OwnAccounts interface {
 	// OwnAccount returns the twelve digits of the account in a partition, empty when
 	// the platform has no credentials there. The first answer may take seconds.
 	OwnAccount(ctx context.Context, p connector.Partition) string
+}
+
+// Instances is where it is noted how EC2 instances went on.
+type Instances interface {
+	// InstanceHistory returns the states of the instance of a host asset in scope,
+	// oldest first, or fault.NotFound.
+	InstanceHistory(ctx context.Context, scope fleet.Scope, hostID int64) ([]connector.StateChange, error)
 }
 
 // partitions are those that connectors can list, in the order in which they are
@@ -128,4 +136,17 @@ func runOf(r *connector.Run) ConnectorRun {
 		}
 	}
 	return run
+}
+
+// ListInstanceStates implements GET /automation/v1/assets/{id}/instance-states.
+func (a api) ListInstanceStates(ctx context.Context, request ListInstanceStatesRequestObject) (ListInstanceStatesResponseObject, error) {
+	history, err := a.instances.InstanceHistory(ctx, server.ScopeOf(ctx), request.Id)
+	if err != nil {
+		return nil, err
+	}
+	answer := ListInstanceStates200JSONResponse{States: make([]InstanceState, len(history))}
+	for i, change := range history {
+		answer.States[i] = InstanceState{State: change.State, Since: wireTime(change.Since)}
+	}
+	return answer, nil
 }

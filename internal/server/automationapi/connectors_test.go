@@ -15,6 +15,7 @@ import (
 	"vedette.dev/vedette/internal/access/accesstest"
 	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/connector/connectortest"
+	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/internal/server/automationapi"
@@ -32,6 +33,16 @@ func (own) OwnAccount(_ context.Context, p connector.Partition) string {
 		return "000011112222"
 	}
 	return ""
+}
+
+// histories are those of instances by their host assets, of which there is 7.
+type histories struct{}
+
+func (histories) InstanceHistory(_ context.Context, scope fleet.Scope, hostID int64) ([]connector.StateChange, error) {
+	if hostID != 7 || !scope.All {
+		return nil, fault.Newf(fault.NotFound, "There is no host asset %d.", hostID)
+	}
+	return []connector.StateChange{{State: "RUNNING", Since: start.Add(-time.Hour)}, {State: connector.Terminated, Since: start}}, nil
 }
 
 // cloudOffice is a platform with the option of GovCloud, a base account there, and
@@ -66,7 +77,7 @@ func newCloudOffice(t *testing.T) cloudOffice {
 		}},
 		{ID: 8, ConnectorID: made.ID, Queued: start.Add(-time.Hour), Started: start.Add(-time.Hour), Ended: start.Add(-time.Minute), State: connector.Failed, Error: "AccessDenied"},
 	}
-	o.mux.Add(automationapi.Routes(automationapi.Config{Users: operators{}, Journal: o.journal, Connectors: d, OwnAccounts: own{}})...)
+	o.mux.Add(automationapi.Routes(automationapi.Config{Users: operators{}, Journal: o.journal, Connectors: d, OwnAccounts: own{}, Instances: histories{}})...)
 	return o
 }
 
@@ -94,6 +105,8 @@ func TestPartitionsAndRunsAreShownAndChanged(t *testing.T) {
 		{"", "DELETE", "/aws/partitions/aws-us-gov/base-account/", "", 204, ""},
 		{"connector-runs", "GET", "/connectors/149001/runs", "", 200, ""},
 		{"connector-runs-limited", "GET", "/connectors/149001/runs?limit=1", "", 200, ""},
+		{"instance-states", "GET", "/assets/7/instance-states", "", 200, ""},
+		{"", "GET", "/assets/8/instance-states", "", 404, "There is no host asset 8."},
 		{"", "PATCH", "/aws/partitions/aws-us-gov", `{"enabled":false}`, 409, "Connector 149001"},
 		{"", "PATCH", "/aws/partitions/aws", `{"enabled":false}`, 400, "partition: 'aws' has no option."},
 		{"", "PATCH", "/aws/partitions/aws-cn", `{}`, 400, "enabled: the member is missing."},

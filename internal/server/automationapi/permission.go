@@ -30,6 +30,8 @@ var operations = map[string]server.Operation{
 	"DELETE /automation/v1/aws/partitions/{partition}/base-account": {Name: "delete base account", Write: true},
 	"GET /automation/v1/connectors/{id}/runs":                       {Name: "list runs of connector"},
 
+	"GET /automation/v1/assets/{id}/instance-states": {Name: "list states of instance", AnyOf: []access.Permission{access.CAAPIAccess, access.ReadAsset}},
+
 	"GET /automation/v1/users":               {Name: "list users"},
 	"POST /automation/v1/users":              {Name: "create user", Write: true},
 	"GET /automation/v1/users/{username}":    {Name: "get user"},
