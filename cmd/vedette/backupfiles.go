@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/backup"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/releases"
@@ -22,6 +23,9 @@ var keptOut = []string{"lock", databaseFile + "*", releasesFolder, "agent", "age
 // maxSecretBytes bounds a file that is no package: keys and certificates have a few
 // kilobytes.
 const maxSecretBytes = 1 << 20
+
+// A backup has room for every package that may be published.
+var _ [backup.MaxFileBytes - agentwire.MaxPackageBytes]struct{}
 
 // secrets returns the files of the data folder that belong into a backup, and the
 // names of those that cannot be a platform's: anything large or irregular. What a

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/fault"
 )
 
@@ -26,7 +25,7 @@ const (
 const (
 	// MaxFileBytes bounds a file of the data folder: packages of the agent are the
 	// largest.
-	MaxFileBytes = agentwire.MaxPackageBytes
+	MaxFileBytes = 64 << 20
 	// MaxFiles bounds how many there are.
 	MaxFiles = 1000
 	// maxManifestBytes has room for MaxFiles entries.
