@@ -136,9 +136,6 @@ func openStore(ctx context.Context, database string, folder *dataFolder, now fun
 
 // assemble wires the services, the endpoints and the background work.
 func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog.Logger) error {
-	if err := p.openSecrets(ctx); err != nil {
-		return err
-	}
 	p.cloud = aws.New(buildVersion(), aws.Limits{})
 	sessions, err := p.folder.sessionIssuer(p.admin.customerID, now)
 	if err != nil {
@@ -150,6 +147,9 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	}
 	signer, err := p.signer(ctx, now())
 	if err != nil {
+		return err
+	}
+	if err := p.openSecrets(ctx); err != nil {
 		return err
 	}
 	timestamp, err := p.folder.signingKey(timestampKey)
