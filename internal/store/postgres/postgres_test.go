@@ -193,7 +193,7 @@ func TestAHostThatCameWhileItsDatabaseWasMigratedIsFound(t *testing.T) {
 	}
 	migrated := make(chan error)
 	go func() {
-		_, err := provider.Up(t.Context())
+		_, err := provider.UpTo(t.Context(), beforeTallies+1)
 		migrated <- err
 	}()
 	for waiting := false; !waiting; { // the end of the test's time is the end of this wait
