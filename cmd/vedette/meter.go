@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -22,6 +23,7 @@ type meter struct {
 	mu          sync.Mutex
 	what        string
 	done, total int64
+	amount      func(int64) string
 }
 
 // withMeter runs work and meanwhile says how far it is.
@@ -44,10 +46,17 @@ func withMeter(out io.Writer, work func(show *meter) error) error {
 
 // at says what is being done, with the bytes done and in all; 0 where nobody
 // knows how many.
-func (m *meter) at(what string, done, total int64) {
+func (m *meter) at(what string, done, total int64) { m.set(what, done, total, byteSize) }
+
+// count is at for what is counted in pieces.
+func (m *meter) count(what string, done, total int64) {
+	m.set(what, done, total, func(n int64) string { return strconv.FormatInt(n, 10) })
+}
+
+func (m *meter) set(what string, done, total int64, amount func(int64) string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.what, m.done, m.total = what, done, total
+	m.what, m.done, m.total, m.amount = what, done, total, amount
 }
 
 func (m *meter) say(now time.Time) {
@@ -55,10 +64,10 @@ func (m *meter) say(now time.Time) {
 	defer m.mu.Unlock()
 	line := fmt.Sprintf("%6.1fs  %s", now.Sub(m.started).Seconds(), m.what)
 	if m.done > 0 {
-		line += ": " + byteSize(m.done)
+		line += ": " + m.amount(m.done)
 	}
 	if m.total > 0 {
-		line += fmt.Sprintf(" of %s, %.0f %%", byteSize(m.total), float64(m.done)/float64(m.total)*100)
+		line += fmt.Sprintf(" of %s, %.0f %%", m.amount(m.total), float64(m.done)/float64(m.total)*100)
 	}
 	fmt.Fprintln(m.out, line)
 }

@@ -149,7 +149,7 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	if err != nil {
 		return err
 	}
-	if err := p.openSecrets(ctx); err != nil {
+	if err := openSecrets(ctx, p.store, p.folder); err != nil {
 		return err
 	}
 	timestamp, err := p.folder.signingKey(timestampKey)
@@ -226,21 +226,6 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	}
 	p.background = append(p.background, engine.Run)
 	return nil
-}
-
-// openSecrets lets the store seal and open secrets. Every replica of a database
-// must have the same key for them.
-func (p *platform) openSecrets(ctx context.Context) error {
-	envelope, err := p.folder.envelope()
-	if err != nil {
-		return err
-	}
-	err = p.store.OpenSecrets(ctx, envelope)
-	if fault.Is(err, fault.Conflict) {
-		return fault.New(fault.Conflict, fmt.Sprintf("The key in %s is not the one that the secrets of this database were sealed with.", p.folder.file("trust", envelopeFile)),
-			"Copy the trust folder of the replica, or of the backup, that the database belongs to.")
-	}
-	return err
 }
 
 // signer returns what signs instructions. Every replica of a database must have

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fleet"
 )
 
@@ -29,7 +31,7 @@ func TestPlatformScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setupPlatformScript,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "mode": mode, "until": until},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "mode": mode, "until": until, "opens": opens},
 	})
 }
 
@@ -101,3 +103,30 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 }
+
+// opens checks that a run of the one connector of a data folder would get a secret
+// key, read beside the platform that may run there: opens data SECRET
+func opens(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: opens folder secret")
+	}
+	ctx := context.Background()
+	db, err := attachSecrets(ctx, &dataFolder{path: ts.MkAbs(args[0])}, "", time.Now)
+	ts.Check(err)
+	db.UseQueue(noQueue{})
+	var id int64
+	ts.Check(db.Writer().QueryRowContext(ctx, "SELECT id FROM connectors").Scan(&id))
+	_, err = db.QueueRuns(ctx, []int64{id}, "script", time.Now(), func(all []connector.Connector) ([]connector.Connector, error) { return all, nil })
+	ts.Check(err)
+	_, _, credentials, err := db.BeginRun(ctx, id, time.Now())
+	ts.Check(errors.Join(err, db.Close()))
+	if credentials.SecretKey != args[1] {
+		ts.Fatalf("a run of connector %d does not get its secret key", id)
+	}
+}
+
+// noQueue leaves runs to whoever queued them.
+type noQueue struct{}
+
+func (noQueue) Enqueue(context.Context, *sql.Tx, string, int64) error { return nil }
+func (noQueue) Cancel(context.Context, *sql.Tx, string, int64) error  { return nil }

@@ -39,7 +39,7 @@ Exit codes: 0 done or shown, 1 failed, 2 wrong usage, 3 partially successful.`)
 	root.AddCommand(newPlanCommand(a), newApplyCommand(a))
 	// The platform on this machine.
 	root.AddCommand(newSwarmCommand(a))
-	root.AddCommand(newUpCommand(a), newServeCommand(a), newBackupCommand(a), newRestoreCommand(a), newResetPasswordCommand(a), newVersionCommand(a))
+	root.AddCommand(newUpCommand(a), newServeCommand(a), newBackupCommand(a), newRestoreCommand(a), newResetPasswordCommand(a), newSecretsCommand(a), newVersionCommand(a))
 	return root
 }
 

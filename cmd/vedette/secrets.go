@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
@@ -21,6 +22,7 @@ import (
 	"vedette.dev/vedette/internal/secret"
 	"vedette.dev/vedette/internal/server/agentapi"
 	"vedette.dev/vedette/internal/server/certificate"
+	"vedette.dev/vedette/internal/store"
 )
 
 // instructionKeyLife is how long the root vouches for an online key; a start in
@@ -246,3 +248,18 @@ func (d *dataFolder) envelope() (*secret.Envelope, error) {
 
 // envelopeFile is in the trust folder.
 const envelopeFile = "secrets.key"
+
+// openSecrets lets the store seal and open secrets. Every replica of a database
+// must have the same key for them.
+func openSecrets(ctx context.Context, db *store.Store, folder *dataFolder) error {
+	envelope, err := folder.envelope()
+	if err != nil {
+		return err
+	}
+	err = db.OpenSecrets(ctx, envelope)
+	if fault.Is(err, fault.Conflict) {
+		return fault.New(fault.Conflict, fmt.Sprintf("The key in %s is not the one that the secrets of this database were sealed with.", folder.file("trust", envelopeFile)),
+			"Copy the trust folder of the replica, or of the backup, that the database belongs to.")
+	}
+	return err
+}

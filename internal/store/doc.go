@@ -26,6 +26,9 @@
 // cloud_instances holds the instance of a cloud that a host is, with an agent or
 // without one; cloud_claims, which one its agent says it is, which counts where
 // nobody else has it. Both are written under the lock of changes.
+// secrets holds what is sealed, a row for each field of an object, and secret_keyset,
+// in its one row, the keys it is sealed with, sealed by a key that is not in the
+// database (see package secret).
 // agents, heartbeats and snapshots hold what is specific to agents. changes is
 // read by every replica in commit order. Times are Unix microseconds in UTC; what
 // a host asset shows is cut to the second when it is written, so that searches

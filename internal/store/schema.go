@@ -22,3 +22,21 @@ func CheckSchema(ctx context.Context, p *goose.Provider) error {
 	}
 	return nil
 }
+
+// CheckCurrentSchema refuses a database of a newer Vedette, as CheckSchema does, and
+// one that has not had all migrations: for those who work beside a platform, which
+// alone may change the schema.
+func CheckCurrentSchema(ctx context.Context, p *goose.Provider) error {
+	if err := CheckSchema(ctx, p); err != nil {
+		return err
+	}
+	pending, err := p.HasPending(ctx)
+	if err != nil {
+		return fmt.Errorf("read the version of the schema: %w", err)
+	}
+	if pending {
+		return fault.New(fault.Conflict, "The database has the schema of an older Vedette.",
+			"Use the program that the platform runs, or start the platform with this one first.")
+	}
+	return nil
+}

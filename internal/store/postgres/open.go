@@ -56,13 +56,33 @@ const (
 // after the other. now is the clock the status of agents is judged by. The
 // caller closes the Store.
 func Open(ctx context.Context, dsn string, now func() time.Time) (*store.Store, error) {
+	return open(ctx, dsn, now, func(ctx context.Context, p *goose.Provider) error {
+		if err := store.CheckSchema(ctx, p); err != nil {
+			return err
+		}
+		_, err := p.Up(ctx)
+		return err
+	})
+}
+
+// Attach connects like Open, for a little work beside platforms that may run. A
+// database that is not of this program's schema is refused; nothing is migrated.
+func Attach(ctx context.Context, dsn string, now func() time.Time) (*store.Store, error) {
+	return open(ctx, dsn, now, store.CheckCurrentSchema)
+}
+
+func open(ctx context.Context, dsn string, now func() time.Time, prepare func(context.Context, *goose.Provider) error) (*store.Store, error) {
 	write, err := connect(dsn, map[string]string{
 		"idle_in_transaction_session_timeout": strconv.FormatInt(idleInTransaction.Milliseconds(), 10),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL database: %w", err)
 	}
-	if err := migrate(ctx, write); err != nil {
+	provider, err := migrator(write)
+	if err == nil {
+		err = prepare(ctx, provider)
+	}
+	if err != nil {
 		return nil, errors.Join(startFailure(err), write.Close())
 	}
 	read, err := connect(dsn, map[string]string{
@@ -105,23 +125,16 @@ func connect(dsn string, parameters map[string]string) (*sql.DB, error) {
 
 func jobsDriver(db *sql.DB) riverdriver.Driver[*sql.Tx] { return riverdatabasesql.New(db) }
 
-func migrate(ctx context.Context, db *sql.DB) error {
+// migrator returns what migrates a database, for one replica at a time.
+func migrator(db *sql.DB) (*goose.Provider, error) {
 	folder, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockEverySeconds, lockAttempts))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, folder, goose.WithSessionLocker(locker),
+	return goose.NewProvider(goose.DialectPostgres, db, folder, goose.WithSessionLocker(locker),
 		goose.WithGoMigrations(store.JobsMigration(jobsDriver)))
-	if err != nil {
-		return err
-	}
-	if err := store.CheckSchema(ctx, provider); err != nil {
-		return err
-	}
-	_, err = provider.Up(ctx)
-	return err
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
 
 	"vedette.dev/vedette/internal/store"
 )
@@ -85,4 +86,22 @@ func checkReferences(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("check references: %w", err)
 	}
 	return fmt.Errorf("row %d of table %s refers to a row of table %s that does not exist: restore a backup made before the upgrade", row.Int64, table, parent)
+}
+
+// checkSchema refuses a database that is not up to date.
+func checkSchema(ctx context.Context, path string) (err error) {
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	db, err := connect(path, 1)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, folder, goose.WithGoMigrations(store.JobsMigrationInTx(riversqlite.New(nil))))
+	if err != nil {
+		return err
+	}
+	return store.CheckCurrentSchema(ctx, provider)
 }

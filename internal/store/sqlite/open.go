@@ -65,6 +65,24 @@ func Open(ctx context.Context, path string, now func() time.Time) (*store.Store,
 	} else if err != nil {
 		return nil, fmt.Errorf("bring database %s up to date: %w", path, err)
 	}
+	return use(path, now)
+}
+
+// Attach opens the database of a platform that may run, for a little work beside
+// it. One that is not there, or not of this program's schema, is an error; nothing
+// is migrated. The caller closes the Store.
+func Attach(ctx context.Context, path string, now func() time.Time) (*store.Store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	if err := checkSchema(ctx, path); err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	return use(path, now)
+}
+
+// use opens a database that is up to date.
+func use(path string, now func() time.Time) (*store.Store, error) {
 	write, err := connect(path, 1, "_txlock=immediate", "_pragma=synchronous(FULL)", "_pragma=foreign_keys(1)")
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
