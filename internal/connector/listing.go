@@ -142,7 +142,7 @@ func outcome(regions []RegionResult) (State, string) {
 	for _, r := range regions {
 		listed = listed || r.Complete || r.Listed > 0
 		if r.Error != "" {
-			failures = append(failures, r.Region+": "+r.Error)
+			failures = append(failures, located(r))
 		}
 	}
 	text := shorten(strings.Join(failures, "\n"))
@@ -155,6 +155,14 @@ func outcome(regions []RegionResult) (State, string) {
 		return FinishedErrors, text
 	}
 	return FinishedSuccess, ""
+}
+
+// located is the error of a region, which errors of AWS name already.
+func located(r RegionResult) string {
+	if strings.Contains(r.Error, " in "+r.Region+": ") {
+		return r.Error
+	}
+	return r.Region + ": " + r.Error
 }
 
 func shorten(text string) string {

@@ -140,7 +140,7 @@ func TestARunListsEveryRegionAndMarksWhatVanishedAfterACompleteListingOnly(t *te
 	if diff := cmp.Diff(want, l.finished.Regions); diff != "" {
 		t.Errorf("regions (-want +got):\n%s", diff)
 	}
-	if l.finished.State != FinishedErrors || l.finished.Error != "eu-west-1: ec2:DescribeInstances in eu-west-1: RequestLimitExceeded" {
+	if l.finished.State != FinishedErrors || l.finished.Error != "ec2:DescribeInstances in eu-west-1: RequestLimitExceeded" {
 		t.Errorf("the run ended %s with %q", l.finished.State, l.finished.Error)
 	}
 	if want := (Credentials{RoleARN: l.connector.RoleARN, SessionName: "vedette-connector-3"}); w.opened != want {
