@@ -156,15 +156,18 @@ func (a *app) withSecret(f *clientFlags, s settings) (settings, error) {
 	if f.tokenFile != "" && (f.username != "" || f.passwordFile != "") {
 		return s, usagef("--token-file excludes --username and --password-file: a token has a user of its own")
 	}
-	for path, into := range map[string]*func() (string, error){f.passwordFile: &s.password, f.tokenFile: &s.token} {
-		if path == "" {
+	for _, given := range []struct {
+		path, what string
+		into       *func() (string, error)
+	}{{f.passwordFile, "password", &s.password}, {f.tokenFile, "token", &s.token}} {
+		if given.path == "" {
 			continue
 		}
-		secret, err := a.readPasswordFile(path)
+		secret, err := a.readSecretFile(given.path, given.what)
 		if err != nil {
 			return s, err
 		}
-		*into = func() (string, error) { return secret, nil }
+		*given.into = func() (string, error) { return secret, nil }
 	}
 	return s, nil
 }
@@ -224,30 +227,30 @@ func (a *app) dataFolderSettings() (settings, error) {
 	return s, nil
 }
 
-// readPasswordFile returns the content of a file without the line feed at its
-// end.
-func (a *app) readPasswordFile(path string) (string, error) {
+// readSecretFile returns the content of a file without the line feed at its end;
+// what is the word for it in errors.
+func (a *app) readSecretFile(path, what string) (string, error) {
 	in := a.stdin
 	if path != "-" {
 		file, err := os.Open(path)
 		if err != nil {
-			return "", usagef("read password: %w", err)
+			return "", usagef("read %s: %w", what, err)
 		}
 		defer file.Close()
 		in = file
 	}
 	content, err := io.ReadAll(io.LimitReader(in, maxPasswordBytes+1))
 	if err != nil {
-		return "", fmt.Errorf("read password: %w", err)
+		return "", fmt.Errorf("read %s: %w", what, err)
 	}
 	if len(content) > maxPasswordBytes {
-		return "", usagef("password file %s is larger than %d bytes", path, maxPasswordBytes)
+		return "", usagef("%s file %s is larger than %d bytes", what, path, maxPasswordBytes)
 	}
-	password := string(bytes.TrimRight(content, "\r\n"))
-	if password == "" {
-		return "", usagef("password file %s is empty", path)
+	secret := string(bytes.TrimRight(content, "\r\n"))
+	if secret == "" {
+		return "", usagef("%s file %s is empty", what, path)
 	}
-	return password, nil
+	return secret, nil
 }
 
 // client makes the client of the platform that the flags and so on name. tries

@@ -29,9 +29,14 @@ docs/connectors.md of the sources leads from nothing to instances.`)
       --external-id x-1 --all-regions --tag Cloud
   vedette connectors run production --wait
   vedette connectors govcloud enable`
+	ofOne := []*cobra.Command{newConnectorsShow(a, f), newConnectorsUpdate(a, f), newConnectorsRuns(a, f), newConnectorsErrors(a, f)}
+	ofSome := []*cobra.Command{newConnectorsDelete(a, f), newConnectorsRun(a, f)}
+	a.completeNamesOf(f, connectorNames, 1, ofOne...)
+	a.completeNamesOf(f, connectorNames, 0, ofSome...)
+	group.AddCommand(ofOne...)
+	group.AddCommand(ofSome...)
 	group.AddCommand(
-		newConnectorsList(a, f), newConnectorsShow(a, f), newConnectorsCreate(a, f), newConnectorsUpdate(a, f), newConnectorsDelete(a, f),
-		newConnectorsRun(a, f), newConnectorsRuns(a, f), newConnectorsErrors(a, f), newInstanceStates(a, f), newAuthRecordsCommand(a, f),
+		newConnectorsList(a, f), newConnectorsCreate(a, f), newInstanceStates(a, f), newAuthRecordsCommand(a, f),
 		newPartitionCommand(a, f, govCloud), newPartitionCommand(a, f, china), newBaseAccountCommand(a, f),
 		newConnectorsPolicy(a, f), newConnectorsTemplate(a, f))
 	return group
@@ -76,7 +81,7 @@ func newConnectorsList(a *app, f *clientFlags) *cobra.Command {
 			}
 			var criteria []qps.Criterion
 			for _, c := range []qps.Criterion{
-				{Field: "name", Operator: qps.OpContains, Value: name}, {Field: "connectorState", Operator: qps.OpEquals, Value: strings.ToUpper(state)},
+				{Field: "name", Operator: qps.OpContains, Value: name}, {Field: "connectorState", Operator: qps.OpEquals, Value: state},
 				{Field: "awsAccountId", Operator: qps.OpEquals, Value: account},
 			} {
 				if c.Value != "" {
@@ -94,7 +99,7 @@ func newConnectorsList(a *app, f *clientFlags) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&name, "name-contains", "", "only connectors whose name contains this `text`, case-sensitive")
-	cmd.Flags().StringVar(&state, "state", "", "only connectors in this `state`, such as FINISHED_ERRORS")
+	cmd.Flags().Var(oneOf{&state, qps.ConnectorStates()}, "state", "only connectors in this `state`, such as FINISHED_ERRORS")
 	cmd.Flags().StringVar(&account, "account", "", "only connectors of this AWS account, twelve `digits`")
 	completeOneOf(cmd, "state", qps.ConnectorStates())
 	return cmd
@@ -177,6 +182,9 @@ func (a *app) writeConnectors(f *clientFlags, list []*qps.AwsAssetDataConnector,
 	shown := columnsOf(table, "ID", "NAME", "STATE", "PARTITION", "ACCOUNT", "REGIONS", "LAST SYNC", "LAST ERROR")
 	if upright {
 		shown = transposed(table)
+		if f.format() == formatTable && list[0].ConnectorState == qps.ConnectorIncomplete {
+			fmt.Fprintf(a.stderr, "It does not run before it can get in: 'vedette connectors update %d' with --role and --external-id, or with --auth-record.\n", list[0].ID)
+		}
 	}
 	return writeRecords(a, f, qps.SchemaAwsAssetDataConnectorV3, list, table, shown)
 }

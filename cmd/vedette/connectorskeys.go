@@ -40,7 +40,7 @@ func (k *keyPair) read(a *app, cmd *cobra.Command, f *clientFlags) (id, secret s
 		return "", "", false, usagef("--secret-key-file - and the credentials of the connection cannot both come from standard input")
 	}
 	if k.file != "" {
-		if secret, err = a.readPasswordFile(k.file); err != nil {
+		if secret, err = a.readSecretFile(k.file, "secret key"); err != nil {
 			return "", "", false, err
 		}
 	}
@@ -73,7 +73,10 @@ the ID or the name of a record.`)
 	group.Example = `  vedette connectors auth-records create gov-keys --access-key-id AKIAIOSFODNN7EXAMPLE --secret-key-file key
   pass show aws/gov | vedette connectors auth-records update gov-keys --access-key-id AKIAI44QH8DHBEXAMPLE --secret-key-file -
   vedette connectors auth-records list`
-	group.AddCommand(newAuthRecordsList(a, f), newAuthRecordsCreate(a, f), newAuthRecordsUpdate(a, f), newAuthRecordsDelete(a, f))
+	ofOne := []*cobra.Command{newAuthRecordsUpdate(a, f), newAuthRecordsDelete(a, f)}
+	a.completeNamesOf(f, authRecordNames, 1, ofOne...)
+	group.AddCommand(ofOne...)
+	group.AddCommand(newAuthRecordsList(a, f), newAuthRecordsCreate(a, f))
 	return group
 }
 

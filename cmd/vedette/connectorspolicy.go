@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ func (t *trust) trusted(ctx context.Context, a *app, f *clientFlags) (string, er
 	account, err := assumingAccount(ctx, client, p)
 	if err == nil && account == "" {
 		err = fault.New(fault.Conflict, fmt.Sprintf("The platform knows no account that assumes roles of %s.", p.name),
-			"Set one with 'vedette connectors base-account set', give the platform AWS credentials, or say it with --principal.")
+			fmt.Sprintf("Set one with 'vedette connectors base-account set ACCOUNT --partition %s', give the platform AWS credentials of that partition, or say it with --principal.", p.word))
 	}
 	return account, err
 }
@@ -90,6 +91,7 @@ two, under headings.`,
 			if len(args) == 1 {
 				kinds = args
 			}
+			var printed bytes.Buffer // half of it would look like all of it
 			for _, kind := range kinds {
 				policy, err := t.policy(cmd.Context(), a, f, kind)
 				if err != nil {
@@ -100,13 +102,12 @@ two, under headings.`,
 					return err
 				}
 				if len(kinds) > 1 {
-					fmt.Fprintf(a.stdout, "%s policy of the role:\n", capital(kind))
+					fmt.Fprintf(&printed, "%s policy of the role:\n", capital(kind))
 				}
-				if _, err := a.stdout.Write(text); err != nil {
-					return err
-				}
+				printed.Write(text)
 			}
-			return nil
+			_, err := printed.WriteTo(a.stdout)
+			return err
 		},
 	}
 	t.define(cmd)

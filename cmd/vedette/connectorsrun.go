@@ -229,8 +229,13 @@ func newConnectorsErrors(a *app, f *clientFlags) *cobra.Command {
 			if err != nil {
 				return connectorFailure(indicator, err)
 			}
-			if f.format() == formatTable && len(list) == 0 {
-				fmt.Fprintln(a.stderr, "Nothing went wrong.")
+			if len(list) == 0 { // as it is for a connector that there is not
+				if _, err := client.GetAWSConnector(cmd.Context(), id); err != nil {
+					return connectorFailure(indicator, err)
+				}
+				if f.format() == formatTable {
+					fmt.Fprintln(a.stderr, "Nothing went wrong.")
+				}
 			}
 			t := automation.Table{Columns: []string{"DAY", "ERROR"}}
 			for _, e := range list {

@@ -28,7 +28,7 @@ var describingConnectors = []string{
 	"name", "description", "role", "external-id", "auth-record", "region", "all-regions", "govcloud", "china", "tag", "module", "every", "disabled",
 }
 
-func (c *connectorFlags) define(cmd *cobra.Command) {
+func (c *connectorFlags) define(a *app, cmd *cobra.Command, f *clientFlags) {
 	flags := cmd.Flags()
 	flags.StringVarP(&c.file, "file", "f", "", "`file` that says it instead of flags, - for standard input: a request of the API in XML or JSON")
 	flags.StringVar(&c.description, "description", "", "description `text`")
@@ -44,6 +44,9 @@ func (c *connectorFlags) define(cmd *cobra.Command) {
 	flags.DurationVar(&c.every, "every", 0, "`time` from run to run, 1h to 24h; 4h unless said otherwise")
 	flags.BoolVar(&c.disabled, "disabled", false, "let it not run")
 	completeOneOf(cmd, "module", qps.ActivationModules())
+	if err := cmd.RegisterFlagCompletionFunc("auth-record", a.completeNames(f, authRecordNames, 0)); err != nil {
+		panic(err) // the flag was not defined, or this is called twice
+	}
 }
 
 // change returns what the file or the flags say of a connector.
@@ -162,7 +165,7 @@ enabled for the subscription first: 'vedette connectors govcloud enable'.`,
 			return a.writeConnectors(f, []*qps.AwsAssetDataConnector{made}, true)
 		},
 	}
-	c.define(cmd)
+	c.define(a, cmd, f)
 	return cmd
 }
 
@@ -217,7 +220,7 @@ that is at work goes on with what it began with.`,
 			return a.showConnector(cmd.Context(), f, client, id, indicator)
 		},
 	}
-	c.define(cmd)
+	c.define(a, cmd, f)
 	cmd.Flags().StringVar(&c.name, "name", "", "new `name`")
 	return cmd
 }

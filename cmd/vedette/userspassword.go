@@ -38,7 +38,7 @@ func (n *newSecret) fromFile(a *app, f *clientFlags) (string, error) {
 	if n.file == "-" && (f.passwordFile == "-" || f.tokenFile == "-") {
 		return "", usagef("--new-password-file - and the credentials of the connection cannot both come from standard input")
 	}
-	return a.readPasswordFile(n.file)
+	return a.readSecretFile(n.file, "password")
 }
 
 func newUsersPassword(a *app, f *clientFlags) *cobra.Command {

@@ -72,7 +72,7 @@ func (a *api) roleTemplate(r *http.Request) (template []byte, contentType string
 	assuming, _ := all.assuming(p)
 	if assuming == "" {
 		return nil, "", fault.New(fault.Conflict, fmt.Sprintf("awsCloudType: it is not known which account assumes roles of %s: there is no base account, and the platform has no credentials of its own there.", p.Name()),
-			"Set a base account: vedette connectors base-account set.")
+			"Set a base account: vedette connectors base-account set, with --partition for GovCloud and China.")
 	}
 	made, err := connector.RoleTemplate(p, "", assuming, asked.ExternalID)
 	if err != nil {
