@@ -32,9 +32,9 @@
 // # Limits
 //
 // No job is started by a notification: it waits for the next poll, see
-// pollEvery. Pauses that are longer than five seconds may last
-// five seconds more. The
-// clocks of replicas may differ by some seconds, not by half a lease. On SQLite
+// pollEvery. Pauses that are longer than five seconds may last five seconds more.
+// The clocks of replicas may differ by some seconds, not by half a lease. On SQLite
 // all jobs are written over the store's one writing connection, a few hundred per
-// second, and a job must be enqueued in the open transaction and never beside it.
+// second, and a job must be enqueued in the open transaction and never beside it;
+// who enqueues many does so in several transactions.
 package jobs

@@ -17,8 +17,9 @@ import (
 
 const (
 	// pollEvery is how often a replica looks for jobs of each kind; a job waits half
-	// of it on average before it starts.
-	pollEvery = 100 * time.Millisecond
+	// of it on average before it starts. Each look is a statement over the connection
+	// that writes, also when there is nothing to do.
+	pollEvery = 500 * time.Millisecond
 	// keepDone is how long a job that was done or cancelled stays in the database,
 	// and keepFailed how long one that was given up, for whoever looks into it.
 	keepDone, keepFailed = time.Hour, 7 * 24 * time.Hour
