@@ -388,18 +388,3 @@ func testBareHost(t *testing.T, s *syncing) {
 		t.Errorf("tags %v after the name went", names)
 	}
 }
-
-func testManyInstances(t *testing.T, s *syncing) {
-	var page []connector.Instance
-	for n := range 730 {
-		page = append(page, instance(n))
-	}
-	if result := s.store(t, Start, page...); result.Created != 730 {
-		t.Errorf("result %+v, want 730 created", result)
-	}
-	for _, h := range must(s.SearchHosts(t.Context(), fleet.Query{Scope: fleet.WholeFleet(), Limit: 1000}))(t).Hosts {
-		if e := sourceOf(h); "web-"+strings.TrimPrefix(e.PrivateIPAddress, "10.0.0.") != h.Name || h.Address != e.PrivateIPAddress {
-			t.Fatalf("host %q has the instance %s", h.Name, e.PrivateIPAddress)
-		}
-	}
-}
