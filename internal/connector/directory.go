@@ -139,17 +139,28 @@ func (d *Directory) RunMatching(ctx context.Context, scope fleet.Scope, criteria
 	if err != nil || len(selected) == 0 {
 		return nil, err
 	}
-	return d.Connectors.QueueRuns(ctx, ids(selected), by, d.now(), runnable)
+	can, err := runnable(selected)
+	if err != nil {
+		return nil, err
+	}
+	// One that was disabled meanwhile is left out.
+	return d.Connectors.QueueRuns(ctx, ids(can), by, d.now(), func(some []Connector) ([]Connector, error) { return able(some), nil })
 }
 
-// runnable returns the connectors that can run, and an error when there is none.
-func runnable(all []Connector) ([]Connector, error) {
+// able returns the connectors that can run.
+func able(all []Connector) []Connector {
 	var can []Connector
 	for _, c := range all {
 		if !c.Disabled && c.Complete() {
 			can = append(can, c)
 		}
 	}
+	return can
+}
+
+// runnable is able, with an error when there is none.
+func runnable(all []Connector) ([]Connector, error) {
+	can := able(all)
 	switch {
 	case len(can) > 0:
 		return can, nil
@@ -162,6 +173,9 @@ func runnable(all []Connector) ([]Connector, error) {
 	return nil, fault.New(fault.Conflict, fmt.Sprintf("Connector %d has no way to authenticate.", all[0].ID), "Specify arn and externalId, or authRecord.")
 }
 
+// maxFailedRuns is of how many runs Errors tells: a run has up to MaxRegions errors.
+const maxFailedRuns = 1000
+
 // RunError is something that went wrong in a run.
 type RunError struct {
 	ConnectorID int64
@@ -171,8 +185,8 @@ type RunError struct {
 	Created     time.Time
 }
 
-// Errors returns what went wrong in the runs that are kept of the connectors that
-// meet the criteria, which are on id, newest first.
+// Errors returns what went wrong in the last 1,000 runs with errors that are kept
+// of the connectors that meet the criteria, which are on id, newest first.
 func (d *Directory) Errors(ctx context.Context, scope fleet.Scope, criteria []qps.Criterion) ([]RunError, error) {
 	if err := managed(scope); err != nil {
 		return nil, err
@@ -185,7 +199,7 @@ func (d *Directory) Errors(ctx context.Context, scope fleet.Scope, criteria []qp
 	if err != nil || len(selected) == 0 {
 		return nil, err
 	}
-	runs, err := d.Connectors.ConnectorRuns(ctx, ids(selected))
+	runs, err := d.Connectors.FailedRuns(ctx, ids(selected), maxFailedRuns)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +232,7 @@ func (d *Directory) Runs(ctx context.Context, scope fleet.Scope, id int64) ([]Ru
 	if _, err := d.Get(ctx, scope, id); err != nil {
 		return nil, err
 	}
-	return d.Connectors.ConnectorRuns(ctx, []int64{id})
+	return d.Connectors.ConnectorRuns(ctx, id)
 }
 
 // selected returns the connectors that a call which changes them is about.

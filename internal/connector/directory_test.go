@@ -64,8 +64,12 @@ func (s *shelf) QueueRuns(_ context.Context, ids []int64, _ string, _ time.Time,
 	return choose(s.these(ids))
 }
 
-func (s *shelf) ConnectorRuns(_ context.Context, ids []int64) ([]Run, error) {
-	return slices.DeleteFunc(slices.Clone(s.runs), func(r Run) bool { return !slices.Contains(ids, r.ConnectorID) }), nil
+func (s *shelf) ConnectorRuns(_ context.Context, id int64) ([]Run, error) {
+	return slices.DeleteFunc(slices.Clone(s.runs), func(r Run) bool { return r.ConnectorID != id }), nil
+}
+
+func (s *shelf) FailedRuns(_ context.Context, ids []int64, _ int) ([]Run, error) {
+	return slices.DeleteFunc(slices.Clone(s.runs), func(r Run) bool { return r.Error == "" || !slices.Contains(ids, r.ConnectorID) }), nil
 }
 
 // safe holds authentication records in memory; it has no accounts.

@@ -25,8 +25,9 @@ type listing struct {
 	account   Account
 	begun     Run // as it began, for the fence
 
-	mu  sync.Mutex
-	run Run
+	mu     sync.Mutex
+	run    Run
+	marked int // regions, from the first, of which is marked what has vanished
 }
 
 func newListing(s *Syncer, run Run, c Connector, account Account, regions []string) *listing {
@@ -58,7 +59,7 @@ func (l *listing) list(ctx context.Context) error {
 		return err
 	}
 	for i := range regions {
-		if !regions[i].Complete {
+		if l.marked = i; !regions[i].Complete {
 			continue
 		}
 		if err := l.Runs.MarkVanished(ctx, l.begun, l.account.ID(), regions[i].Region, seen[i], &regions[i], l.Now()); err != nil {
@@ -68,6 +69,7 @@ func (l *listing) list(ctx context.Context) error {
 			return err
 		}
 	}
+	l.marked = len(regions)
 	return nil
 }
 
@@ -106,8 +108,10 @@ func (l *listing) enter(ctx context.Context, s State) error {
 	return l.Runs.Progress(ctx, l.snapshot())
 }
 
-// note takes in how far a region is and shows it.
+// note takes in how far a region is and shows it. What a cloud and its instances
+// say ends up in errors; they are shortened.
 func (l *listing) note(ctx context.Context, result RegionResult) error {
+	result.Error = shorten(result.Error)
 	l.mu.Lock()
 	at := slices.IndexFunc(l.run.Regions, func(r RegionResult) bool { return r.Region == result.Region })
 	l.run.Regions[at] = result
@@ -120,7 +124,7 @@ func (l *listing) overdue() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range l.run.Regions {
-		if r := &l.run.Regions[i]; !r.Complete && r.Error == "" {
+		if r := &l.run.Regions[i]; (!r.Complete || i >= l.marked) && r.Error == "" {
 			r.Error = fmt.Sprintf("not listed and stored within %s, the limit of a run", RunLimit)
 		}
 	}

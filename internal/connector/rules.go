@@ -126,6 +126,10 @@ func (d *draft) partition() error {
 		d.Partition = Commercial
 	}
 	moved := d.Partition != d.before.Partition
+	if moved && d.before.State.Active() {
+		return fault.New(fault.Conflict, fmt.Sprintf("%s: connector %d has a run, which is %s and lists %s, it cannot change to %s.", d.flag(), d.ID, d.before.State, d.before.Partition.Name(), d.Partition.Name()),
+			"Create a connector for the other one.")
+	}
 	if moved && !d.before.LastSync.IsZero() {
 		return fault.New(fault.Conflict, fmt.Sprintf("%s: connector %d has listed instances of %s, it cannot change to %s.", d.flag(), d.ID, d.before.Partition.Name(), d.Partition.Name()),
 			"Create a connector for the other one.")

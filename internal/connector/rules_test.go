@@ -184,7 +184,13 @@ func TestAPartitionMayChangeOnlyBeforeAnythingWasListed(t *testing.T) {
 	if moved := must(t, c, to, everything); moved.Partition != GovCloud || moved.AccountID != "" {
 		t.Errorf("it became %s of account %q", moved.Partition, moved.AccountID)
 	}
-	c.LastSync = noon
+	for _, state := range []State{Queued, Running, Processing} {
+		c.State = state
+		if _, err := changed(c, to, everything, noon); !fault.Is(err, fault.Conflict) {
+			t.Errorf("with a run that is %s, got %v", state, err)
+		}
+	}
+	c.State, c.LastSync = Pending, noon
 	if _, err := changed(c, to, everything, noon); !fault.Is(err, fault.Conflict) {
 		t.Errorf("after it had listed something, got %v", err)
 	}

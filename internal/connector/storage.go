@@ -31,9 +31,14 @@ type Connectors interface {
 	DeleteConnectors(ctx context.Context, ids []int64) error
 	// QueueRuns queues a run, with its job, for each of those that choose returns of
 	// the connectors, unless it is Active. It returns the chosen ones as they are then.
+	// Of many connectors choose gets some at a time, each time in a transaction of its
+	// own: what was queued before an error stays queued.
 	QueueRuns(ctx context.Context, ids []int64, by string, at time.Time, choose func([]Connector) ([]Connector, error)) ([]Connector, error)
-	// ConnectorRuns returns the runs of connectors that are kept, newest first.
-	ConnectorRuns(ctx context.Context, connectorIDs []int64) ([]Run, error)
+	// ConnectorRuns returns the runs of a connector that are kept, newest first.
+	ConnectorRuns(ctx context.Context, connectorID int64) ([]Run, error)
+	// FailedRuns returns the runs of connectors that are kept and ended with an error,
+	// those that ended last first, at most limit.
+	FailedRuns(ctx context.Context, connectorIDs []int64, limit int) ([]Run, error)
 }
 
 // Accounts is the storage Directory needs for credentials and options.

@@ -20,6 +20,7 @@ type ledger struct {
 	connector Connector
 	begin     error
 	store     func(page []Instance) error
+	mark      func(ctx context.Context, region string) error
 
 	mu       sync.Mutex
 	stored   []string
@@ -49,7 +50,12 @@ func (l *ledger) StoreInstances(_ context.Context, _ Run, _ Connector, page []In
 	return nil
 }
 
-func (l *ledger) MarkVanished(_ context.Context, _ Run, account, region string, seen map[string]bool, _ *RegionResult, _ time.Time) error {
+func (l *ledger) MarkVanished(ctx context.Context, _ Run, account, region string, seen map[string]bool, _ *RegionResult, _ time.Time) error {
+	if l.mark != nil {
+		if err := l.mark(ctx, region); err != nil {
+			return err
+		}
+	}
 	l.vanished = append(l.vanished, fmt.Sprintf("%s %s keeps %d", account, region, len(seen)))
 	return nil
 }
@@ -201,6 +207,27 @@ func TestARegionThatNeverEndsIsCutOffAndDoesNotLoseTheOthers(t *testing.T) {
 		}
 		if len(l.stored) != 2 || len(l.vanished) != 0 {
 			t.Errorf("stored %v, vanished %v", l.stored, l.vanished)
+		}
+	})
+}
+
+func TestARunThatIsCutOffBeforeItMarkedWhatVanishedSaysSo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &ledger{connector: Connector{Regions: []string{"a", "b", "c"}}}
+		l.mark = func(ctx context.Context, region string) error {
+			if region == "a" {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		if err := syncer(l, &world{}).Run(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		const late = ": not listed and stored within 30m0s, the limit of a run"
+		if l.finished.State != FinishedErrors || l.finished.Error != "b"+late+"\nc"+late {
+			t.Errorf("the run ended %s with %q", l.finished.State, l.finished.Error)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"vedette.dev/vedette/internal/connector"
@@ -15,8 +16,13 @@ var (
 	_ connector.Runs     = (*Store)(nil)
 )
 
-// keptRuns is how many runs of each connector are kept.
-const keptRuns = 100
+const (
+	// keptRuns is how many runs of each connector are kept.
+	keptRuns = 100
+	// queuedAtOnce is how many runs one transaction queues: each is a job, and others
+	// wait to write meanwhile.
+	queuedAtOnce = 50
+)
 
 // dueQuery finds the connectors that are due, by index.
 const dueQuery = "SELECT id FROM connectors WHERE active_run IS NULL AND next_sync <= ? ORDER BY next_sync LIMIT ?"
@@ -55,29 +61,39 @@ func (s *Store) inRun(ctx context.Context, r connector.Run, fn func(tx *Tx) erro
 // QueueRuns queues runs; see connector.Connectors.
 func (s *Store) QueueRuns(ctx context.Context, ids []int64, by string, at time.Time, choose func([]connector.Connector) ([]connector.Connector, error)) ([]connector.Connector, error) {
 	var queued []connector.Connector
-	err := s.InTx(ctx, func(tx *Tx) error {
-		all, err := tx.theseConnectors(ctx, ids)
-		if err != nil {
-			return err
-		}
-		if queued, err = choose(all); err != nil {
-			return err
-		}
-		for i := range queued {
-			if queued[i].State.Active() {
-				continue
-			}
-			if err := tx.queueRun(ctx, queued[i].ID, by, at); err != nil {
+	for some := range slices.Chunk(ids, queuedAtOnce) {
+		var chosen []connector.Connector
+		err := s.InTx(ctx, func(tx *Tx) error {
+			all, err := tx.theseConnectors(ctx, some)
+			if err != nil {
 				return err
 			}
-			queued[i].State, queued[i].NextSync = connector.Queued, time.Time{}
+			if chosen, err = choose(all); err != nil {
+				return err
+			}
+			return tx.queueRuns(ctx, chosen, by, at)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("queue runs of %d connectors: %w", len(ids), err)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("queue runs of %d connectors: %w", len(ids), err)
+		queued = append(queued, chosen...)
 	}
 	return queued, nil
+}
+
+// queueRuns queues runs of those connectors that have none.
+func (t *Tx) queueRuns(ctx context.Context, chosen []connector.Connector, by string, at time.Time) error {
+	for i := range chosen {
+		c := &chosen[i]
+		if c.State.Active() {
+			continue
+		}
+		if err := t.queueRun(ctx, c.ID, by, at); err != nil {
+			return err
+		}
+		c.State, c.NextSync = connector.Queued, time.Time{}
+	}
+	return nil
 }
 
 // queueRun makes a new run the active one of a connector that has none.
@@ -169,19 +185,34 @@ func scanRun(scan func(...any) error) (connector.Run, error) {
 }
 
 // ConnectorRuns returns runs, newest first; see connector.Connectors.
-func (s *Store) ConnectorRuns(ctx context.Context, connectorIDs []int64) ([]connector.Run, error) {
+func (s *Store) ConnectorRuns(ctx context.Context, connectorID int64) ([]connector.Run, error) {
+	runs, err := s.runs(ctx, " WHERE connector_id = ? ORDER BY id DESC", connectorID)
+	if err != nil {
+		return nil, fmt.Errorf("read runs of connector %d: %w", connectorID, err)
+	}
+	return runs, nil
+}
+
+// FailedRuns returns runs that went wrong; see connector.Connectors.
+func (s *Store) FailedRuns(ctx context.Context, connectorIDs []int64, limit int) ([]connector.Run, error) {
+	runs, err := s.runs(ctx, " WHERE ended IS NOT NULL AND error <> '' AND "+s.dialect.InIDs("connector_id")+" ORDER BY ended DESC, id DESC LIMIT ?",
+		s.dialect.IDsParam(connectorIDs), limit)
+	if err != nil {
+		return nil, fmt.Errorf("read failed runs of %d connectors: %w", len(connectorIDs), err)
+	}
+	return runs, nil
+}
+
+func (s *Store) runs(ctx context.Context, where string, args ...any) ([]connector.Run, error) {
 	var runs []connector.Run
 	err := s.view(ctx, func(tx *Tx) error {
-		return tx.each(ctx, runQuery+" WHERE "+s.dialect.InIDs("connector_id")+" ORDER BY id DESC", []any{s.dialect.IDsParam(connectorIDs)}, func(rows *sql.Rows) error {
+		return tx.each(ctx, runQuery+where, args, func(rows *sql.Rows) error {
 			r, err := scanRun(rows.Scan)
 			runs = append(runs, r)
 			return err
 		})
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read runs of %d connectors: %w", len(connectorIDs), err)
-	}
-	return runs, nil
+	return runs, err
 }
 
 // BeginRun begins the queued run of a connector; see connector.Runs.
@@ -264,7 +295,8 @@ func (s *Store) AccountOpened(ctx context.Context, r connector.Run, accountID st
 		r.Regions[i].Region = region
 	}
 	err := s.inRun(ctx, r, func(tx *Tx) error {
-		if _, err := tx.Exec(ctx, "UPDATE connectors SET account_id = ? WHERE id = ? AND account_id <> ?", accountID, r.ConnectorID, accountID); err != nil {
+		// One that is due already was changed meanwhile: its next run tells.
+		if _, err := tx.Exec(ctx, "UPDATE connectors SET account_id = ? WHERE id = ? AND account_id <> ? AND next_sync IS NULL", accountID, r.ConnectorID, accountID); err != nil {
 			return err
 		}
 		return tx.writeRun(ctx, &r)

@@ -176,8 +176,19 @@ func (m *Memory) QueueRuns(_ context.Context, ids []int64, by string, at time.Ti
 }
 
 // ConnectorRuns implements connector.Connectors.
-func (m *Memory) ConnectorRuns(_ context.Context, ids []int64) ([]connector.Run, error) {
+func (m *Memory) ConnectorRuns(_ context.Context, id int64) ([]connector.Run, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(m.Runs), func(r connector.Run) bool { return !slices.Contains(ids, r.ConnectorID) }), nil
+	return slices.DeleteFunc(slices.Clone(m.Runs), func(r connector.Run) bool { return r.ConnectorID != id }), nil
+}
+
+// FailedRuns implements connector.Connectors.
+func (m *Memory) FailedRuns(_ context.Context, ids []int64, limit int) ([]connector.Run, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	failed := slices.DeleteFunc(slices.Clone(m.Runs), func(r connector.Run) bool {
+		return r.Ended.IsZero() || r.Error == "" || !slices.Contains(ids, r.ConnectorID)
+	})
+	slices.SortStableFunc(failed, func(a, b connector.Run) int { return b.Ended.Compare(a.Ended) })
+	return failed[:min(limit, len(failed))], nil
 }

@@ -49,6 +49,29 @@ func testQueueRun(t *testing.T, c *clouds) {
 	wantCalls(t, c)
 }
 
+func testQueueMany(t *testing.T, c *clouds) {
+	ctx, all := t.Context(), fleet.WholeFleet()
+	for n := range 120 {
+		change := withRole()
+		change.Disabled = new(n < 10)
+		c.connector(t, fmt.Sprintf("edge %d", n), change)
+	}
+	edges := []qps.Criterion{{Field: "name", Operator: qps.OpContains, Value: "edge"}}
+	queued := must(c.RunMatching(ctx, all, edges, "ana"))(t)
+	if len(queued) != 110 || queued[0].Name != "edge 10" || queued[109].State != connector.Queued {
+		t.Errorf("%d were queued", len(queued))
+	}
+	enqueued := 0
+	for _, n := range c.queue.sizes {
+		if enqueued += n; n > 50 {
+			t.Errorf("a transaction held up others for %d jobs", n)
+		}
+	}
+	if enqueued != 110 {
+		t.Errorf("%d jobs were enqueued", enqueued)
+	}
+}
+
 func testQueueDue(t *testing.T, c *clouds) {
 	ctx, all := t.Context(), fleet.WholeFleet()
 	var due []connector.Connector
@@ -119,6 +142,9 @@ func testRunLife(t *testing.T, c *clouds) {
 	if diff := cmp.Diff(wantErrors, must(c.Errors(ctx, all, nil))(t)); diff != "" {
 		t.Errorf("errors (-want +got):\n%s", diff)
 	}
+	if latest := must(c.FailedRuns(ctx, []int64{made.ID}, 1))(t); len(latest) != 1 || latest[0].ID != run.ID {
+		t.Errorf("the last one that failed is %+v", latest)
+	}
 	wantSuperseded(t, c.FinishRun(ctx, run))
 	wantSuperseded(t, c.Progress(ctx, run))
 	wantSuperseded(t, c.AccountOpened(ctx, run, "000011112222", nil))
@@ -141,13 +167,19 @@ func testChangeDuringRun(t *testing.T, c *clouds) {
 	must(c.Run(ctx, all, made.ID, "ana"))(t)
 	run := c.begin(t, made.ID)
 	*c.now = Start.Add(time.Minute)
-	change := qps.AwsAssetDataConnectorChange{}
+	change := qps.AwsAssetDataConnectorChange{ARN: new("arn:aws:iam::999900001111:role/other")}
 	change.Activation.Set = []string{"VM"}
 	if got := must(c.Update(ctx, all, made.ID, change))(t); got.State != connector.Running {
 		t.Errorf("changed at work it is %s", got.State)
 	}
 	if n := must(c.QueueDue(ctx, *c.now, 10))(t); n != 0 {
 		t.Errorf("%d were queued beside a run", n)
+	}
+	if err := c.AccountOpened(ctx, run, "012345678901", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := must(c.Get(ctx, all, made.ID))(t); got.AccountID != "999900001111" {
+		t.Errorf("with the role of another account it is of %s", got.AccountID)
 	}
 	run.State, run.Ended = connector.FinishedSuccess, Start.Add(time.Hour)
 	if err := c.FinishRun(ctx, run); err != nil {

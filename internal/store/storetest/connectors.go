@@ -25,6 +25,7 @@ import (
 type queueStub struct {
 	mu    sync.Mutex
 	calls []string
+	sizes map[*sql.Tx]int // how many each transaction enqueued
 }
 
 func (q *queueStub) note(what, kind string, id int64) error {
@@ -34,7 +35,10 @@ func (q *queueStub) note(what, kind string, id int64) error {
 	return nil
 }
 
-func (q *queueStub) Enqueue(_ context.Context, _ *sql.Tx, kind string, id int64) error {
+func (q *queueStub) Enqueue(_ context.Context, tx *sql.Tx, kind string, id int64) error {
+	q.mu.Lock()
+	q.sizes[tx]++
+	q.mu.Unlock()
 	return q.note("enqueue", kind, id)
 }
 
@@ -52,7 +56,7 @@ type clouds struct {
 
 func setupClouds(tb testing.TB, create func(tb testing.TB) Database) *clouds {
 	tb.Helper()
-	c := &clouds{bundle: setup(tb, create), queue: &queueStub{}, envelope: must(secret.ParseEnvelope([]byte(secret.NewEnvelopeKey())))(tb)}
+	c := &clouds{bundle: setup(tb, create), queue: &queueStub{sizes: map[*sql.Tx]int{}}, envelope: must(secret.ParseEnvelope([]byte(secret.NewEnvelopeKey())))(tb)}
 	c.UseQueue(c.queue)
 	if err := c.OpenSecrets(tb.Context(), c.envelope); err != nil {
 		tb.Fatal(err)
@@ -102,6 +106,7 @@ func testConnectors(t *testing.T, create func(tb testing.TB) Database) {
 		"base accounts are one of a partition":                            testBaseAccounts,
 		"an option stays while an enabled connector needs it":             testPartitionOptions,
 		"a run is queued once, with its job":                              testQueueRun,
+		"runs of many are queued in short transactions":                   testQueueMany,
 		"what is due is queued once":                                      testQueueDue,
 		"a run goes from queued to finished":                              testRunLife,
 		"a connector that is changed in its run is due when it ends":      testChangeDuringRun,
