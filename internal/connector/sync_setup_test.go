@@ -143,13 +143,19 @@ func (s *site) create(change qps.AwsAssetDataConnectorChange) connector.Connecto
 func (s *site) sync(id int64) (connector.Connector, connector.Run) {
 	s.tb.Helper()
 	s.pass(time.Hour)
-	if _, err := s.Directory.Run(s.tb.Context(), fleet.WholeFleet(), id, "ada"); err != nil {
-		s.tb.Fatal(err)
-	}
+	s.ask(id)
 	if err := s.Syncer.Run(s.tb.Context(), id); err != nil {
 		s.tb.Fatal(err)
 	}
 	return s.stands(id)
+}
+
+// ask asks for a run.
+func (s *site) ask(id int64) {
+	s.tb.Helper()
+	if _, err := s.Directory.Run(s.tb.Context(), fleet.WholeFleet(), id, "ada"); err != nil {
+		s.tb.Fatal(err)
+	}
 }
 
 // stands returns a connector and its newest run.
