@@ -32,6 +32,7 @@ type site struct {
 	tb       testing.TB
 	store    *store.Store
 	database string // SQLite file, empty on PostgreSQL
+	counted  *counted
 
 	mu  sync.Mutex
 	now time.Time
@@ -52,7 +53,9 @@ func newSite(tb testing.TB, limits aws.Limits, onPostgres bool) *site {
 	s := &site{tb: tb, Cloud: mototest.New(tb), now: time.Date(2031, 4, 1, 6, 0, 0, 0, time.UTC)}
 	var err error
 	if onPostgres {
-		s.store, err = postgres.Open(tb.Context(), pgtest.Database(tb), s.clock)
+		var dsn string
+		s.counted, dsn = newCounted(tb, pgtest.Database(tb))
+		s.store, err = postgres.Open(tb.Context(), dsn, s.clock)
 	} else {
 		s.database = filepath.Join(tb.TempDir(), "vedette.db")
 		s.store, err = sqlite.Open(tb.Context(), s.database, s.clock)
@@ -94,6 +97,14 @@ func (s *site) pass(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = s.now.Add(d)
+}
+
+// statements is how many statements were sent so far; PostgreSQL only.
+func (s *site) statements() int64 {
+	if s.counted == nil {
+		return 0
+	}
+	return s.counted.sent.Load()
 }
 
 // withKeys is a connector of the regions, all of them when there are none, with
