@@ -121,7 +121,8 @@ func (dialect) LockDictionary(deleting bool) string {
 }
 
 // SettleTallies puts one row in place of all that there are of a number. What
-// another transaction settles at the same time is passed over.
+// another transaction settles at the same time is passed over: the two may leave
+// a row each, whose sum is right, until the number changes again.
 func (dialect) SettleTallies() string {
 	return `WITH taken AS (SELECT subject, value, block FROM tallies WHERE NOT settled ORDER BY id LIMIT ?), gone AS (
 			DELETE FROM tallies AS t USING (SELECT DISTINCT subject, value, block FROM taken) AS c
