@@ -104,19 +104,20 @@ func (c *testConnectors) Connector(ctx context.Context, id int64) (connector.Con
 }
 
 func (c *testConnectors) advance(ctx context.Context, id int64, to connector.State) {
+	failure := ""
+	if to == connector.Failed || to == connector.FinishedErrors {
+		failure = "ec2:DescribeInstances in eu-west-1: UnauthorizedOperation: You are not authorized."
+	}
 	_, _ = c.UpdateConnectors(ctx, []int64{id}, func(k connector.Connector, _ connector.Subscription) (connector.Connector, error) {
-		k.State, k.LastError = to, ""
-		if to == connector.Failed || to == connector.FinishedErrors {
-			k.LastError = "ec2:DescribeInstances in eu-west-1: UnauthorizedOperation: You are not authorized."
-		}
+		k.State, k.LastError = to, failure
 		return k, nil
 	})
 	for i := range c.Runs {
 		if c.Runs[i].ConnectorID == id {
-			c.Runs[i].State = to
-			c.Runs[i].Regions = []connector.RegionResult{{Region: "eu-west-1", Listed: 12, Created: 3, Complete: !to.Active()}}
-			if to == connector.Failed || to == connector.FinishedErrors {
-				c.Runs[i].Regions[0].Error = "ec2:DescribeInstances in eu-west-1: UnauthorizedOperation: You are not authorized."
+			c.Runs[i].State, c.Runs[i].Error = to, failure
+			c.Runs[i].Regions = []connector.RegionResult{{Region: "eu-west-1", Listed: 12, Created: 3, Complete: !to.Active(), Error: failure}}
+			if !to.Active() {
+				c.Runs[i].Ended = time.Date(2031, 4, 1, 6, 20, 0, 0, time.UTC)
 			}
 			return
 		}
