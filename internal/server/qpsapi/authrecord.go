@@ -1,9 +1,11 @@
 package qpsapi
 
 import (
+	"context"
 	"net/http"
 
 	"vedette.dev/vedette/internal/connector"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/qps"
 )
@@ -52,7 +54,7 @@ func (o authRecordCalls) search(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	list, more, lastID := page(found, func(a *connector.AuthRecord) int64 { return a.ID }, req.Preferences)
+	list, more, lastID := page(found, authRecordID, req.Preferences)
 	records := make([]qps.Record, len(list))
 	for i := range list {
 		records[i] = authRecord(&list[i])
@@ -96,18 +98,13 @@ func (o authRecordCalls) update(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	ctx, scope := r.Context(), server.ScopeOf(r.Context())
-	if selected.single {
-		if _, err := o.Connectors.UpdateAuthRecord(ctx, scope, selected.id, change); err != nil {
-			return reply{}, err
-		}
-		return onlyIDs(qps.SchemaAwsAuthRecord, []int64{selected.id}, onlyAuthRecordID)
-	}
-	changed, err := o.Connectors.UpdateAuthRecordsMatching(ctx, scope, selected.criteria, change)
-	if err != nil {
-		return reply{}, err
-	}
-	return onlyIDs(qps.SchemaAwsAuthRecord, authRecordIDs(changed), onlyAuthRecordID)
+	ids, err := touch(r, selected, func(ctx context.Context, scope fleet.Scope, id int64) error {
+		_, err := o.Connectors.UpdateAuthRecord(ctx, scope, id, change)
+		return err
+	}, func(ctx context.Context, scope fleet.Scope, criteria []qps.Criterion) ([]connector.AuthRecord, error) {
+		return o.Connectors.UpdateAuthRecordsMatching(ctx, scope, criteria, change)
+	}, authRecordID)
+	return onlyIDs(qps.SchemaAwsAuthRecord, ids, onlyAuthRecordID, err)
 }
 
 // remove deletes the record in the path or all that meet the criteria, and answers
@@ -117,24 +114,8 @@ func (o authRecordCalls) remove(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	ctx, scope := r.Context(), server.ScopeOf(r.Context())
-	if selected.single {
-		if err := o.Connectors.DeleteAuthRecord(ctx, scope, selected.id); err != nil {
-			return reply{}, err
-		}
-		return onlyIDs(qps.SchemaAwsAuthRecord, []int64{selected.id}, onlyAuthRecordID)
-	}
-	deleted, err := o.Connectors.DeleteAuthRecordsMatching(ctx, scope, selected.criteria)
-	if err != nil {
-		return reply{}, err
-	}
-	return onlyIDs(qps.SchemaAwsAuthRecord, authRecordIDs(deleted), onlyAuthRecordID)
+	ids, err := touch(r, selected, o.Connectors.DeleteAuthRecord, o.Connectors.DeleteAuthRecordsMatching, authRecordID)
+	return onlyIDs(qps.SchemaAwsAuthRecord, ids, onlyAuthRecordID, err)
 }
 
-func authRecordIDs(list []connector.AuthRecord) []int64 {
-	ids := make([]int64, len(list))
-	for i := range list {
-		ids[i] = list[i].ID
-	}
-	return ids
-}
+func authRecordID(a *connector.AuthRecord) int64 { return a.ID }

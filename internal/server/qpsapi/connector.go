@@ -1,10 +1,12 @@
 package qpsapi
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
 	"vedette.dev/vedette/internal/connector"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/qps"
 )
@@ -96,7 +98,7 @@ func (o connectorCalls) search(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	list, more, lastID := page(found, func(c *connector.Connector) int64 { return c.ID }, req.Preferences)
+	list, more, lastID := page(found, connectorID, req.Preferences)
 	records, err := o.records(r, list)
 	if err != nil {
 		return reply{}, err
@@ -151,18 +153,13 @@ func (o connectorCalls) update(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	ctx, scope := r.Context(), server.ScopeOf(r.Context())
-	if selected.single {
-		if _, err := o.Connectors.Update(ctx, scope, selected.id, change); err != nil {
-			return reply{}, err
-		}
-		return onlyIDs(o.schema(r), []int64{selected.id}, o.onlyID)
-	}
-	changed, err := o.Connectors.UpdateMatching(ctx, scope, selected.criteria, change)
-	if err != nil {
-		return reply{}, err
-	}
-	return onlyIDs(o.schema(r), connectorIDs(changed), o.onlyID)
+	ids, err := touch(r, selected, func(ctx context.Context, scope fleet.Scope, id int64) error {
+		_, err := o.Connectors.Update(ctx, scope, id, change)
+		return err
+	}, func(ctx context.Context, scope fleet.Scope, criteria []qps.Criterion) ([]connector.Connector, error) {
+		return o.Connectors.UpdateMatching(ctx, scope, criteria, change)
+	}, connectorID)
+	return onlyIDs(o.schema(r), ids, o.onlyID, err)
 }
 
 // remove deletes the connector in the path or all that meet the criteria, and
@@ -172,18 +169,8 @@ func (o connectorCalls) remove(r *http.Request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	ctx, scope := r.Context(), server.ScopeOf(r.Context())
-	if selected.single {
-		if err := o.Connectors.Delete(ctx, scope, selected.id); err != nil {
-			return reply{}, err
-		}
-		return onlyIDs(o.schema(r), []int64{selected.id}, o.onlyID)
-	}
-	deleted, err := o.Connectors.DeleteMatching(ctx, scope, selected.criteria)
-	if err != nil {
-		return reply{}, err
-	}
-	return onlyIDs(o.schema(r), connectorIDs(deleted), o.onlyID)
+	ids, err := touch(r, selected, o.Connectors.Delete, o.Connectors.DeleteMatching, connectorID)
+	return onlyIDs(o.schema(r), ids, o.onlyID, err)
 }
 
 // run asks for a run of the connector in the path, or of all that meet the
@@ -207,13 +194,7 @@ func (o connectorCalls) run(r *http.Request) (reply, error) {
 	return o.answer(r, queued)
 }
 
-func connectorIDs(list []connector.Connector) []int64 {
-	ids := make([]int64, len(list))
-	for i := range list {
-		ids[i] = list[i].ID
-	}
-	return ids
-}
+func connectorID(c *connector.Connector) int64 { return c.ID }
 
 // searchConnectorErrors answers what went wrong in the runs of the connectors
 // that the criteria name by id.

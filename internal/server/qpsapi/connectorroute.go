@@ -1,11 +1,13 @@
 package qpsapi
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
 
 	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/qps"
 )
@@ -150,6 +152,23 @@ func selectedBy(r *http.Request, element string) (selected, error) {
 	return selected{criteria: req.Criteria}, nil
 }
 
+// touch does to the target of a call what one does to an object and many to those
+// that meet criteria, and returns the ids of what it was done to.
+func touch[T any](r *http.Request, target selected, one func(context.Context, fleet.Scope, int64) error,
+	many func(context.Context, fleet.Scope, []qps.Criterion) ([]T, error), id func(*T) int64,
+) ([]int64, error) {
+	ctx, scope := r.Context(), server.ScopeOf(r.Context())
+	if target.single {
+		return []int64{target.id}, one(ctx, scope, target.id)
+	}
+	touched, err := many(ctx, scope, target.criteria)
+	ids := make([]int64, len(touched))
+	for i := range touched {
+		ids[i] = id(&touched[i])
+	}
+	return ids, err
+}
+
 // searchRequest reads the body of a search or a count.
 func searchRequest(r *http.Request) (*qps.Request, error) {
 	req, err := qps.DecodeRequest(r.Body, r.Header.Get("Content-Type"))
@@ -176,7 +195,10 @@ func page[T any](found []T, id func(*T) int64, p qps.Preferences) (cut []T, more
 }
 
 // onlyIDs answers with nothing but the ids of objects.
-func onlyIDs(schema string, ids []int64, record func(id int64) qps.Record) (reply, error) {
+func onlyIDs(schema string, ids []int64, record func(id int64) qps.Record, err error) (reply, error) {
+	if err != nil {
+		return reply{}, err
+	}
 	records := make([]qps.Record, len(ids))
 	for i, id := range ids {
 		records[i] = record(id)
