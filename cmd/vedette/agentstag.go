@@ -44,14 +44,14 @@ its next contact.`,
 			const indicator = "Tag Cloud Agents failed."
 			assignment := qps.TagAssignment{Replace: replace}
 			if assignment.Add, err = findTags(cmd.Context(), client, slices.Concat(add, filled(set))); err != nil {
-				return tagFailure(indicator, err)
+				return platformFailure(indicator, err)
 			}
 			if assignment.Remove, err = findTags(cmd.Context(), client, remove); err != nil {
-				return tagFailure(indicator, err)
+				return platformFailure(indicator, err)
 			}
 			changed, err := client.AssignTags(cmd.Context(), ids, assignment)
 			if err != nil {
-				return tagFailure(indicator, err)
+				return platformFailure(indicator, err)
 			}
 			if err := a.writeTagged(f, changed); err != nil {
 				return err

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
-	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
 )
@@ -59,13 +58,10 @@ func (a *app) connectorClient(f *clientFlags) (*qpsclient.Client, settings, erro
 // connectorFailure is the error of a command that failed on the platform; errors
 // of usage stay what they are.
 func connectorFailure(indicator string, err error) error {
-	if err == nil || exitCode(err) == exitUsage {
-		return err
-	}
 	if errors.Is(err, qpsclient.ErrNoAutomationAPI) {
 		return errors.New("this platform is not a Vedette platform: it has this in its own console alone")
 	}
-	return outcomeOf(automation.Failure(indicator, err))
+	return platformFailure(indicator, err)
 }
 
 func newConnectorsList(a *app, f *clientFlags) *cobra.Command {
@@ -143,35 +139,6 @@ func findConnector(ctx context.Context, client *qpsclient.Client, text string) (
 		}
 		return ids, err
 	})
-}
-
-// findNamed returns the id of the object that an argument names by id or by name;
-// what is the noun, and list the command that shows which there are.
-func findNamed(text, what, list string, search func(qps.Criterion) ([]int64, error)) (int64, error) {
-	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
-		if id <= 0 {
-			return 0, usagef("%s %s: use a name or a positive integer", what, quote(text))
-		}
-		return id, nil
-	}
-	if text == "" {
-		return 0, usagef("the name of a %s is empty", what)
-	}
-	ids, err := search(qps.Criterion{Field: "name", Operator: qps.OpEquals, Value: text})
-	if err != nil {
-		return 0, err
-	}
-	switch len(ids) {
-	case 0:
-		return 0, fault.New(fault.NotFound, fmt.Sprintf("There is no %s %s.", what, quote(text)), fmt.Sprintf("'%s' lists those there are.", list))
-	case 1:
-		return ids[0], nil
-	}
-	texts := make([]string, len(ids))
-	for i, id := range ids {
-		texts[i] = strconv.FormatInt(id, 10)
-	}
-	return 0, usagef("the %ss %s are called %s: use the ID", what, strings.Join(texts, ", "), quote(text))
 }
 
 // writeConnectors writes connectors as the API has them for programs, and as a

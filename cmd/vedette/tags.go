@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
-	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
 )
@@ -46,13 +45,13 @@ func newTagsList(a *app, f *clientFlags) *cobra.Command {
 			if parent != "" {
 				above, err := findTag(cmd.Context(), client, parent)
 				if err != nil {
-					return tagFailure(indicator, err)
+					return platformFailure(indicator, err)
 				}
 				criteria = append(criteria, qps.Criterion{Field: "parent", Operator: qps.OpEquals, Value: strconv.FormatInt(above, 10)})
 			}
 			tags, err := client.Tags(cmd.Context(), criteria...)
 			if err != nil {
-				return tagFailure(indicator, err)
+				return platformFailure(indicator, err)
 			}
 			if f.format() == formatTable && len(tags) == 0 {
 				fmt.Fprintln(a.stderr, "There is no such tag.")
@@ -77,7 +76,7 @@ func newTagsShow(a *app, f *clientFlags) *cobra.Command {
 			}
 			id, err := findTag(cmd.Context(), client, args[0])
 			if err != nil {
-				return tagFailure("Show Tag failed.", err)
+				return platformFailure("Show Tag failed.", err)
 			}
 			return a.showTag(cmd.Context(), f, client, id, "Show Tag failed.")
 		},
@@ -87,46 +86,21 @@ func newTagsShow(a *app, f *clientFlags) *cobra.Command {
 func (a *app) showTag(ctx context.Context, f *clientFlags, client *qpsclient.Client, id int64, indicator string) error {
 	tag, err := client.GetTag(ctx, id)
 	if err != nil {
-		return tagFailure(indicator, err)
+		return platformFailure(indicator, err)
 	}
 	return a.writeTags(f, []*qps.Tag{tag}, true)
 }
 
-// tagFailure is the error of a command that failed on the platform; errors of
-// usage stay what they are.
-func tagFailure(indicator string, err error) error {
-	if err == nil || exitCode(err) == exitUsage {
-		return err
-	}
-	return outcomeOf(automation.Failure(indicator, err))
-}
-
 // findTag returns the id of the tag that an argument names by id or by name.
 func findTag(ctx context.Context, client *qpsclient.Client, text string) (int64, error) {
-	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
-		if id <= 0 {
-			return 0, usagef("tag %s: use a name or a positive integer", quote(text))
+	return findNamed(text, "tag", "vedette tags list", func(name qps.Criterion) ([]int64, error) {
+		tags, err := client.Tags(ctx, name)
+		ids := make([]int64, len(tags))
+		for i, t := range tags {
+			ids[i] = t.ID
 		}
-		return id, nil
-	}
-	if text == "" {
-		return 0, usagef("the name of a tag is empty")
-	}
-	tags, err := client.Tags(ctx, qps.Criterion{Field: "name", Operator: qps.OpEquals, Value: text})
-	if err != nil {
-		return 0, err
-	}
-	var ids []string
-	for _, t := range tags {
-		ids = append(ids, strconv.FormatInt(t.ID, 10))
-	}
-	switch len(ids) {
-	case 0:
-		return 0, fault.New(fault.NotFound, fmt.Sprintf("There is no tag %s.", quote(text)), "'vedette tags list' lists the tags there are.")
-	case 1:
-		return tags[0].ID, nil
-	}
-	return 0, usagef("the tags %s are called %s: use the ID", strings.Join(ids, ", "), quote(text))
+		return ids, err
+	})
 }
 
 func findTags(ctx context.Context, client *qpsclient.Client, texts []string) ([]int64, error) {

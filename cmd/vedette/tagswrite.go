@@ -143,14 +143,14 @@ if it has some.`,
 			const indicator = "Create Tag failed."
 			change, err := t.change(a, cmd, client)
 			if err != nil {
-				return tagFailure(indicator, err)
+				return platformFailure(indicator, err)
 			}
 			if t.file == "" {
 				change.Name = &t.name
 			}
 			tag, err := client.CreateTag(cmd.Context(), change)
 			if err != nil {
-				return tagFailure(indicator, err)
+				return platformFailure(indicator, err)
 			}
 			return a.writeTags(f, []*qps.Tag{tag}, true)
 		},
@@ -195,14 +195,14 @@ removed becomes a root tag; it is not deleted.`,
 			const indicator = "Update Tag failed."
 			id, err := findTag(cmd.Context(), client, args[0])
 			if err != nil {
-				return tagFailure(indicator, err)
+				return platformFailure(indicator, err)
 			}
 			change, err := t.change(a, cmd, client)
 			if err != nil {
-				return tagFailure(indicator, err)
+				return platformFailure(indicator, err)
 			}
 			if err := client.UpdateTag(cmd.Context(), id, change); err != nil {
-				return tagFailure(indicator, err)
+				return platformFailure(indicator, err)
 			}
 			return a.showTag(cmd.Context(), f, client, id, indicator)
 		},
@@ -228,13 +228,13 @@ would lose them. A tag with children is deleted only together with them.`,
 			const indicator = "Delete Tags failed."
 			ids, err := findTags(cmd.Context(), client, args)
 			if err != nil {
-				return tagFailure(indicator, err)
+				return platformFailure(indicator, err)
 			}
 			if !yes {
-				return tagFailure(indicator, a.sayDeletion(cmd.Context(), client, ids))
+				return platformFailure(indicator, a.sayDeletion(cmd.Context(), client, ids))
 			}
 			if err := client.DeleteTags(cmd.Context(), ids...); err != nil {
-				return tagFailure(indicator, err)
+				return platformFailure(indicator, err)
 			}
 			fmt.Fprintf(a.stdout, "Deleted: %s.\n", counted(len(ids), "tag"))
 			return nil

@@ -37,13 +37,10 @@ their password, and make and revoke tokens.`)
 
 // accessFailure is the error of a command about users, roles or the audit log.
 func accessFailure(indicator string, err error) error {
-	if err == nil || exitCode(err) == exitUsage {
-		return err
-	}
 	if errors.Is(err, qpsclient.ErrNoAutomationAPI) {
 		return errors.New("this platform is not a Vedette platform: its users, roles and audit log are managed in its own console")
 	}
-	return outcomeOf(automation.Failure(indicator, err))
+	return platformFailure(indicator, err)
 }
 
 func newUsersList(a *app, f *clientFlags) *cobra.Command {
