@@ -123,7 +123,8 @@ func call[T any](ctx context.Context, a *account, operation, region string, do f
 func bounded[T any](ctx context.Context, limits Limits, operation, region string, do func(context.Context) (T, error)) (T, error) {
 	limited, cancel := context.WithTimeout(ctx, limits.Call)
 	defer cancel()
-	answer, err := do(limited)
+	unreached := &cause{}
+	answer, err := do(context.WithValue(limited, causeKey{}, unreached))
 	if err == nil {
 		return answer, nil
 	}
@@ -132,7 +133,7 @@ func bounded[T any](ctx context.Context, limits Limits, operation, region string
 		return none, ctx.Err() // the caller's end, not AWS's failure
 	}
 	if limited.Err() != nil {
-		return none, &failure{fmt.Sprintf("%s in %s: no answer within %s", operation, region, limits.Call), err}
+		return none, &failure{fmt.Sprintf("%s in %s: no answer within %s%s", operation, region, limits.Call, unreached.words()), err}
 	}
 	return none, explain(err, operation, region)
 }

@@ -116,6 +116,17 @@ func TestAListingThatStaysBrokenEndsWithTheReason(t *testing.T) {
 	}
 }
 
+func TestACallThatEndsInItsPausesSaysWhyAWSWasNotReached(t *testing.T) {
+	t.Parallel()
+	cloud, account, _ := threePages(t)
+	cloud.Break(mototest.Breakage{Fault: func(http.ResponseWriter, *http.Request, mototest.Request, http.Handler) { panic(http.ErrAbortHandler) }})
+	_, err := aws.New("", aws.Limits{Call: 300 * time.Millisecond, Tries: 100}).Open(t.Context(), connector.GovCloud, account.Keys())
+	const want = "sts:GetCallerIdentity in us-gov-west-1: no answer within 300ms: "
+	if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), "EOF") {
+		t.Errorf("error %v, want %s… EOF", err, want)
+	}
+}
+
 func samePage(w http.ResponseWriter, _ *http.Request, _ mototest.Request, _ http.Handler) {
 	_, _ = w.Write([]byte(`<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet/><nextToken>again</nextToken></DescribeInstancesResponse>`))
 }

@@ -1,10 +1,12 @@
 package aws
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -64,8 +66,41 @@ type sizeLimited struct {
 // Do implements sdk.HTTPClient.
 func (c sizeLimited) Do(request *http.Request) (*http.Response, error) {
 	answer, err := c.next.Do(request)
-	if err == nil {
-		answer.Body = http.MaxBytesReader(nil, answer.Body, c.limit)
+	if err != nil {
+		if cause, ok := request.Context().Value(causeKey{}).(*cause); ok {
+			cause.note(err)
+		}
+		return nil, err
 	}
-	return answer, err
+	answer.Body = http.MaxBytesReader(nil, answer.Body, c.limit)
+	return answer, nil
+}
+
+// cause is why the tries of a call did not reach AWS. The SDK forgets it when the
+// time of the call ends in the pause before the next try. Renewing a role's
+// credentials is part of a call, and may go on beside it.
+type cause struct {
+	mu  sync.Mutex
+	err error
+}
+
+type causeKey struct{}
+
+func (c *cause) note(err error) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return // our own end says nothing
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
+// words are the cause for people, after a colon; empty when there is none.
+func (c *cause) words() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		return ""
+	}
+	return ": " + networkWords(c.err)
 }
