@@ -155,25 +155,51 @@ func TestInstructionsAreAlwaysSignedByTheRootAgentsHavePinned(t *testing.T) {
 	}
 }
 
+// openIn opens a platform in a folder and closes it again.
+func openIn(t *testing.T, path string) error {
+	t.Helper()
+	p, err := openPlatform(t.Context(), platformConfig{Data: path, Listen: "127.0.0.1:0"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	return p.close()
+}
+
 func TestAReplicaWithAnotherRootIsRefused(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir()
-	open := func() error {
-		p, err := openPlatform(t.Context(), platformConfig{Data: path, Listen: "127.0.0.1:0"}, slog.New(slog.DiscardHandler))
-		if err != nil {
-			return err
-		}
-		return p.close()
-	}
-	if err := open(); err != nil {
+	if err := openIn(t, path); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(filepath.Join(path, "trust")); err != nil {
 		t.Fatal(err)
 	}
-	err := open()
+	err := openIn(t, path)
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "not the one the agents of this database trust") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestAKeyOfSecretsThatIsLostOrNoneIsNotReplaced(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir()
+	if err := openIn(t, path); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(path, "trust", envelopeFile)
+	if err := os.WriteFile(file, []byte("not a key\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := openIn(t, path); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "secrets.key: line 1 is not 32 bytes") {
+		t.Errorf("with a file that is no key: %v", err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := openIn(t, path); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "There is no "+file) {
+			t.Errorf("without the file: %v", err)
+		}
 	}
 }
 

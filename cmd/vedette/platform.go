@@ -240,8 +240,7 @@ func (p *platform) signer(ctx context.Context, now time.Time) (*agentapi.Signer,
 		return nil, err
 	}
 	if !bytes.Equal(pinned, signer.Root) {
-		return nil, fault.New(fault.Conflict, fmt.Sprintf("The root key in %s is not the one the agents of this database trust.", p.folder.file("trust")),
-			"Copy the trust folder of the replica, or of the backup, that the database belongs to.")
+		return nil, fault.New(fault.Conflict, fmt.Sprintf("The root key in %s is not the one the agents of this database trust.", p.folder.file("trust")), copyTrust)
 	}
 	return signer, nil
 }

@@ -228,23 +228,25 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 
 // envelope returns what the secrets of the database are sealed with in the end:
 // keys that are not in it, made at the first start. Replicas need copies.
-func (d *dataFolder) envelope() (*secret.Envelope, error) {
+func (d *dataFolder) envelope() (envelope *secret.Envelope, made bool, err error) {
 	text, err := d.read("trust", envelopeFile)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if text == nil {
-		text = []byte(secret.NewEnvelopeKey())
+		text, made = []byte(secret.NewEnvelopeKey()), true
 		if err := d.write(text, 0o600, "trust", envelopeFile); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	envelope, err := secret.ParseEnvelope(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.file("trust", envelopeFile), err)
+	if envelope, err = secret.ParseEnvelope(text); err != nil {
+		return nil, false, fault.New(fault.Conflict, fmt.Sprintf("%s: %v.", d.file("trust", envelopeFile), err), copyTrust)
 	}
-	return envelope, nil
+	return envelope, made, nil
 }
+
+// copyTrust is what to do when the keys of a folder are not those of its database.
+const copyTrust = "Copy the trust folder of the replica, or of the backup, that the database belongs to."
 
 // envelopeFile is in the trust folder.
 const envelopeFile = "secrets.key"
@@ -252,14 +254,17 @@ const envelopeFile = "secrets.key"
 // openSecrets lets the store seal and open secrets. Every replica of a database
 // must have the same key for them.
 func openSecrets(ctx context.Context, db *store.Store, folder *dataFolder) error {
-	envelope, err := folder.envelope()
+	envelope, made, err := folder.envelope()
 	if err != nil {
 		return err
 	}
 	err = db.OpenSecrets(ctx, envelope)
-	if fault.Is(err, fault.Conflict) {
-		return fault.New(fault.Conflict, fmt.Sprintf("The key in %s is not the one that the secrets of this database were sealed with.", folder.file("trust", envelopeFile)),
-			"Copy the trust folder of the replica, or of the backup, that the database belongs to.")
+	if !fault.Is(err, fault.Conflict) {
+		return err
 	}
-	return err
+	path := folder.file("trust", envelopeFile)
+	if made { // the lost one is to be put in its place
+		return errors.Join(fault.New(fault.Conflict, fmt.Sprintf("There is no %s, and the secrets of this database were sealed with one.", path), copyTrust), os.Remove(path))
+	}
+	return fault.New(fault.Conflict, fmt.Sprintf("The key in %s is not the one that the secrets of this database were sealed with.", path), copyTrust)
 }
