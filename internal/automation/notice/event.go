@@ -1,0 +1,124 @@
+package notice
+
+import (
+	"time"
+
+	"vedette.dev/vedette/internal/automation"
+)
+
+// Kind says what an event is. It names the template of the event, and is the type
+// of a webhook.
+type Kind string
+
+// The kinds.
+const (
+	KindHealthCheckFailed    Kind = "health_check.failed"
+	KindHealthCheckRecovered Kind = "health_check.recovered"
+	KindSchedulePaused       Kind = "schedule.paused"
+	KindApprovalAsked        Kind = "approval.asked"
+	KindRunFailed            Kind = "run.failed"
+	KindTest                 Kind = "test"
+)
+
+// Kinds returns every kind.
+func Kinds() []Kind {
+	return []Kind{KindHealthCheckFailed, KindHealthCheckRecovered, KindSchedulePaused, KindApprovalAsked, KindRunFailed, KindTest}
+}
+
+// Event is something to tell: one of the structs of this package. Its JSON form
+// is the data of a webhook.
+type Event interface{ Kind() Kind }
+
+// Link is the URL of a page of this platform, http or https. It carries no right:
+// who follows it has to sign in.
+type Link string
+
+// Subject is what the health of a connection is told about.
+type Subject struct {
+	Connection  string `json:"connection"`
+	Integration string `json:"integration"`
+	Site        string `json:"site"`
+}
+
+// HealthCheckFailed tells that Test Connection failed as many times in a row as
+// the connection allows. It is told once for each outage.
+type HealthCheckFailed struct {
+	Subject
+	Failures  int              `json:"failures"`
+	Since     time.Time        `json:"since"` // of the first failure
+	LastError automation.Error `json:"lastError"`
+	Link      Link             `json:"link,omitempty"`
+}
+
+// HealthCheckRecovered tells that Test Connection passed after an outage that was
+// told of.
+type HealthCheckRecovered struct {
+	Subject
+	Failures  int       `json:"failures"` // of the outage
+	Since     time.Time `json:"since"`    // of the first failure
+	Recovered time.Time `json:"recovered"`
+	Link      Link      `json:"link,omitempty"`
+}
+
+// SchedulePaused tells that a schedule will not fire any more, until somebody
+// resumes it, since it failed as many times in a row as it may.
+type SchedulePaused struct {
+	Schedule   string           `json:"schedule"`
+	Runs       string           `json:"runs"` // the command or playbook
+	Connection string           `json:"connection,omitempty"`
+	Site       string           `json:"site"`
+	Failures   int              `json:"failures"`
+	LastError  automation.Error `json:"lastError"`
+	Link       Link             `json:"link,omitempty"`
+}
+
+// ApprovalAsked tells those who may approve that a run waits for one of them.
+type ApprovalAsked struct {
+	Playbook string    `json:"playbook"`
+	Run      int64     `json:"run"`
+	Step     string    `json:"step"`
+	Question string    `json:"question,omitempty"` // in the words of the playbook
+	Starter  string    `json:"starter"`            // of the run
+	Due      time.Time `json:"due"`
+	// OnTimeout is what happens when nobody answers until Due: approve or reject.
+	OnTimeout string `json:"onTimeout"`
+	Link      Link   `json:"link,omitempty"`
+}
+
+// RunFailed tells that a run ended in a failure.
+type RunFailed struct {
+	Runs       string           `json:"runs"` // the command or playbook
+	Run        int64            `json:"run"`
+	Step       string           `json:"step,omitempty"` // where it failed; empty for a command
+	Connection string           `json:"connection,omitempty"`
+	Site       string           `json:"site"`
+	Starter    string           `json:"starter"` // a user, or the schedule or trigger
+	Started    time.Time        `json:"started"`
+	Ended      time.Time        `json:"ended"`
+	Error      automation.Error `json:"error"`
+	Link       Link             `json:"link,omitempty"` // to the step
+}
+
+// Test proves that a channel works.
+type Test struct {
+	By   string `json:"by"` // who asked for it
+	Link Link   `json:"link,omitempty"`
+}
+
+// Kind implements Event.
+func (HealthCheckFailed) Kind() Kind { return KindHealthCheckFailed }
+
+// Kind implements Event.
+func (HealthCheckRecovered) Kind() Kind { return KindHealthCheckRecovered }
+
+// Kind implements Event.
+func (SchedulePaused) Kind() Kind { return KindSchedulePaused }
+
+// Kind implements Event.
+func (ApprovalAsked) Kind() Kind { return KindApprovalAsked }
+
+// Kind implements Event.
+func (RunFailed) Kind() Kind { return KindRunFailed }
+
+// Kind implements Event.
+func (Test) Kind() Kind { return KindTest }
