@@ -22,7 +22,7 @@ import (
 //	technology  store, jobs, server, outbound, packages, releases   agent, swarm
 //	domain      ondemand, knowledge, compliance, connector, automation
 //	            inventory, fleet, access
-//	ground      qps, performance, agentwire, fault, secret
+//	ground      qps, performance, agentwire, fault, hidden, secret
 //
 // The rules hold for the code of the product; a test may import what it needs.
 
@@ -36,7 +36,7 @@ type room struct {
 }
 
 func floors() []room {
-	ground := []string{"qps", "performance", "internal/agentwire", "internal/fault"}
+	ground := []string{"qps", "performance", "internal/agentwire", "internal/fault", "internal/hidden"}
 	known := []string{"internal/inventory", "internal/fleet", "internal/access"}
 	acting := []string{"internal/ondemand", "internal/knowledge", "internal/compliance", "internal/connector", "internal/automation"}
 
@@ -44,6 +44,7 @@ func floors() []room {
 		{"qps", nil, "ground imports nothing of ours"},
 		{"performance", nil, "ground imports nothing of ours"},
 		{"internal/fault", nil, "ground imports nothing of ours"},
+		{"internal/hidden", nil, "ground imports nothing of ours"},
 		{"internal/secret", nil, "ground imports nothing of ours"},
 		{"internal/agentwire", []string{"performance"}, "ground imports nothing of ours, agentwire only performance"},
 		{"qps/qpsclient", []string{"qps"}, "the public client stands on the public vocabulary alone"},
