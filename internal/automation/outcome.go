@@ -21,8 +21,13 @@ type Outcome struct {
 	State   State           `json:"returnData"`
 	Result  Table           `json:"result"`
 	RawData json.RawMessage `json:"rawData,omitempty"`
+	// ContextData is the raw data as a flat JSON array of records, for later
+	// steps; names are those of the command's documentation.
+	ContextData json.RawMessage `json:"contextData,omitempty"`
 	// KeyFields are the identifiers that later steps use, by name.
 	KeyFields map[string][]int64 `json:"keyFields,omitempty"`
+	// Passdown is JSON for the next execution by the same schedule, opaque to it.
+	Passdown json.RawMessage `json:"passdown,omitempty"`
 	// Errors is empty exactly when State is Successful.
 	Errors []Error `json:"errors,omitempty"`
 	// Notes say what a reader of the result must know and which is no error,

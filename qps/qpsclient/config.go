@@ -44,6 +44,12 @@ type Config struct {
 	// Tries bounds the attempts of one call; zero means MaxTries, 1 means no
 	// repetition at all.
 	Tries int
+	// MaxWait bounds a single wait before another attempt: what would take
+	// longer is given up, and the error tells what the platform asks for. Zero
+	// means MaxDelay. Callers that can come back later set it to seconds.
+	MaxWait time.Duration
+	// Timeout bounds one attempt; zero means AttemptTimeout.
+	Timeout time.Duration
 	// OnRetry, if set, is called before each wait; it must not block.
 	OnRetry func(Retry)
 
@@ -83,6 +89,7 @@ type Client struct {
 	http      *http.Client
 	limits    limits
 	tries     int
+	maxWait   time.Duration
 	onRetry   func(Retry)
 	now       func() time.Time
 	sleep     func(context.Context, time.Duration) error
@@ -117,8 +124,11 @@ func New(cfg Config) (*Client, error) {
 		authorize: authorize,
 		http:      &http.Client{Transport: transport, CheckRedirect: checkRedirect},
 		limits:    defaultLimits(),
-		tries:     cfg.Tries, onRetry: cfg.OnRetry,
+		tries:     cfg.Tries, maxWait: cfg.MaxWait, onRetry: cfg.OnRetry,
 		now: cfg.Now, sleep: cfg.Sleep, rand: cfg.Rand,
+	}
+	if cfg.Timeout > 0 {
+		c.limits.attemptTimeout = cfg.Timeout
 	}
 	c.fillDefaults()
 	return c, nil
@@ -150,6 +160,9 @@ func (c *Client) fillDefaults() {
 	}
 	if c.tries <= 0 {
 		c.tries = MaxTries
+	}
+	if c.maxWait <= 0 {
+		c.maxWait = MaxDelay
 	}
 	if c.now == nil {
 		c.now = time.Now

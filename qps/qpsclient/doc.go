@@ -26,7 +26,8 @@
 // 429, 503, or such a 409. The wait is what X-RateLimit-ToWait-Sec or
 // Retry-After ask for, otherwise it grows exponentially from BaseDelay with
 // full jitter. A call gives up after MaxTries attempts, when the platform asks
-// for more than MaxDelay, and when the context would end before the wait does.
+// for more than MaxDelay or Config.MaxWait, and when the context would end before
+// the wait does.
 //
 // # Credentials
 //

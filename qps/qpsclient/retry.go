@@ -93,13 +93,15 @@ func retryable(err error, write bool) bool {
 // not worth it or not possible within the context.
 func (c *Client) wait(ctx context.Context, attempt int, err error) (time.Duration, bool) {
 	// Full jitter: callers that failed together must not come back together.
-	delay := time.Duration(c.rand() * float64(min(MaxDelay, BaseDelay<<(attempt-1))))
+	longest := min(MaxDelay, BaseDelay<<(attempt-1))
+	delay := time.Duration(c.rand() * float64(longest))
 	if status, ok := errors.AsType[*StatusError](err); ok && status.Wait > 0 {
-		if status.Wait > MaxDelay {
-			return 0, false
-		}
 		// Never earlier than asked for, and spread over the base delay.
+		longest = status.Wait
 		delay = status.Wait + time.Duration(c.rand()*float64(BaseDelay))
+	}
+	if longest > c.maxWait {
+		return 0, false
 	}
 	if deadline, ok := ctx.Deadline(); ok && c.now().Add(delay).After(deadline) {
 		return 0, false

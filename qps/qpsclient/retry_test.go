@@ -211,3 +211,41 @@ func TestOnlyWhatThisMachineRefusesIsNotRetried(t *testing.T) {
 		}
 	}
 }
+
+func TestAWaitLongerThanMaxWaitIsLeftToTheCaller(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		first http.HandlerFunc
+		want  []time.Duration
+	}{
+		{"asked for", answer(429, "", "Retry-After", "6"), nil},
+		{"asked for by a limit of Qualys", answer(409, "", "X-RateLimit-ToWait-Sec", "300"), nil},
+		{"short enough", answer(429, "", "Retry-After", "5"), []time.Duration{6 * time.Second, 6 * time.Second, 6 * time.Second, 6 * time.Second, 6 * time.Second}},
+		{"grown by itself", answer(503, ""), []time.Duration{time.Second, 2 * time.Second}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlatform(t, tt.first)
+			c, w := newClient(t, p.URL, func(cfg *Config) { cfg.MaxWait = 5 * time.Second })
+			_, err := c.CountHostAssets(context.Background(), nil)
+			if _, ok := errors.AsType[*StatusError](err); !ok {
+				t.Errorf("error = %v, want the refusal", err)
+			}
+			if diff := cmp.Diff(tt.want, w.list); diff != "" {
+				t.Errorf("waits (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAnAttemptEndsAfterTheTimeoutOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	c, _ := newClient(t, newPlatform(t, hang).URL, func(cfg *Config) { cfg.Tries, cfg.Timeout = 1, 20*time.Millisecond })
+	_, err := c.CountHostAssets(context.Background(), nil)
+	if broken, ok := errors.AsType[*TransportError](err); !ok || broken.Kind != KindTimeout {
+		t.Errorf("error = %v, want a timeout", err)
+	}
+}
