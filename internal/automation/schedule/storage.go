@@ -1,0 +1,61 @@
+package schedule
+
+import (
+	"context"
+	"time"
+)
+
+// Firing is the record of a firing and of what came of it.
+type Firing struct {
+	ScheduleID int64
+	At         time.Time // which firing: the moment of Spec.Next
+	Fired      time.Time // when it was decided about
+	// Action is what became of it. Queue becomes Start or Skip when it has waited.
+	Action Action
+	Reason string
+	Missed int
+	// RunID is the run that was started; zero for none, or none yet.
+	RunID int64
+	// ByHand says that somebody had it run now. Such a firing is of the second it was
+	// asked for, moves no other firing and takes no heed of what is at work.
+	ByHand bool
+}
+
+// Filter says which schedules are listed: of these sites, all for none.
+type Filter struct{ SiteIDs []int64 }
+
+// Schedules is the storage of schedules. One that does not exist is
+// fault.NotFound.
+//
+// Each firing happens once, on however many replicas: a firing is a row that is
+// unique by schedule and At, and it is written in the transaction that advances
+// the schedule's Next. A replica that comes second finds the schedule advanced,
+// or its row refused, and does nothing.
+type Schedules interface {
+	// Schedules returns those of a filter in ascending order of id.
+	Schedules(ctx context.Context, f Filter) ([]Schedule, error)
+	// Schedule returns one.
+	Schedule(ctx context.Context, id int64) (Schedule, error)
+	// CreateSchedule stores a schedule and returns it with its id. A name that its
+	// site has already is fault.Conflict.
+	CreateSchedule(ctx context.Context, s Schedule) (Schedule, error)
+	// UpdateSchedule stores what change makes of a schedule; change may be called
+	// several times. A firing that waits no more is recorded as skipped.
+	UpdateSchedule(ctx context.Context, id int64, change func(Schedule) (Schedule, error)) (Schedule, error)
+	// DeleteSchedule removes a schedule with its firings. Runs stay.
+	DeleteSchedule(ctx context.Context, id int64) error
+	// DueSchedules returns the ids of schedules whose DueAt has come, at most limit,
+	// the most overdue first.
+	DueSchedules(ctx context.Context, now time.Time, limit int) ([]int64, error)
+	// Fire has a schedule decide (Schedule.Fire) and stores what comes of it in the
+	// same transaction: the schedule, the firing, and the job that starts or cancels
+	// runs. A firing whose Action is Nothing was not due, and nothing is stored.
+	Fire(ctx context.Context, id int64, now time.Time) (Firing, error)
+	// FinishFiring has a schedule take note of the end of the run of a firing
+	// (Schedule.Finished), once, and stores what comes of it in the same
+	// transaction. A firing that has ended already changes nothing.
+	FinishFiring(ctx context.Context, id int64, at time.Time, end End) error
+	// Firings returns the firings of a schedule that are kept, newest first, at most
+	// limit.
+	Firings(ctx context.Context, id int64, limit int) ([]Firing, error)
+}
