@@ -50,7 +50,7 @@ func Describe(ctx context.Context, object, detail string) {
 func Settle(ctx context.Context, err error) error {
 	ex := exchangeOf(ctx)
 	a := ex.audit
-	refused := fault.Is(err, fault.Forbidden)
+	refused := fault.Is(err, fault.Forbidden) || access.IsHidden(err)
 	if a == nil || a.settled || !a.operation.Write && !refused {
 		return err
 	}
@@ -62,6 +62,9 @@ func Settle(ctx context.Context, err error) error {
 	switch {
 	case refused:
 		entry.Outcome, entry.Detail = access.Refused, Explain(err).Message
+		if access.IsHidden(err) {
+			entry.Detail = "It exists and is not theirs to see; they were told: " + entry.Detail
+		}
 	case err != nil:
 		entry.Outcome, entry.Detail = access.Failed, Explain(err).Message
 	}
