@@ -77,6 +77,7 @@ type platform struct {
 	limits      *server.Limits
 	failures    *failures.Injector
 	auditDays   int // 0 for ever
+	automation  *automationLayer
 }
 
 // openPlatform opens the data folder and the database, listens, and makes what
@@ -173,6 +174,10 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	p.profiles = &fleet.Profiles{Store: p.store, Now: now, NewID: uuid.NewString, Changed: rollout.Poke, Hosts: p.store}
 	tail := &fleet.Tail{Changes: p.store, Hint: p.store.Hint(), Roster: roster, Wakeups: wakeups, Log: log}
 
+	if p.automation, err = p.openAutomation(now, log); err != nil {
+		return err
+	}
+
 	operators := server.NewBudget(server.OperatorRequests)
 	routes, err := p.failures.Wrap(p.operatorRoutes(users, launcher, operators))
 	if err != nil {
@@ -220,7 +225,10 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 		sweep(ctx, log, "contested instances were not looked for", claims.Report)
 	})
 	p.background = append(p.background, accessSweeps(p.store, p.auditDays, now, log)...)
-	engine, err := p.jobEngine([]jobs.Kind{p.connectorRuns(now, log)}, log)
+	p.background = append(p.background, func(ctx context.Context) {
+		sweep(ctx, log, "old runs were not removed", p.pruneRuns(now))
+	})
+	engine, err := p.jobEngine([]jobs.Kind{p.connectorRuns(now, log), p.commandRuns(p.automation, now, log)}, log)
 	if err != nil {
 		return err
 	}

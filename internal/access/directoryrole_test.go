@@ -75,7 +75,7 @@ func TestRolesThatCannotBeAreRefused(t *testing.T) {
 		{"too long a name", access.NewRole{Name: strings.Repeat("ü", 101), Grant: api}, "at most 100"},
 		{"too long a description", access.NewRole{Name: "x", Description: strings.Repeat("x", 1001), Grant: api}, "description"},
 		{"no access", access.NewRole{Name: "x", Grant: access.Grant{Modules: []string{"CA"}}}, "allows nothing"},
-		{"an unknown module", access.NewRole{Name: "x", Grant: access.Grant{API: true, Modules: []string{"VM"}}}, "there is no module 'VM'. Use one of CA (Cloud Agent), AM (Asset Management)."},
+		{"an unknown module", access.NewRole{Name: "x", Grant: access.Grant{API: true, Modules: []string{"VM"}}}, "there is no module 'VM'. Use one of CA (Cloud Agent), AM (Asset Management), AUTO (Automation)."},
 		{"an unknown permission", access.NewRole{Name: "x", Grant: access.Grant{API: true, Permissions: []string{"FLY"}}}, "there is no permission 'FLY'. Use one of CA_API_ACCESS, CA_UI_ACCESS, VIEW_ACTIVATION_KEY"},
 		{"a permission of another module", access.NewRole{Name: "x", Grant: access.Grant{API: true, Modules: []string{"CA"}, Permissions: []string{"Read Asset"}}}, "READ_ASSET does not belong to Cloud Agent"},
 		{"a type of access as permission", access.NewRole{Name: "x", Grant: access.Grant{API: true, Permissions: []string{"API Access"}}}, "Set apiAccess instead"},

@@ -40,6 +40,16 @@ const (
 	EditUserTag           Permission = "EDIT_USER_TAG"
 	DeleteUserTag         Permission = "DELETE_USER_TAG"
 	ModifyDynamicTagRules Permission = "MODIFY_DYNAMIC_TAG_RULES"
+
+	// Those of the automation layer are our own: a role, a site and the list of the
+	// object together decide (package connection).
+	ViewConnection   Permission = "VIEW_CONNECTION"
+	CreateConnection Permission = "CREATE_CONNECTION"
+	EditConnection   Permission = "EDIT_CONNECTION"
+	DeleteConnection Permission = "DELETE_CONNECTION"
+	RunCommand       Permission = "RUN_COMMAND"
+	ViewSchedule     Permission = "VIEW_SCHEDULE"
+	EditSchedule     Permission = "EDIT_SCHEDULE" // create, change and delete
 )
 
 // Module is a part of the platform that a role is made for.
@@ -101,6 +111,21 @@ func Modules() []Module {
 				{EditUserTag, "Edit User Tag"},
 				{DeleteUserTag, "Delete User Tag"},
 				{ModifyDynamicTagRules, "Modify Dynamic Tag Rules"},
+			}},
+		}},
+		{Key: "AUTO", Label: "Automation", Groups: []Group{
+			{"Connection Permissions", []Labelled{
+				{ViewConnection, "View Connection"},
+				{CreateConnection, "Create Connection"},
+				{EditConnection, "Edit Connection"},
+				{DeleteConnection, "Delete Connection"},
+			}},
+			{"Command Permissions", []Labelled{
+				{RunCommand, "Run Command"},
+			}},
+			{"Schedule Permissions", []Labelled{
+				{ViewSchedule, "View Schedule"},
+				{EditSchedule, "Edit Schedule"},
 			}},
 		}},
 	}

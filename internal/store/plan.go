@@ -24,8 +24,8 @@ type plan struct {
 	predicates []predicate
 }
 
-// run is a range of ids, both ends included.
-type run struct{ first, last int64 }
+// stretch is a range of ids, both ends included.
+type stretch struct{ first, last int64 }
 
 // plan compiles the criteria of a search.
 func (t *Tx) plan(ctx context.Context, scope fleet.Scope, conditions []fleet.Condition, from int64) (*plan, error) {
@@ -172,15 +172,15 @@ func (p *plan) valued() bool {
 
 // runsOf joins blocks that follow each other, of which those before an id are
 // left out.
-func runsOf(blocks []int64, from int64) []run {
-	var runs []run
+func runsOf(blocks []int64, from int64) []stretch {
+	var runs []stretch
 	for _, b := range blocks {
 		first, last := max(b<<blockBits, from), (b+1)<<blockBits-1
 		if n := len(runs); n > 0 && runs[n-1].last+1 == first {
 			runs[n-1].last = last
 			continue
 		}
-		runs = append(runs, run{first, last})
+		runs = append(runs, stretch{first, last})
 	}
 	return runs
 }
@@ -201,7 +201,7 @@ func (p *plan) limitTo(ids []int64) {
 
 // sql returns the query for the given expression over one run; hint follows each
 // table.
-func (p *plan) sql(expression, hint string, d Dialect, r run) (string, []any) {
+func (p *plan) sql(expression, hint string, d Dialect, r stretch) (string, []any) {
 	within := func(id string) (string, []any) {
 		if p.narrow {
 			return d.InIDs(id), []any{d.IDsParam(p.candidates)}

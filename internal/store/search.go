@@ -143,7 +143,7 @@ func (t *Tx) searchIDs(ctx context.Context, q fleet.Query) ([]int64, error) {
 // pages looks at the hosts of a plan, in order of id, until it has enough.
 func (t *Tx) pages(ctx context.Context, p *plan, limit int, offset int64) ([]int64, error) {
 	if p.narrow {
-		return t.walk(ctx, p, run{}, limit, offset)
+		return t.walk(ctx, p, stretch{}, limit, offset)
 	}
 	for _, pred := range p.predicates {
 		if pred.index == nil || !pred.index.single || pred.index.order != byID {
@@ -157,7 +157,7 @@ func (t *Tx) pages(ctx context.Context, p *plan, limit int, offset int64) ([]int
 	blocks := p.blocks
 	if offset > 0 {
 		inOneGo := func() ([]int64, error) {
-			return t.walk(ctx, p, run{max(blocks[0]<<blockBits, p.from), math.MaxInt64}, limit, offset)
+			return t.walk(ctx, p, stretch{max(blocks[0]<<blockBits, p.from), math.MaxInt64}, limit, offset)
 		}
 		if !p.valued() {
 			return inOneGo()
@@ -196,7 +196,7 @@ func (t *Tx) pages(ctx context.Context, p *plan, limit int, offset int64) ([]int
 
 // runs returns the runs of those blocks in which not all hosts lack what they
 // must have not.
-func (t *Tx) runs(ctx context.Context, p *plan, blocks []int64) ([]run, error) {
+func (t *Tx) runs(ctx context.Context, p *plan, blocks []int64) ([]stretch, error) {
 	for _, i := range p.absences {
 		var err error
 		if blocks, err = t.blocks(ctx, p, i, blocks); err != nil {
@@ -212,7 +212,7 @@ func (t *Tx) runs(ctx context.Context, p *plan, blocks []int64) ([]run, error) {
 func (t *Tx) probe(ctx context.Context, p *plan, limit int) ([]int64, error) {
 	var ids []int64
 	for looked, next := 0, probedHosts; next > 0; {
-		first := run{p.from, p.from + int64(next) - 1}
+		first := stretch{p.from, p.from + int64(next) - 1}
 		if p.from > math.MaxInt64-int64(next) {
 			first.last = math.MaxInt64
 		}
@@ -255,7 +255,7 @@ func (t *Tx) drive(ctx context.Context, p *plan, limit int) ([]int64, error) {
 				return ids, err
 			}
 			if p.narrow {
-				more, err := t.walk(ctx, p, run{}, limit-len(ids), 0)
+				more, err := t.walk(ctx, p, stretch{}, limit-len(ids), 0)
 				return append(ids, more...), err
 			}
 		}
@@ -267,7 +267,7 @@ func (t *Tx) drive(ctx context.Context, p *plan, limit int) ([]int64, error) {
 		}
 		named = slices.DeleteFunc(named, func(id int64) bool { return id < p.from })
 		part := &plan{narrow: true, candidates: named, predicates: p.predicates}
-		more, err := t.walk(ctx, part, run{}, limit-len(ids), 0)
+		more, err := t.walk(ctx, part, stretch{}, limit-len(ids), 0)
 		if err != nil {
 			return nil, err
 		}
@@ -279,7 +279,7 @@ func (t *Tx) drive(ctx context.Context, p *plan, limit int) ([]int64, error) {
 }
 
 // walk looks at the hosts of a run in order of id until it has enough of them.
-func (t *Tx) walk(ctx context.Context, p *plan, r run, limit int, offset int64) ([]int64, error) {
+func (t *Tx) walk(ctx context.Context, p *plan, r stretch, limit int, offset int64) ([]int64, error) {
 	hint := ""
 	if !p.narrow {
 		hint = t.dialect.InOrder()
@@ -303,7 +303,7 @@ func (t *Tx) countHosts(ctx context.Context, scope fleet.Scope, conditions []fle
 	if known || err != nil {
 		return sum(counts), err
 	}
-	runs := []run{{}}
+	runs := []stretch{{}}
 	if !p.narrow {
 		if runs, err = t.runs(ctx, p, p.blocks); err != nil {
 			return 0, err

@@ -60,6 +60,8 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"profiles", testProfiles},
 		{"connectors", testConnectors},
 		{"secrets", testSecrets},
+		{"connections", testConnections},
+		{"automation runs", testAutomationRuns},
 	} {
 		t.Run(subject.name, func(t *testing.T) {
 			t.Parallel()

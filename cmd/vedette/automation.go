@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	links "vedette.dev/vedette/internal/automation/connection"
+	runs "vedette.dev/vedette/internal/automation/run"
+	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/jobs"
+	outboundplatform "vedette.dev/vedette/internal/outbound/platform"
+)
+
+const (
+	// commandWorkers is how many commands run at once on a replica.
+	commandWorkers = 8
+	// commandGrace is what a run may take beyond its own limit, to say that it was
+	// over.
+	commandGrace = time.Minute
+	// checksAtMost is how many health checks are queued at a time.
+	checksAtMost = 100
+)
+
+// automationLayer is what carries out commands, and who may ask for them.
+type automationLayer struct {
+	connections *links.Directory
+	desk        *runs.Desk
+	runner      *runs.Runner
+	trial       *runs.Trial
+}
+
+// openAutomation makes the automation layer of a platform.
+func (p *platform) openAutomation(now func() time.Time, log *slog.Logger) (*automationLayer, error) {
+	sessions := &outboundplatform.Sessions{UserAgent: "vedette/" + buildVersion(), Pace: p.store.Pace, Ledger: p.store.Launches, Now: now}
+	if p.authority != nil {
+		var err error
+		if sessions.Authority, err = x509.ParseCertificate(p.authority); err != nil {
+			return nil, fmt.Errorf("read the platform's own authority: %w", err)
+		}
+	}
+	directory := &links.Directory{Connections: p.store, Sites: p.store, People: p.store, Relays: noRelays{}, Now: now, Random: rand.Float64}
+	runner := &runs.Runner{Work: p.store, Opener: sessions, Now: now, Log: log}
+	return &automationLayer{
+		connections: directory, runner: runner,
+		desk:  &runs.Desk{Records: p.store, Connections: directory, Now: now},
+		trial: &runs.Trial{Connections: directory, Runner: runner},
+	}, nil
+}
+
+// noRelays are the relays of a platform without any.
+type noRelays struct{}
+
+// RelayName implements links.Relays.
+func (noRelays) RelayName(_ context.Context, id int64) (string, error) {
+	return "", fault.Newf(fault.Invalid, "relay: there is no relay %d.", id)
+}
+
+// commandRuns is the work of carrying out commands: those somebody asked for, and
+// health checks that are due.
+func (p *platform) commandRuns(layer *automationLayer, now func() time.Time, log *slog.Logger) jobs.Kind {
+	return jobs.Kind{
+		Name: runs.Job, Workers: commandWorkers, Timeout: runs.Limit + commandGrace,
+		Run: func(ctx context.Context, id int64) error {
+			again, err := layer.runner.Run(ctx, id)
+			if err == nil && again > 0 {
+				return jobs.Snooze(again)
+			}
+			return err
+		},
+		Due: func(ctx context.Context) ([]int64, error) {
+			if _, err := p.store.QueueChecks(ctx, now(), rand.Float64, checksAtMost); err != nil {
+				return nil, err
+			}
+			return p.store.PendingRuns(ctx, now(), jobs.SweepAtMost)
+		},
+		GaveUp: func(ctx context.Context, id int64, failure error) error {
+			log.ErrorContext(ctx, "a run of a command failed for good", "run", id, "error", failure)
+			return layer.runner.GiveUp(ctx, id)
+		},
+	}
+}
+
+// pruneRuns removes runs that have been kept for long enough.
+func (p *platform) pruneRuns(now func() time.Time) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		for {
+			n, err := p.store.PruneRuns(ctx, now().Add(-runs.Retention))
+			if err != nil || n == 0 {
+				return err
+			}
+		}
+	}
+}

@@ -1,0 +1,234 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/internal/automation/connection"
+	"vedette.dev/vedette/internal/automation/integration"
+	"vedette.dev/vedette/internal/fault"
+)
+
+// Desk is where runs are asked for. It is safe for concurrent use.
+type Desk struct {
+	Records     Records
+	Connections *connection.Directory
+	Now         func() time.Time
+}
+
+// Request is a run that somebody wants.
+type Request struct {
+	ConnectionID int64
+	Command      string
+	// Inputs by name, or by the name that people see.
+	Inputs  map[string]any
+	Times   integration.TimeReader // how times among the inputs are written
+	Origin  Origin
+	Address string // where the request came from
+	DryRun  bool
+	Force   bool
+	Wait    *integration.Wait
+	Key     string
+	RerunOf int64
+}
+
+// Ask checks a request and queues a run. A request that repeats the key of an
+// earlier one of the same user gets the run of that one, and false.
+func (d *Desk) Ask(ctx context.Context, p access.Principal, req Request) (Run, bool, error) {
+	c, err := d.Connections.ToUse(ctx, p, req.ConnectionID)
+	if err != nil {
+		return Run{}, false, err
+	}
+	r, secrets, err := d.prepare(&c, req)
+	if err != nil {
+		return Run{}, false, err
+	}
+	r.StartedBy = p.User.Username
+	return d.Records.CreateRun(ctx, r, secrets)
+}
+
+// prepare checks a request against the command it is for.
+func (d *Desk) prepare(c *connection.Connection, req Request) (Run, map[string]string, error) {
+	command, err := find(c.Integration, req.Command)
+	if err != nil {
+		return Run{}, nil, err
+	}
+	if req.Key != "" && !keyPattern.MatchString(req.Key) {
+		return Run{}, nil, fault.New(fault.Invalid, "Idempotency-Key: invalid value.", fmt.Sprintf("Use 1 to %d printable ASCII characters without spaces.", MaxKeyBytes))
+	}
+	values, err := command.Check(req.Inputs, req.Times)
+	if err != nil {
+		return Run{}, nil, err
+	}
+	if err := checkWait(req.Wait, command); err != nil {
+		return Run{}, nil, err
+	}
+	inputs, secrets := masked(command, values)
+	return Run{
+		ConnectionID: c.ID, ConnectionName: c.Name, SiteID: c.SiteID, Integration: command.Integration, Command: command.Name, Inputs: inputs,
+		Origin: req.Origin, Address: req.Address, DryRun: req.DryRun, Force: req.Force, Wait: req.Wait, Key: req.Key, RerunOf: req.RerunOf,
+		State: Queued, Queued: d.Now().UTC(),
+	}, secrets, nil
+}
+
+// checkWait refuses a wait that cannot be, or would have no end.
+func checkWait(w *integration.Wait, command integration.Command) error {
+	switch {
+	case w == nil:
+		return nil
+	case !command.Waits:
+		return fault.New(fault.Invalid, "wait: "+command.DisplayName+" begins nothing that could be waited for.", "Leave wait out.")
+	case w.Interval < 0 || w.Interval > MaxAge, w.Interval > 0 && w.Interval < MinWaitInterval:
+		return fault.New(fault.Invalid, fmt.Sprintf("wait.interval: invalid value '%s'.", w.Interval), fmt.Sprintf("Specify wait.interval as a duration of at least %s.", MinWaitInterval))
+	case w.Timeout < 0 || w.Timeout > MaxAge:
+		return fault.New(fault.Invalid, fmt.Sprintf("wait.timeout: invalid value '%s'.", w.Timeout), fmt.Sprintf("Specify wait.timeout as a duration of at most %s.", MaxAge))
+	}
+	return nil
+}
+
+// keyPattern is what an idempotency key may be: it travels in a header.
+var keyPattern = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`)
+
+// masked takes the secrets out of the inputs of a command.
+func masked(command integration.Command, values integration.Values) (integration.Values, map[string]string) {
+	inputs, secrets := integration.Values{}, map[string]string{}
+	for name, value := range values {
+		inputs[name] = value
+		if in, _ := command.Input(name); in.Type == integration.Secret {
+			inputs[name], secrets[name] = connection.Kept, values.Text(name)
+		}
+	}
+	return inputs, secrets
+}
+
+// Get returns a run of a connection that the principal sees, with its outcome.
+func (d *Desk) Get(ctx context.Context, p access.Principal, id int64) (Run, error) {
+	r, err := d.Records.Run(ctx, id)
+	if err != nil {
+		return Run{}, err
+	}
+	return r, d.mayRead(ctx, p, &r)
+}
+
+// mayRead refuses runs of connections that the principal does not see; those of
+// deleted ones are for managers.
+func (d *Desk) mayRead(ctx context.Context, p access.Principal, r *Run) error {
+	if p.Manager() {
+		return nil
+	}
+	if r.ConnectionID != 0 {
+		_, err := d.Connections.Get(ctx, p, r.ConnectionID)
+		if err == nil || !fault.Is(err, fault.NotFound) {
+			return err
+		}
+	}
+	return access.Hidden(NoRun(r.ID))
+}
+
+// NoRun is the error for a run that does not exist, or that who asks does not see.
+func NoRun(id int64) *fault.Error {
+	return fault.New(fault.NotFound, fmt.Sprintf("There is no run %d.", id), "List the runs there are.")
+}
+
+// List returns runs of the connections that the principal sees, newest first,
+// without raw data.
+func (d *Desk) List(ctx context.Context, p access.Principal, f Filter) ([]Run, error) {
+	if !p.Manager() {
+		visible, err := d.Connections.List(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		mine := make([]int64, 0, len(visible))
+		for _, c := range visible {
+			if f.ConnectionIDs == nil || slices.Contains(f.ConnectionIDs, c.ID) {
+				mine = append(mine, c.ID)
+			}
+		}
+		if len(mine) == 0 {
+			return nil, nil
+		}
+		f.ConnectionIDs = mine
+	}
+	return d.Records.Runs(ctx, f)
+}
+
+// Cancel ends a run. What was sent to the platform already is not taken back.
+func (d *Desk) Cancel(ctx context.Context, p access.Principal, id int64) (Run, error) {
+	r, err := d.Get(ctx, p, id)
+	if err != nil {
+		return Run{}, err
+	}
+	now := d.Now().UTC()
+	r.State, r.Ended = Cancelled, now
+	r.Outcome.State = automation.Failed
+	r.Outcome.Errors = append(r.Outcome.Errors, automation.Error{
+		Indicator: indicator(&r), StatusCode: automation.StatusCancelled,
+		Message: fmt.Sprintf("The run was cancelled by '%s'.", p.User.Username), Resolution: "What was sent before is not taken back.",
+	})
+	return r, d.Records.CancelRun(ctx, r, now)
+}
+
+// Again queues a run that repeats one, with the same inputs, as a new run of the
+// principal. Inputs that are secret are not kept and have to be given anew.
+func (d *Desk) Again(ctx context.Context, p access.Principal, id int64, req Request) (Run, error) {
+	old, err := d.Get(ctx, p, id)
+	if err != nil {
+		return Run{}, err
+	}
+	if old.ConnectionID == 0 {
+		return Run{}, fault.New(fault.Conflict, fmt.Sprintf("The connection '%s' of run %d was deleted.", old.ConnectionName, id), "Run the command with another connection.")
+	}
+	inputs := map[string]any{}
+	for name, value := range old.Inputs {
+		if value == connection.Kept {
+			return Run{}, fault.New(fault.Invalid, fmt.Sprintf("Run %d had the secret input %s, which is not kept.", id, name), "Run the command with all of its inputs.")
+		}
+		inputs[name] = value
+	}
+	again, _, err := d.Ask(ctx, p, Request{
+		ConnectionID: old.ConnectionID, Command: old.Command, Inputs: inputs, Origin: req.Origin, Address: req.Address,
+		DryRun: old.DryRun, Force: old.Force, Wait: old.Wait, RerunOf: id,
+	})
+	return again, err
+}
+
+// find returns a command of an integration, or fault.Invalid that names those there
+// are.
+func find(of, name string) (integration.Command, error) {
+	i, known := integration.Find(of)
+	if !known {
+		return integration.Command{}, fault.New(fault.Conflict, "There is no integration '"+of+"' in this version.", "Delete its connections.")
+	}
+	command, known := i.Command(name)
+	if !known {
+		names := make([]string, len(i.Commands))
+		for n, c := range i.Commands {
+			names[n] = c.Name
+		}
+		return command, fault.New(fault.Invalid, fmt.Sprintf("command: %s has no command '%s'.", i.DisplayName, shorten(name)), "Use one of "+strings.Join(names, ", ")+".")
+	}
+	return command, nil
+}
+
+// indicator is the first line of the errors of a command.
+func indicator(r *Run) string {
+	if command, err := find(r.Integration, r.Command); err == nil {
+		return command.Indicator
+	}
+	return r.Command + " failed."
+}
+
+// shorten returns the beginning of a text that a message repeats.
+func shorten(text string) string {
+	const longest = 60
+	if len(text) > longest {
+		return strings.ToValidUTF8(text[:longest], "") + "…"
+	}
+	return text
+}
