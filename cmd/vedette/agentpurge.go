@@ -45,14 +45,17 @@ removed itself and said so; then it is confirmed.`,
 			if f.format() == formatTable && len(list) == 0 {
 				fmt.Fprintln(a.stderr, "There is no such uninstalled agent.")
 			}
-			t := automation.Table{Columns: []string{"ID", "AGENT", "HOST NAME", "STATE", "REQUESTED BY", "CREATED", "CONFIRMED"}}
+			t := automation.Table{
+				Columns:     []string{"ID", "AGENT", "HOST NAME", "STATE", "REQUESTED BY", "CREATED", "CONFIRMED"},
+				TimeColumns: []string{"CREATED", "CONFIRMED"},
+			}
 			for _, u := range list {
 				t.Rows = append(t.Rows, []string{
 					strconv.FormatInt(u.ID, 10), strconv.FormatInt(u.AssetID, 10), u.HostName, string(u.State), u.RequestedBy,
 					qps.FormatTime(u.Created), qps.FormatTime(u.Confirmed),
 				})
 			}
-			return writeRows(a.stdout, f.format(), "uninstalls", "uninstall", t)
+			return f.writeRows(a.stdout, "uninstalls", "uninstall", t)
 		},
 	}
 	states := []string{string(qpsclient.UninstallOpen), string(qpsclient.UninstallConfirmed)}
@@ -117,11 +120,11 @@ func (a *app) writePurge(f *clientFlags, agents []qpsclient.PurgedAgent, applied
 	if f.format() == formatTable && len(agents) == 0 {
 		return nil
 	}
-	t := automation.Table{Columns: []string{"ID", "HOST NAME", "VERSION", "LAST CHECKED IN"}}
+	t := automation.Table{Columns: []string{"ID", "HOST NAME", "VERSION", "LAST CHECKED IN"}, TimeColumns: []string{"LAST CHECKED IN"}}
 	for _, g := range agents {
 		t.Rows = append(t.Rows, []string{strconv.FormatInt(g.AssetID, 10), g.HostName, g.AgentVersion, qps.FormatTime(g.LastCheckedIn)})
 	}
-	return writeRows(a.stdout, f.format(), "agents", "agent", t)
+	return f.writeRows(a.stdout, "agents", "agent", t)
 }
 
 const (

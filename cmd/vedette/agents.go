@@ -28,9 +28,9 @@ func newAgentsSearch(a *app, f *clientFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "search", Short: "Search Cloud Agents", Args: noArgs,
 		Long: `Lists the Cloud Agents that meet all filters. Host name and operating system are
-matched in full or in part, case-sensitively. Times are UTC, as MM/DD/YYYY hh:mm
-AM/PM or in RFC 3339. For agents that have not checked in within the last days,
-give only --last-checked-in-to.
+matched in full or in part, case-sensitively. Times are UTC, in the format of
+--time-format, by default MM/DD/YYYY hh:mm AM/PM, or in RFC 3339. For agents that
+have not checked in within the last days, give only --last-checked-in-to.
 
 With -o json the raw data of the platform is printed, with the Cloud Agent IDs at
 $.ServiceResponse.data.HostAsset[*].id; with -o xml the same as the API sends it.`,
@@ -38,7 +38,7 @@ $.ServiceResponse.data.HostAsset[*].id; with -o xml the same as the API sends it
   vedette agents search --host-name web- --last-checked-in-to "12/29/2024 09:00 AM"
   vedette agents search --last-checked-in-from 2024-12-29T09:00:00Z -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkTimes(in); err != nil {
+			if err := readTimes(&in, f.times); err != nil {
 				return err
 			}
 			client, _, err := a.client(f, 0)
@@ -73,13 +73,19 @@ $.ServiceResponse.data.HostAsset[*].id; with -o xml the same as the API sends it
 	return cmd
 }
 
-// checkTimes refuses filters that are no times. Of times that exclude each other
-// the command itself speaks, as every client of it knows.
-func checkTimes(in automation.SearchInput) error {
-	for flag, text := range map[string]string{"from": in.LastCheckedInFrom, "to": in.LastCheckedInTo} {
-		if _, err := automation.ParseTime(text); text != "" && err != nil {
+// readTimes reads the filters that are times, which are UTC whatever the zone of
+// the user, and refuses what is none. Of times that exclude each other the command
+// itself speaks, as every client of it knows.
+func readTimes(in *automation.SearchInput, times automation.Times) error {
+	for flag, text := range map[string]*string{"from": &in.LastCheckedInFrom, "to": &in.LastCheckedInTo} {
+		if *text == "" {
+			continue
+		}
+		at, err := times.ReadTime(*text, true)
+		if err != nil {
 			return usagef("--last-checked-in-%s: %w", flag, err)
 		}
+		*text = qps.FormatTime(at)
 	}
 	return nil
 }
@@ -97,7 +103,7 @@ func writeAssets(w io.Writer, f *clientFlags, outcome automation.Outcome, assets
 	case formatCSV:
 		return writeCSV(w, outcome.Result)
 	default:
-		return writeTable(w, outcome.Result)
+		return writeTable(w, outcome.Result.Shown(f.times))
 	}
 }
 
@@ -121,7 +127,7 @@ func newAgentsGet(a *app, f *clientFlags) *cobra.Command {
 				return err
 			}
 			if f.format() == formatTable {
-				return writeTable(a.stdout, assetTable(asset))
+				return writeTable(a.stdout, assetTable(asset, f.times))
 			}
 			return writeAssets(a.stdout, f, outcome, []*qps.HostAsset{asset})
 		},
@@ -138,7 +144,7 @@ func parseID(what, text string) (int64, error) {
 }
 
 // assetTable describes one host asset, a line per fact.
-func assetTable(h *qps.HostAsset) automation.Table {
+func assetTable(h *qps.HostAsset, times automation.Times) automation.Table {
 	t := automation.Table{Columns: []string{"FIELD", "VALUE"}}
 	add := func(field, value string) { t.Rows = append(t.Rows, []string{field, value}) }
 	add("ID", strconv.FormatInt(h.ID, 10))
@@ -150,7 +156,7 @@ func assetTable(h *qps.HostAsset) automation.Table {
 		add("Agent", i.AgentID)
 		add("Agent version", i.AgentVersion)
 		add("Status", i.Status)
-		add("Last checked in", qps.FormatTime(i.LastCheckedIn))
+		add("Last checked in", times.Show(i.LastCheckedIn))
 		add("Last event", i.ChirpStatus)
 		add("Modules", strings.Join(i.ActivatedModules, ", "))
 		add("Configuration profile", i.AgentConfiguration.Name)
@@ -170,10 +176,10 @@ func assetTable(h *qps.HostAsset) automation.Table {
 		tags[i] = tag.Name
 	}
 	add("Tags", strings.Join(tags, ", "))
-	add("Created", qps.FormatTime(h.Created))
-	add("Modified", qps.FormatTime(h.Modified))
-	add("Last vulnerability scan", qps.FormatTime(h.LastVulnScan))
-	add("Last compliance scan", qps.FormatTime(h.LastComplianceScan))
+	add("Created", times.Show(h.Created))
+	add("Modified", times.Show(h.Modified))
+	add("Last vulnerability scan", times.Show(h.LastVulnScan))
+	add("Last compliance scan", times.Show(h.LastComplianceScan))
 	for _, c := range []struct {
 		name  string
 		count int

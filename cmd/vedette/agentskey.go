@@ -62,7 +62,7 @@ func (a *app) writeKeyChange(f *clientFlags, agents int, key string) error {
 	if f.format() == formatJSON {
 		return writeJSON(a.stdout, map[string]any{"changes": rowObjects(t)})
 	}
-	return writeRows(a.stdout, f.format(), "changes", "change", t)
+	return f.writeRows(a.stdout, "changes", "change", t)
 }
 
 // keyChangeOutcome tells a change of all agents from one of some: the platform

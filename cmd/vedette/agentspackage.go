@@ -34,7 +34,7 @@ fills.`,
 			if f.format() == formatTable && len(list) == 0 {
 				fmt.Fprintln(a.stderr, "This platform offers no agent package.")
 			}
-			return writeRows(a.stdout, f.format(), "packages", "package", t)
+			return f.writeRows(a.stdout, "packages", "package", t)
 		},
 	}
 }

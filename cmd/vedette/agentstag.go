@@ -93,7 +93,7 @@ func (a *app) writeTagged(f *clientFlags, ids []int64) error {
 		_, err := fmt.Fprintf(a.stdout, "The tags of %s are changed.\n", counted(len(ids), "agent"))
 		return err
 	default:
-		return writeRows(a.stdout, f.format(), "agents", "agent", t)
+		return f.writeRows(a.stdout, "agents", "agent", t)
 	}
 }
 

@@ -40,11 +40,11 @@ agent's own.`,
 			if f.format() == formatTable && len(list) == 0 {
 				fmt.Fprintln(a.stderr, "No such upgrade was reported.")
 			}
-			t := automation.Table{Columns: []string{"ID", "HOST NAME", "OUTCOME", "FROM", "TO", "AT", "REASON"}}
+			t := automation.Table{Columns: []string{"ID", "HOST NAME", "OUTCOME", "FROM", "TO", "AT", "REASON"}, TimeColumns: []string{"AT"}}
 			for _, u := range list {
 				t.Rows = append(t.Rows, []string{strconv.FormatInt(u.AssetID, 10), u.HostName, u.Outcome, u.From, u.To, qps.FormatTime(u.At), u.Reason})
 			}
-			return writeRows(a.stdout, f.format(), "upgrades", "upgrade", t)
+			return f.writeRows(a.stdout, "upgrades", "upgrade", t)
 		},
 	}
 	cmd.Flags().BoolVar(&q.Unsuccessful, "unsuccessful", false, "only those that failed or were rolled back")

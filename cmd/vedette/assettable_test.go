@@ -4,13 +4,14 @@ import (
 	"slices"
 	"testing"
 
+	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/qps"
 )
 
 func TestAnAssetTellsWhichInstanceItIs(t *testing.T) {
 	t.Parallel()
 	instance := &qps.EC2Source{InstanceID: "i-0a", AccountID: "012345678901", Region: "us-gov-west-1", InstanceState: qps.InstanceStopped, InstanceType: "t3.micro"}
-	rows := assetTable(&qps.HostAsset{ID: 7, Name: "web", Sources: []qps.Source{&qps.AzureSource{}, instance}}).Rows
+	rows := assetTable(&qps.HostAsset{ID: 7, Name: "web", Sources: []qps.Source{&qps.AzureSource{}, instance}}, automation.Times{}).Rows
 	for _, want := range [][]string{
 		{"EC2 instance", "i-0a"}, {"Account", "012345678901"}, {"Region", "us-gov-west-1"}, {"Instance state", "STOPPED"}, {"Instance type", "t3.micro"},
 	} {

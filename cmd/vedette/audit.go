@@ -32,10 +32,10 @@ Times are RFC 3339, MM/DD/YYYY hh:mm AM/PM in UTC, or how long ago, such as 24h 
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		q.Outcome = qpsclient.AuditOutcome(outcome)
 		var err error
-		if q.Since, err = a.pointInTime("--since", since); err != nil {
+		if q.Since, err = a.pointInTime(f, "--since", since); err != nil {
 			return err
 		}
-		if q.Until, err = a.pointInTime("--until", until); err != nil {
+		if q.Until, err = a.pointInTime(f, "--until", until); err != nil {
 			return err
 		}
 		return a.listAudit(cmd, f, q)
@@ -55,14 +55,14 @@ Times are RFC 3339, MM/DD/YYYY hh:mm AM/PM in UTC, or how long ago, such as 24h 
 }
 
 // pointInTime reads a time, or how long ago it was.
-func (a *app) pointInTime(flag, text string) (time.Time, error) {
+func (a *app) pointInTime(f *clientFlags, flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
 	if ago, err := parseDays(text); err == nil {
 		return a.now().Add(-ago), nil
 	}
-	at, err := automation.ParseTime(text)
+	at, err := f.times.ReadTime(text, false)
 	if err != nil {
 		return time.Time{}, usagef("%s: %w, or how long ago such as 24h or 7d", flag, err)
 	}
@@ -84,7 +84,7 @@ func (a *app) listAudit(cmd *cobra.Command, f *clientFlags, q qpsclient.AuditQue
 	if f.format() == formatTable && len(entries) == 0 {
 		fmt.Fprintln(a.stderr, "There is no such row.")
 	}
-	t := automation.Table{Columns: []string{"ID", "TIME", "ACTOR", "ADDRESS", "ACTION", "OBJECT", "OUTCOME", "DETAIL"}}
+	t := automation.Table{Columns: []string{"ID", "TIME", "ACTOR", "ADDRESS", "ACTION", "OBJECT", "OUTCOME", "DETAIL"}, TimeColumns: []string{"TIME"}}
 	for _, e := range entries {
 		t.Rows = append(t.Rows, []string{
 			strconv.FormatInt(e.ID, 10), qps.FormatTime(e.Time), e.Actor, e.Address, e.Action, e.Object, string(e.Outcome), e.Detail,
@@ -93,5 +93,5 @@ func (a *app) listAudit(cmd *cobra.Command, f *clientFlags, q qpsclient.AuditQue
 	if f.format() == formatTable && len(entries) == q.Limit {
 		fmt.Fprintf(a.stderr, "There may be more: --before %d shows what came before.\n", entries[len(entries)-1].ID)
 	}
-	return writeRows(a.stdout, f.format(), "audit", "entry", t)
+	return f.writeRows(a.stdout, "audit", "entry", t)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps/qpsclient"
 )
@@ -33,8 +34,10 @@ type clientFlags struct {
 	caFile       string
 	connection   string
 	output       string
+	chosen       chosenTimes
 
-	platform string // URL of the one that was called last, without a slash at its end
+	times    automation.Times // how times are read and shown
+	platform string           // URL of the one that was called last, without a slash at its end
 }
 
 // newClientGroup returns a group of commands that call a platform and print in
@@ -54,6 +57,11 @@ func newClientGroup(a *app, use, short, long string, formats ...string) (*cobra.
 	flags.StringVar(&f.connection, "connection", "", "use the saved connection of this `name`, and ignore the environment")
 	flags.VarP(oneOf{&f.output, formats}, "output", "o", "output format")
 	completeOneOf(cmd, "output", formats)
+	f.chosen.define(cmd)
+	cmd.PersistentPreRunE = func(*cobra.Command, []string) (err error) {
+		f.times, err = a.times(f.chosen)
+		return err
+	}
 	if err := cmd.RegisterFlagCompletionFunc("connection", a.completeConnections); err != nil {
 		panic(err) // the flag was not defined, or this is called twice
 	}

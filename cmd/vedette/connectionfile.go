@@ -24,6 +24,7 @@ type userConfig struct {
 	// Current is the connection in use, empty for none.
 	Current     string                `json:"current,omitempty"`
 	Connections map[string]connection `json:"connections"`
+	chosenTimes
 }
 
 // connection is a named platform with the user to call it as.

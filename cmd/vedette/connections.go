@@ -207,7 +207,7 @@ func newConnectionsList(a *app, f *clientFlags) *cobra.Command {
 				}
 				t.Rows = append(t.Rows, []string{current, name, conn.URL, username, conn.APIVersion, string(conn.PasswordIn)})
 			}
-			return writeRows(a.stdout, f.format(), "connections", "connection", t)
+			return f.writeRows(a.stdout, "connections", "connection", t)
 		},
 	}
 }

@@ -148,7 +148,7 @@ func (a *app) writeConnectors(f *clientFlags, list []*qps.AwsAssetDataConnector,
 	// What fits beside each other.
 	shown := columnsOf(table, "ID", "NAME", "STATE", "PARTITION", "ACCOUNT", "REGIONS", "LAST SYNC", "LAST ERROR")
 	if upright {
-		shown = transposed(table)
+		shown = f.transposed(table)
 		if f.format() == formatTable && list[0].ConnectorState == qps.ConnectorIncomplete {
 			fmt.Fprintf(a.stderr, "It does not run before it can get in: 'vedette connectors update %d' with --role and --external-id, or with --auth-record.\n", list[0].ID)
 		}
@@ -160,7 +160,7 @@ func connectorTable(list []*qps.AwsAssetDataConnector) automation.Table {
 	t := automation.Table{Columns: []string{
 		"ID", "NAME", "DESCRIPTION", "STATE", "PARTITION", "ACCOUNT", "REGIONS", "ROLE", "EXTERNAL ID", "ASSUMED BY", "AUTH RECORD", "TAGS", "MODULES",
 		"EVERY", "LAST SYNC", "NEXT SYNC", "LAST ERROR",
-	}}
+	}, TimeColumns: []string{"LAST SYNC", "NEXT SYNC"}}
 	for _, c := range list {
 		tags := make([]string, len(c.DefaultTags))
 		for i, tag := range c.DefaultTags {
@@ -199,7 +199,7 @@ func partitionOf(c *qps.AwsAssetDataConnector) string {
 
 // columnsOf returns some columns of a table.
 func columnsOf(t automation.Table, names ...string) automation.Table {
-	cut := automation.Table{Columns: names, Rows: make([][]string, len(t.Rows))}
+	cut := automation.Table{Columns: names, Rows: make([][]string, len(t.Rows)), TimeColumns: t.TimeColumns}
 	for _, name := range names {
 		for i, column := range t.Columns {
 			if column != name {

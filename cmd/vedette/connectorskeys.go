@@ -92,7 +92,7 @@ func findAuthRecord(ctx context.Context, client *qpsclient.Client, text string) 
 }
 
 func (a *app) writeAuthRecords(f *clientFlags, list []*qps.AwsAuthRecord) error {
-	t := automation.Table{Columns: []string{"ID", "NAME", "DESCRIPTION", "CREATED", "MODIFIED"}}
+	t := automation.Table{Columns: []string{"ID", "NAME", "DESCRIPTION", "CREATED", "MODIFIED"}, TimeColumns: []string{"CREATED", "MODIFIED"}}
 	for _, r := range list {
 		t.Rows = append(t.Rows, []string{strconv.FormatInt(r.ID, 10), r.Name, r.Description, qps.FormatTime(r.Created), qps.FormatTime(r.Modified)})
 	}

@@ -109,7 +109,7 @@ func (a *app) writePartitions(f *clientFlags, list ...qpsclient.Partition) error
 	if f.format() == formatJSON {
 		return writeJSON(a.stdout, map[string]any{"partitions": list})
 	}
-	t := automation.Table{Columns: []string{"PARTITION", "NAME", "STATE", "BASE ACCOUNT", "SET", "OWN ACCOUNT"}}
+	t := automation.Table{Columns: []string{"PARTITION", "NAME", "STATE", "BASE ACCOUNT", "SET", "OWN ACCOUNT"}, TimeColumns: []string{"SET"}}
 	for _, p := range list {
 		state, account, set := "disabled", "", ""
 		if p.Enabled {
@@ -120,7 +120,7 @@ func (a *app) writePartitions(f *clientFlags, list ...qpsclient.Partition) error
 		}
 		t.Rows = append(t.Rows, []string{p.Partition, p.Name, state, account, set, p.OwnAccountID})
 	}
-	return writeRows(a.stdout, f.format(), "partitions", "partition", t)
+	return f.writeRows(a.stdout, "partitions", "partition", t)
 }
 
 func newBaseAccountCommand(a *app, f *clientFlags) *cobra.Command {

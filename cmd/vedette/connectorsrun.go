@@ -184,7 +184,7 @@ those that could not be stored.`,
 			if f.format() == formatTable && len(runs) == 0 {
 				fmt.Fprintln(a.stderr, "The connector has not run yet.")
 			}
-			return writeRows(a.stdout, f.format(), "runs", "run", runTable(runs))
+			return f.writeRows(a.stdout, "runs", "run", runTable(runs))
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", limit, "list at most this `number` of runs")
@@ -192,7 +192,10 @@ those that could not be stored.`,
 }
 
 func runTable(runs []qpsclient.ConnectorRun) automation.Table {
-	t := automation.Table{Columns: []string{"RUN", "STATE", "STARTED BY", "QUEUED", "ENDED", "REGION", "LISTED", "CREATED", "UPDATED", "VANISHED", "DROPPED", "ERROR"}}
+	t := automation.Table{
+		Columns:     []string{"RUN", "STATE", "STARTED BY", "QUEUED", "ENDED", "REGION", "LISTED", "CREATED", "UPDATED", "VANISHED", "DROPPED", "ERROR"},
+		TimeColumns: []string{"QUEUED", "ENDED"},
+	}
 	for _, r := range runs {
 		by := r.StartedBy
 		if by == "" {
@@ -270,11 +273,11 @@ func newInstanceStates(a *app, f *clientFlags) *cobra.Command {
 			if f.format() == formatTable && len(states) == 0 {
 				fmt.Fprintln(a.stderr, "No connector has found an instance there.")
 			}
-			t := automation.Table{Columns: []string{"STATE", "SINCE"}}
+			t := automation.Table{Columns: []string{"STATE", "SINCE"}, TimeColumns: []string{"SINCE"}}
 			for _, s := range states {
 				t.Rows = append(t.Rows, []string{s.State, qps.FormatTime(s.Since)})
 			}
-			return writeRows(a.stdout, f.format(), "states", "state", t)
+			return f.writeRows(a.stdout, "states", "state", t)
 		},
 	}
 }

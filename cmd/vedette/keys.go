@@ -128,7 +128,7 @@ func findKey(ctx context.Context, client *qpsclient.Client, text string) (*qps.A
 func (a *app) writeKeys(f *clientFlags, keys []*qps.AgentActKey, upright bool) error {
 	table := keyTable(keys, a.now())
 	if upright {
-		return writeRecords(a, f, qps.SchemaAgentActKey, keys, table, transposed(table))
+		return writeRecords(a, f, qps.SchemaAgentActKey, keys, table, f.transposed(table))
 	}
 	return writeRecords(a, f, qps.SchemaAgentActKey, keys, table, table)
 }
@@ -158,7 +158,10 @@ func (a *app) tellExpired(k *qps.AgentActKey) {
 }
 
 func keyTable(keys []*qps.AgentActKey, now time.Time) automation.Table {
-	t := automation.Table{Columns: []string{"ID", "TITLE", "ACTIVATION KEY", "STATE", "AGENTS", "MAXIMUM", "EXPIRES", "MODULES", "TAGS"}}
+	t := automation.Table{
+		Columns:     []string{"ID", "TITLE", "ACTIVATION KEY", "STATE", "AGENTS", "MAXIMUM", "EXPIRES", "MODULES", "TAGS"},
+		TimeColumns: []string{"EXPIRES"},
+	}
 	for _, k := range keys {
 		maximum := ""
 		if k.CountPurchased > 0 {

@@ -152,5 +152,5 @@ func (a *app) writeInstallLines(f *clientFlags, lines []printedLine, system stri
 	for _, l := range lines {
 		t.Rows = append(t.Rows, []string{l.System, strings.Join(l.Machines, ","), l.Version, l.Line})
 	}
-	return writeRows(a.stdout, f.format(), "installLines", "installLine", t)
+	return f.writeRows(a.stdout, "installLines", "installLine", t)
 }

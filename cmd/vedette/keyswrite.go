@@ -22,6 +22,7 @@ type keyFlags struct {
 	title      string
 	maxAgents  string
 	expires    string
+	client     *clientFlags
 	modules    []string
 	tags       []string
 	applyToAll bool
@@ -35,7 +36,7 @@ func (k *keyFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&k.title, "title", "", "`text` by which people know the key")
 	flags.StringVar(&k.maxAgents, "max-agents", plan.NoMaximum, "how many agents the key may make, a `number` or "+plan.NoMaximum)
-	flags.StringVar(&k.expires, "expires", plan.NoExpiry, "the `time` from which the key makes no agents, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, or "+plan.NoExpiry)
+	flags.StringVar(&k.expires, "expires", plan.NoExpiry, "the `time` from which the key makes no agents, or a day as YYYY-MM-DD, or "+plan.NoExpiry)
 	flags.StringSliceVar(&k.modules, "module", nil, "`license` of a module to activate on the agents, such as VM_LICENSE; can be repeated, empty for none")
 	flags.StringSliceVar(&k.tags, "tag", nil, "id or `name` of a tag to put on the agents; can be repeated, empty for none")
 }
@@ -62,7 +63,10 @@ func (k *keyFlags) described(cmd *cobra.Command) (plan.ActivationKey, error) {
 		if k.expires != plan.NoExpiry {
 			at, err := qps.ParseTime(k.expires)
 			if err != nil {
-				return d, usagef("--expires %s: use YYYY-MM-DD, YYYY-MM-DDTHH:MM:SSZ or %s", quote(k.expires), plan.NoExpiry)
+				at, err = k.client.times.ReadTime(k.expires, false)
+			}
+			if err != nil {
+				return d, usagef("--expires: %w, a day such as 2024-12-29, or %s", err, plan.NoExpiry)
 			}
 			d.Expires = &at
 		}
@@ -125,7 +129,7 @@ func filled(values []string) []string {
 }
 
 func newKeysCreate(a *app, f *clientFlags) *cobra.Command {
-	var k keyFlags
+	k := keyFlags{client: f}
 	cmd := &cobra.Command{
 		Use: "create", Short: "Make an activation key", Args: noArgs,
 		Long: `Makes an activation key and prints it: the UUID alone on standard output, so that a
@@ -176,7 +180,7 @@ func nameOfKey(k *qps.AgentActKey) string {
 }
 
 func newKeysUpdate(a *app, f *clientFlags) *cobra.Command {
-	var k keyFlags
+	k := keyFlags{client: f}
 	cmd := &cobra.Command{
 		Use: "update KEY", Short: "Change an activation key", Args: exactArgs("KEY"),
 		Long: `Changes what the flags or the file of -f name and leaves the rest. Modules and tags

@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	_ "time/tzdata" // the zones of users and schedules, on machines without a database of them
 
 	"github.com/spf13/cobra"
 )

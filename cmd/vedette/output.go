@@ -223,6 +223,15 @@ func writeRows(w io.Writer, format outputFormat, root, item string, t automation
 	}
 }
 
+// writeRows is writeRows in the form the flags name, with times as the user reads
+// them where people read.
+func (f *clientFlags) writeRows(w io.Writer, root, item string, t automation.Table) error {
+	if f.format() == formatTable {
+		t = t.Shown(f.times)
+	}
+	return writeRows(w, f.format(), root, item, t)
+}
+
 // writeRecords writes records as the API has them for programs; table is for
 // spreadsheets, and shown for people.
 func writeRecords[T qps.Record](a *app, f *clientFlags, schema string, list []T, table, shown automation.Table) error {
@@ -241,5 +250,5 @@ func writeRecords[T qps.Record](a *app, f *clientFlags, schema string, list []T,
 	case formatCSV:
 		return writeCSV(a.stdout, table)
 	}
-	return writeTable(a.stdout, shown)
+	return writeTable(a.stdout, shown.Shown(f.times))
 }

@@ -115,8 +115,8 @@ func (a *app) writeProfiles(f *clientFlags, profiles []*qps.AgentConfig, upright
 	table := profileTable(profiles)
 	shown := table
 	if upright {
-		shown = transposed(table)
-		shown.Rows = append(shown.Rows, profileDetails(profiles[0])...)
+		shown = f.transposed(table)
+		shown.Rows = append(shown.Rows, profileDetails(profiles[0], f.times)...)
 	}
 	return writeRecords(a, f, qps.SchemaAgentConfig, profiles, table, shown)
 }
@@ -160,10 +160,10 @@ func tagRule(tags []qps.ConfigTag, resolution string) string {
 	return "any of " + text
 }
 
-func profileDetails(p *qps.AgentConfig) [][]string {
+func profileDetails(p *qps.AgentConfig, times automation.Times) [][]string {
 	rows := [][]string{
 		{"Description", p.Description},
-		{"Created", qps.FormatTime(p.CreatedDate)},
+		{"Created", times.Show(p.CreatedDate)},
 		{"Prevents updates", strconv.FormatBool(p.PreventAgentUpdate)},
 	}
 	for _, b := range p.Blackouts {
@@ -224,7 +224,7 @@ are recommended for Low, Normal and High performance. It needs no platform. With
 			if f.format() == formatJSON {
 				return writeJSON(a.stdout, parameterDocuments())
 			}
-			err := writeRows(a.stdout, f.format(), "parameters", "parameter", parameterTable())
+			err := f.writeRows(a.stdout, "parameters", "parameter", parameterTable())
 			if f.format() == formatTable {
 				fmt.Fprint(a.stderr, parametersNote)
 			}

@@ -156,5 +156,5 @@ func (a *app) writeSchedules(f *clientFlags, s qpsclient.ProfileSchedules) error
 	if f.format() == formatTable {
 		fmt.Fprintln(a.stderr, "So far agents take inventory scans only; they are sent the other schedules for when there are more.")
 	}
-	return writeRows(a.stdout, f.format(), "schedules", "schedule", t)
+	return f.writeRows(a.stdout, "schedules", "schedule", t)
 }

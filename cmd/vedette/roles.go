@@ -49,7 +49,7 @@ func newRolesList(a *app, f *clientFlags) *cobra.Command {
 			if f.format() == formatJSON {
 				return writeJSON(a.stdout, map[string]any{"roles": append([]qpsclient.Role{}, roles...)})
 			}
-			return writeRows(a.stdout, f.format(), "roles", "role", roleTable(roles...))
+			return f.writeRows(a.stdout, "roles", "role", roleTable(roles...))
 		},
 	}
 }
@@ -110,7 +110,7 @@ func newRolesPermissions(a *app, f *clientFlags) *cobra.Command {
 					}
 				}
 			}
-			return writeRows(a.stdout, f.format(), "permissions", "permission", t)
+			return f.writeRows(a.stdout, "permissions", "permission", t)
 		},
 	}
 }
@@ -137,7 +137,7 @@ func findRole(ctx context.Context, client *qpsclient.Client, text string) (qpscl
 }
 
 func roleTable(roles ...qpsclient.Role) automation.Table {
-	t := automation.Table{Columns: []string{"ID", "NAME", "ACCESS", "PERMISSIONS", "DESCRIPTION", "CREATED"}}
+	t := automation.Table{Columns: []string{"ID", "NAME", "ACCESS", "PERMISSIONS", "DESCRIPTION", "CREATED"}, TimeColumns: []string{"CREATED"}}
 	for _, r := range roles {
 		var types []string
 		if r.APIAccess {
@@ -235,7 +235,7 @@ func newRolesAssign(a *app, f *clientFlags, give bool) *cobra.Command {
 				t.Rows = append(t.Rows, []string{name})
 			}
 			if f.format() != formatTable {
-				return writeRows(a.stdout, f.format(), "users", "user", t)
+				return f.writeRows(a.stdout, "users", "user", t)
 			}
 			_, err = fmt.Fprintf(a.stdout, "Users with the role %s: %s.\n", printable(role.Name), orNone(users))
 			return err

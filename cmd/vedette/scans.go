@@ -90,11 +90,14 @@ func (a *app) listScans(cmd *cobra.Command, f *clientFlags, q qpsclient.ScanQuer
 	if f.format() == formatTable && len(scans) == 0 {
 		fmt.Fprintln(a.stderr, "There is no such scan.")
 	}
-	return writeRows(a.stdout, f.format(), "scans", "scan", scanTable(scans))
+	return f.writeRows(a.stdout, "scans", "scan", scanTable(scans))
 }
 
 func scanTable(scans []qpsclient.Scan) automation.Table {
-	t := automation.Table{Columns: []string{"ID", "AGENT", "TYPE", "STATE", "CREATED", "STARTED", "ENDED", "REQUESTED BY", "REASON"}}
+	t := automation.Table{
+		Columns:     []string{"ID", "AGENT", "TYPE", "STATE", "CREATED", "STARTED", "ENDED", "REQUESTED BY", "REASON"},
+		TimeColumns: []string{"CREATED", "STARTED", "ENDED"},
+	}
 	for _, s := range scans {
 		t.Rows = append(t.Rows, []string{
 			strconv.FormatInt(s.ID, 10), strconv.FormatInt(s.AssetID, 10), string(s.Type), string(s.State),
@@ -120,7 +123,10 @@ func (a *app) listLastEvents(cmd *cobra.Command, f *clientFlags, client *qpsclie
 	if q.AssetID != 0 {
 		s.Criteria = append(s.Criteria, qps.Criterion{Field: "id", Operator: qps.OpEquals, Value: strconv.FormatInt(q.AssetID, 10)})
 	}
-	t := automation.Table{Columns: []string{"AGENT", "NAME", "LAST EVENT", "LAST CHECKED IN", "LAST VULN SCAN", "LAST COMPLIANCE SCAN"}}
+	t := automation.Table{
+		Columns:     []string{"AGENT", "NAME", "LAST EVENT", "LAST CHECKED IN", "LAST VULN SCAN", "LAST COMPLIANCE SCAN"},
+		TimeColumns: []string{"LAST CHECKED IN", "LAST VULN SCAN", "LAST COMPLIANCE SCAN"},
+	}
 	var found []*qps.HostAsset
 	for page, err := range client.SearchHostAssets(cmd.Context(), s) {
 		if err != nil {
@@ -138,7 +144,7 @@ func (a *app) listLastEvents(cmd *cobra.Command, f *clientFlags, client *qpsclie
 	if f.format() == formatJSON {
 		return writeJSON(a.stdout, map[string]any{"agents": rowObjects(t)})
 	}
-	return writeRows(a.stdout, f.format(), "agents", "agent", t)
+	return f.writeRows(a.stdout, "agents", "agent", t)
 }
 
 // rowObjects returns the rows of a table as objects, for JSON.
@@ -178,16 +184,17 @@ func newScansShow(a *app, f *clientFlags) *cobra.Command {
 			case formatJSON:
 				return writeJSON(a.stdout, scan)
 			case formatTable:
-				return writeTable(a.stdout, transposed(scanTable([]qpsclient.Scan{scan})))
+				return writeTable(a.stdout, f.transposed(scanTable([]qpsclient.Scan{scan})))
 			default:
-				return writeRows(a.stdout, f.format(), "scans", "scan", scanTable([]qpsclient.Scan{scan}))
+				return f.writeRows(a.stdout, "scans", "scan", scanTable([]qpsclient.Scan{scan}))
 			}
 		},
 	}
 }
 
 // transposed shows a table of one row with a line per column.
-func transposed(t automation.Table) automation.Table {
+func (f *clientFlags) transposed(t automation.Table) automation.Table {
+	t = t.Shown(f.times)
 	out := automation.Table{Columns: []string{"FIELD", "VALUE"}}
 	for i, column := range t.Columns {
 		if column != "ID" {

@@ -120,7 +120,7 @@ func findTags(ctx context.Context, client *qpsclient.Client, texts []string) ([]
 func (a *app) writeTags(f *clientFlags, tags []*qps.Tag, upright bool) error {
 	table := tagTable(tags)
 	if upright {
-		return writeRecords(a, f, qps.SchemaTag, tags, table, transposed(table))
+		return writeRecords(a, f, qps.SchemaTag, tags, table, f.transposed(table))
 	}
 	return writeRecords(a, f, qps.SchemaTag, tags, table, table)
 }

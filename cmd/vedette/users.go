@@ -59,7 +59,7 @@ func newUsersList(a *app, f *clientFlags) *cobra.Command {
 			if f.format() == formatJSON {
 				return writeJSON(a.stdout, map[string]any{"users": append([]qpsclient.User{}, users...)})
 			}
-			return writeRows(a.stdout, f.format(), "users", "user", userTable(users...))
+			return f.writeRows(a.stdout, "users", "user", userTable(users...))
 		},
 	}
 }
@@ -121,13 +121,16 @@ func (a *app) writeUser(f *clientFlags, user qpsclient.User) error {
 // writeUpright writes a table of one row, a line per column for people.
 func (a *app) writeUpright(f *clientFlags, item string, t automation.Table) error {
 	if f.format() == formatTable {
-		return writeTable(a.stdout, transposed(t))
+		return writeTable(a.stdout, f.transposed(t))
 	}
-	return writeRows(a.stdout, f.format(), item+"s", item, t)
+	return f.writeRows(a.stdout, item+"s", item, t)
 }
 
 func userTable(users ...qpsclient.User) automation.Table {
-	t := automation.Table{Columns: []string{"USERNAME", "FIRST NAME", "LAST NAME", "ROLES", "SCOPE", "STATE", "CREATED", "PASSWORD CHANGED"}}
+	t := automation.Table{
+		Columns:     []string{"USERNAME", "FIRST NAME", "LAST NAME", "ROLES", "SCOPE", "STATE", "CREATED", "PASSWORD CHANGED"},
+		TimeColumns: []string{"CREATED", "PASSWORD CHANGED"},
+	}
 	for _, u := range users {
 		state := "enabled"
 		if u.Disabled {

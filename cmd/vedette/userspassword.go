@@ -176,13 +176,13 @@ func newTokensList(a *app, f *clientFlags) *cobra.Command {
 			if f.format() == formatTable && len(tokens) == 0 {
 				fmt.Fprintln(a.stderr, "There is no token.")
 			}
-			return writeRows(a.stdout, f.format(), "tokens", "token", tokenTable(tokens...))
+			return f.writeRows(a.stdout, "tokens", "token", tokenTable(tokens...))
 		},
 	}
 }
 
 func tokenTable(tokens ...qpsclient.Token) automation.Table {
-	t := automation.Table{Columns: []string{"ID", "NAME", "CREATED", "EXPIRES"}}
+	t := automation.Table{Columns: []string{"ID", "NAME", "CREATED", "EXPIRES"}, TimeColumns: []string{"CREATED", "EXPIRES"}}
 	for _, token := range tokens {
 		t.Rows = append(t.Rows, []string{strconv.FormatInt(token.ID, 10), token.Name, qps.FormatTime(token.Created), qps.FormatTime(token.Expires)})
 	}

@@ -3,6 +3,8 @@ package automation
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"time"
 )
 
 // State is the state word of a command, its Return Data.
@@ -40,6 +42,26 @@ type Outcome struct {
 type Table struct {
 	Columns []string   `json:"columns"`
 	Rows    [][]string `json:"rows"`
+	// TimeColumns are the columns with times, which are in RFC 3339 in UTC; see Shown.
+	TimeColumns []string `json:"timeColumns,omitempty"`
+}
+
+// Shown returns the table with its times as a user reads them. What is no time in
+// a column of times stays as it is.
+func (t Table) Shown(times Times) Table {
+	rows := make([][]string, len(t.Rows))
+	for i, row := range t.Rows {
+		rows[i] = slices.Clone(row)
+		for j, cell := range row {
+			if !slices.Contains(t.TimeColumns, t.Columns[j]) {
+				continue
+			}
+			if at, err := time.Parse(time.RFC3339, cell); err == nil {
+				rows[i][j] = times.Show(at)
+			}
+		}
+	}
+	return Table{Columns: t.Columns, Rows: rows}
 }
 
 // Error is one entry of the Error tab.

@@ -152,8 +152,9 @@ func assetIDs(assets []*qps.HostAsset) []int64 {
 
 func agentTable(assets []*qps.HostAsset) Table {
 	t := Table{
-		Columns: []string{"ID", "NAME", "OS", "ADDRESS", "LAST CHECKED IN", "STATUS", "VERSION"},
-		Rows:    make([][]string, 0, len(assets)),
+		Columns:     []string{"ID", "NAME", "OS", "ADDRESS", "LAST CHECKED IN", "STATUS", "VERSION"},
+		Rows:        make([][]string, 0, len(assets)),
+		TimeColumns: []string{"LAST CHECKED IN"},
 	}
 	for _, h := range assets {
 		row := []string{strconv.FormatInt(h.ID, 10), h.Name, h.OS, h.Address, "", "", ""}

@@ -109,6 +109,7 @@ func TestSearchMergesPagesIntoRawData(t *testing.T) {
 			{"3", "a", "Debian", "192.0.2.1", "2025-01-02T19:00:00Z", "STATUS_ACTIVE", "2.0.0"},
 			{"9", "b", "Debian", "192.0.2.1", "2025-01-02T19:00:00Z", "STATUS_ACTIVE", "2.0.0"},
 		},
+		TimeColumns: []string{"LAST CHECKED IN"},
 	}
 	if diff := cmp.Diff(want, o.Result); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)
