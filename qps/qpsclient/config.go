@@ -91,6 +91,7 @@ type Client struct {
 	tries     int
 	maxWait   time.Duration
 	onRetry   func(Retry)
+	record    func(Request) // of a rehearsal, else nil
 	now       func() time.Time
 	sleep     func(context.Context, time.Duration) error
 	rand      func() float64

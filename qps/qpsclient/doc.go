@@ -29,6 +29,9 @@
 // for more than MaxDelay or Config.MaxWait, and when the context would end before
 // the wait does.
 //
+// A context of [WithIdempotencyKey] marks writes so that a platform can tell
+// repetitions; [Client.Rehearse] shows writes without sending them.
+//
 // # Credentials
 //
 // Name and password, or a token, are sent with every request to the configured

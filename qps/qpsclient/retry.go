@@ -58,8 +58,12 @@ func limited(h http.Header) bool {
 	return h.Get(headerToWait) != "" || h.Get(headerConcurrency) != ""
 }
 
-// retryable reports whether a failed attempt may be repeated.
-func retryable(err error, write bool) bool {
+// Retryable reports whether the same call may succeed later without doing harm: a
+// read after what passes, a write only when the answer says that it was refused
+// before it acted. It is true also of what a client has given up, since the wait
+// would have been too long or the tries were over. StatusError.Wait tells what
+// the platform asks for.
+func Retryable(err error, write bool) bool {
 	if status, ok := errors.AsType[*StatusError](err); ok {
 		switch status.StatusCode {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
@@ -114,7 +118,7 @@ func (c *Client) wait(ctx context.Context, attempt int, err error) (time.Duratio
 func (c *Client) retry(ctx context.Context, write bool, attempt func() error) error {
 	for n := 1; ; n++ {
 		err := attempt()
-		if err == nil || n >= c.tries || !retryable(err, write) {
+		if err == nil || n >= c.tries || !Retryable(err, write) {
 			return err
 		}
 		delay, ok := c.wait(ctx, n, err)
