@@ -2,10 +2,11 @@ package automation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
 
 	"vedette.dev/vedette/internal/fault"
@@ -27,6 +28,7 @@ const (
 	permissionActivate   = "Cloud Agent > CA Agent Permissions > Activate Agent"
 	permissionDeactivate = "Cloud Agent > CA Agent Permissions > Deactivate Agent"
 	permissionUninstall  = "Cloud Agent > CA Agent Permissions > Uninstall Agent"
+	permissionTag        = "Asset Management > Asset Permissions > Update Asset"
 )
 
 // ParseModules reads module tokens in any case, with or without AGENT_ in front;
@@ -73,35 +75,67 @@ func moduleTokens() string {
 // all of them took it and partially successful when some did, with an error for
 // each that did not.
 func ActivateModules(ctx context.Context, p AgentPlatform, agentIDs []string, modules []qpsclient.Module) Outcome {
-	a := action{
-		command: command{"Activate Modules failed.", permissionActivate}, done: "activated", phrase: "Failed to activate modules of",
-		do: func(ctx context.Context, s qpsclient.AgentSelection) (qpsclient.Affected, error) {
-			return p.ActivateModules(ctx, s, modules)
-		},
-	}
-	return a.run(ctx, agentIDs)
+	return Activation(p, modules).Run(ctx, agentIDs, Tally{})
 }
 
 // DeactivateModules deactivates modules on each of the agents; its outcome is
 // that of ActivateModules.
 func DeactivateModules(ctx context.Context, p AgentPlatform, agentIDs []string, modules []qpsclient.Module) Outcome {
-	a := action{
-		command: command{"Deactivate Modules failed.", permissionDeactivate}, done: "deactivated", phrase: "Failed to deactivate modules of",
-		do: func(ctx context.Context, s qpsclient.AgentSelection) (qpsclient.Affected, error) {
-			return p.DeactivateModules(ctx, s, modules)
-		},
-	}
-	return a.run(ctx, agentIDs)
+	return Deactivation(p, modules).Run(ctx, agentIDs, Tally{})
 }
 
 // UninstallCloudAgents removes each of the agents from the platform, which tells
 // them to uninstall themselves. Its outcome is that of ActivateModules.
 func UninstallCloudAgents(ctx context.Context, p AgentPlatform, agentIDs []string) Outcome {
-	a := action{
-		command: command{"Uninstall Cloud Agents failed.", permissionUninstall}, done: "uninstalled", phrase: "Failed to uninstall",
-		do: p.UninstallAgents,
+	return Uninstallation(p).Run(ctx, agentIDs, Tally{})
+}
+
+// Activation is what ActivateModules does.
+func Activation(p AgentPlatform, modules []qpsclient.Module) AgentAction {
+	return AgentAction{
+		command: command{"Activate Modules failed.", permissionActivate}, done: "activated", phrase: "Failed to activate modules of",
+		do: func(ctx context.Context, ids []int64) (qpsclient.Affected, error) {
+			return p.ActivateModules(ctx, selected(ids), modules)
+		},
 	}
-	return a.run(ctx, agentIDs)
+}
+
+// Deactivation is what DeactivateModules does.
+func Deactivation(p AgentPlatform, modules []qpsclient.Module) AgentAction {
+	return AgentAction{
+		command: command{"Deactivate Modules failed.", permissionDeactivate}, done: "deactivated", phrase: "Failed to deactivate modules of",
+		do: func(ctx context.Context, ids []int64) (qpsclient.Affected, error) {
+			return p.DeactivateModules(ctx, selected(ids), modules)
+		},
+	}
+}
+
+// Uninstallation is what UninstallCloudAgents does.
+func Uninstallation(p AgentPlatform) AgentAction {
+	return AgentAction{
+		command: command{"Uninstall Cloud Agents failed.", permissionUninstall}, done: "uninstalled", phrase: "Failed to uninstall",
+		do: func(ctx context.Context, ids []int64) (qpsclient.Affected, error) {
+			return p.UninstallAgents(ctx, selected(ids))
+		},
+	}
+}
+
+// TagPlatform is what changing the tags of agents needs of a platform;
+// *qpsclient.Client has it.
+type TagPlatform interface {
+	AssignTags(ctx context.Context, assetIDs []int64, a qps.TagAssignment) ([]int64, error)
+}
+
+// Tagging changes the static tags of agents. command names it in errors, such as
+// "Tag Cloud Agents", and done is the result of an agent, such as "tagged".
+func Tagging(p TagPlatform, name, done string, tags qps.TagAssignment) AgentAction {
+	return AgentAction{
+		command: command{name + " failed.", permissionTag}, done: done, phrase: "Failed to change the tags of",
+		do: func(ctx context.Context, ids []int64) (qpsclient.Affected, error) {
+			changed, err := p.AssignTags(ctx, ids, tags)
+			return qpsclient.Affected{AssetIDs: changed, Count: int64(len(changed)), HasCount: true}, err
+		},
+	}
 }
 
 // FindCloudAgents returns the agents with these ids for a person to look at
@@ -145,122 +179,84 @@ func noSuchAgent(id int64) error {
 	return fault.New(fault.NotFound, fmt.Sprintf("There is no Cloud Agent with ID %d.", id), notFoundStep)
 }
 
-// action is one thing done to many agents.
-type action struct {
+// AgentAction is one thing that can be done to many agents.
+type AgentAction struct {
 	command command
 	done    string // the result of an agent it was done to
 	phrase  string // of the error about one agent, before its id
-	do      func(ctx context.Context, s qpsclient.AgentSelection) (qpsclient.Affected, error)
-
-	affected []int64
-	failures map[int64]Error
-	stopped  error // ended it before every agent was tried
+	do      func(ctx context.Context, ids []int64) (qpsclient.Affected, error)
 }
 
-func (a *action) run(ctx context.Context, agentIDs []string) Outcome {
+// Run acts on each of the agents. It is successful when all of them took it and
+// partially successful when some did, with an error for each that did not. before
+// is what earlier attempts of the same run came to.
+func (a AgentAction) Run(ctx context.Context, agentIDs []string, before Tally) Outcome {
 	ids, err := ParseAgentIDs(agentIDs)
 	if err != nil {
 		return failed(a.command.failure(err))
 	}
-	a.failures = make(map[int64]Error)
+	r := actionRun{newRoll(before), a}
 	size := batchSize
 	if len(ids) <= singleLaunches {
 		size = 1
 	}
-	for rest := ids; len(rest) > 0 && a.stopped == nil; {
-		n := min(len(rest), size)
-		a.batch(ctx, rest[:n])
-		rest = rest[n:]
+	for batch := range slices.Chunk(r.left(ids), size) {
+		if r.batch(ctx, batch); r.stopped != nil {
+			break
+		}
 	}
-	return a.outcome(ids)
+	return r.outcome(ids, words{done: a.done, untried: "not tried"}, func(err error, untried []int64) Error {
+		e := a.command.failure(err)
+		e.AgentIDs = untried
+		return e
+	})
+}
+
+// actionRun is one Run.
+type actionRun struct {
+	*roll
+	AgentAction
 }
 
 // batch acts on some agents with one call. One that is refused is repeated for
 // each agent, which tells the one that is to blame.
-func (a *action) batch(ctx context.Context, ids []int64) {
-	s := qpsclient.AgentSelection{AssetID: ids[0]}
-	if len(ids) > 1 {
-		s = qpsclient.AgentSelection{Criteria: []qps.Criterion{cloudAgents(), idsIn(ids)}}
-	}
-	done, err := a.do(ctx, s)
+func (r *actionRun) batch(ctx context.Context, ids []int64) {
+	done, err := r.do(ctx, ids)
 	switch {
+	case errors.Is(err, qpsclient.ErrRehearsed):
+		r.accept(ids, nil, false, 0)
 	case err == nil:
-		a.accept(ids, done)
+		for _, id := range r.accept(ids, done.AssetIDs, done.HasCount, done.Count) {
+			r.failures[id] = r.failureOf(id, noSuchAgent(id)) // platforms pass over those that are not there
+		}
 	case concernsConnection(err):
-		a.stopped = err
+		r.stop(err, true)
 	case len(ids) == 1:
-		a.failures[ids[0]] = a.failureOf(ids[0], err)
+		r.failures[ids[0]] = r.failureOf(ids[0], err)
 	default:
 		for i := range ids {
-			if a.batch(ctx, ids[i:i+1]); a.stopped != nil {
+			if r.batch(ctx, ids[i:i+1]); r.stopped != nil {
 				return
 			}
 		}
 	}
 }
 
-// accept records what a call has done. A platform that gives neither ids nor a
-// count is taken at its word; agents it does not name are not there.
-func (a *action) accept(ids []int64, done qpsclient.Affected) {
-	all := len(done.AssetIDs) == 0 && (!done.HasCount || done.Count == int64(len(ids)))
-	named := make(map[int64]bool, len(done.AssetIDs))
-	for _, id := range done.AssetIDs {
-		named[id] = true
+// selected names agents to the platform: one by its id alone, which tells most
+// when it is refused.
+func selected(ids []int64) qpsclient.AgentSelection {
+	if len(ids) == 1 {
+		return qpsclient.AgentSelection{AssetID: ids[0]}
 	}
-	for _, id := range ids {
-		if all || named[id] {
-			a.affected = append(a.affected, id)
-		} else {
-			a.failures[id] = a.failureOf(id, noSuchAgent(id))
-		}
-	}
+	return qpsclient.AgentSelection{Criteria: []qps.Criterion{cloudAgents(), idsIn(ids)}}
 }
 
-func (a *action) failureOf(id int64, err error) Error {
-	e := a.command.failure(err)
-	e.Indicator += fmt.Sprintf(" %s Cloud Agent ID %d.", a.phrase, id)
+func (r *actionRun) failureOf(id int64, err error) Error {
+	e := r.command.failure(err)
+	e.Indicator += fmt.Sprintf(" %s Cloud Agent ID %d.", r.phrase, id)
 	e.AgentIDs = []int64{id}
 	if e.StatusCode == http.StatusNotFound && e.Resolution == "" {
 		e.Resolution = notFoundStep
 	}
 	return e
-}
-
-// outcome sums up, in the order of the ids.
-func (a *action) outcome(ids []int64) Outcome {
-	out := Outcome{State: Successful, Result: Table{Columns: []string{"ID", "RESULT"}}}
-	affected := make(map[int64]bool, len(a.affected))
-	for _, id := range a.affected {
-		affected[id] = true
-	}
-	var untried []int64
-	for _, id := range ids {
-		result := a.done
-		failure, bad := a.failures[id]
-		switch {
-		case bad:
-			out.Errors = append(out.Errors, failure)
-			result = "failed"
-		case !affected[id]:
-			untried = append(untried, id)
-			result = "not tried"
-		}
-		out.Result.Rows = append(out.Result.Rows, []string{strconv.FormatInt(id, 10), result})
-	}
-	if a.stopped != nil {
-		e := a.command.failure(a.stopped)
-		e.AgentIDs = untried
-		out.Errors = append(out.Errors, e)
-	}
-	switch {
-	case len(a.affected) == 0:
-		out.State = Failed
-	case len(out.Errors) > 0:
-		out.State = PartiallySuccessful
-	}
-	if len(a.affected) > 0 {
-		out.RawData = launchRawData(a.affected)
-		out.KeyFields = map[string][]int64{KeyAgentIDs: a.affected}
-	}
-	return out
 }

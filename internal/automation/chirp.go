@@ -2,7 +2,9 @@ package automation
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"time"
 
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
@@ -12,15 +14,82 @@ import (
 // "Inventory Scan Complete".
 const chirpComplete = "Scan Complete"
 
-// chirps polls the host assets of a platform without scan states.
-func (f *follow) chirps(ctx context.Context, ids []int64) {
-	f.poll(ctx, ids, chirpPoll, func(id int64) error {
-		asset, err := f.watch.platform.GetHostAsset(ctx, id)
-		if err != nil {
+// observation is what a host asset shows of scans.
+type observation struct {
+	Chirp      string    `json:"chirp,omitempty"`
+	VulnScan   time.Time `json:"vulnScan,omitzero"`
+	Compliance time.Time `json:"compliance,omitzero"`
+}
+
+func observe(h *qps.HostAsset) observation {
+	o := observation{VulnScan: h.LastVulnScan, Compliance: h.LastComplianceScan}
+	if h.AgentInfo != nil {
+		o.Chirp = h.AgentInfo.ChirpStatus
+	}
+	return o
+}
+
+// observedFields are the fields that an observation needs.
+func observedFields() []string {
+	return []string{"id", "lastVulnScan", "lastComplianceScan", "agentInfo.chirpStatus"}
+}
+
+// eachAsset reads host assets and passes each, or why it cannot be read, to see:
+// few of them one by one, many with one search for a batch, since Qualys counts
+// calls. An error ends it: the others could not be read either.
+func (w *Watch) eachAsset(ctx context.Context, ids []int64, see func(id int64, h *qps.HostAsset, err error)) error {
+	if len(ids) <= singleLaunches {
+		return w.eachSingle(ctx, ids, see)
+	}
+	for batch := range slices.Chunk(ids, batchSize) {
+		found := make(map[int64]*qps.HostAsset, len(batch))
+		search := qpsclient.HostAssetSearch{Criteria: []qps.Criterion{idsIn(batch)}, Fields: observedFields()}
+		var failed error
+		for page, err := range w.Platform.SearchHostAssets(ctx, search) {
+			failed = err
+			for _, h := range page.Assets {
+				found[h.ID] = h
+			}
+		}
+		if failed != nil {
+			if concernsConnection(failed) {
+				return failed
+			}
+			if err := w.eachSingle(ctx, batch, see); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, id := range batch {
+			if h := found[id]; h != nil {
+				see(id, h, nil)
+			} else {
+				see(id, nil, noSuchAgent(id))
+			}
+		}
+	}
+	return nil
+}
+
+func (w *Watch) eachSingle(ctx context.Context, ids []int64, see func(id int64, h *qps.HostAsset, err error)) error {
+	for _, id := range ids {
+		asset, err := w.Platform.GetHostAsset(ctx, id)
+		if err != nil && concernsConnection(err) {
 			return err
 		}
-		f.sawAsset(asset)
-		return nil
+		see(id, asset, err)
+	}
+	return nil
+}
+
+// lookAtAssets looks at the host assets of a platform without scan states.
+func (w *Watch) lookAtAssets(ctx context.Context, ids []int64, report func(Progress)) error {
+	return w.eachAsset(ctx, ids, func(id int64, h *qps.HostAsset, err error) {
+		if err != nil {
+			w.fail(id, err)
+			return
+		}
+		w.sawAsset(h, report)
 	})
 }
 
@@ -28,22 +97,22 @@ func (f *follow) chirps(ctx context.Context, ids []int64) {
 // that moved forward, or for scans without a date a chirpStatus that became
 // complete. An agent that passes through all its states between two looks is
 // then waited for in vain, which is better than calling complete what never ran.
-func (f *follow) sawAsset(h *qps.HostAsset) {
-	was, known := f.watch.baseline[h.ID]
+func (w *Watch) sawAsset(h *qps.HostAsset, report func(Progress)) {
+	was, known := w.Baseline[h.ID]
 	is := observe(h)
-	f.watch.baseline[h.ID] = is
+	w.Baseline[h.ID] = is
 	var done bool
-	switch f.watch.scanType.Wire {
+	switch w.Type {
 	case qpsclient.VulnerabilityScan:
-		done = is.vulnScan.After(was.vulnScan)
+		done = is.VulnScan.After(was.VulnScan)
 	case qpsclient.PolicyComplianceScan, qpsclient.UDCScan, qpsclient.SCAScan:
-		done = is.compliance.After(was.compliance)
+		done = is.Compliance.After(was.Compliance)
 	default:
-		done = is.chirp != was.chirp && strings.HasSuffix(is.chirp, chirpComplete)
+		done = is.Chirp != was.Chirp && strings.HasSuffix(is.Chirp, chirpComplete)
 	}
 	if known && done {
-		f.saw(Progress{AgentID: h.ID, State: string(qpsclient.ScanComplete), Final: true})
+		w.saw(Progress{AgentID: h.ID, State: string(qpsclient.ScanComplete), Final: true}, report)
 		return
 	}
-	f.saw(Progress{AgentID: h.ID, State: is.chirp})
+	w.saw(Progress{AgentID: h.ID, State: is.Chirp}, report)
 }

@@ -42,7 +42,7 @@ func cloudAgents() qps.Criterion {
 func (c *Commands) TestConnection(ctx context.Context) Outcome {
 	count, err := c.platform.CountHostAssets(ctx, []qps.Criterion{cloudAgents()})
 	if err != nil {
-		return failed(testConnection.failure(err))
+		return testConnection.failedRead(err)
 	}
 	return Outcome{
 		State: Successful,
@@ -58,14 +58,15 @@ func (c *Commands) TestConnection(ctx context.Context) Outcome {
 func (c *Commands) GetCloudAgent(ctx context.Context, id int64) (Outcome, *qps.HostAsset) {
 	asset, err := c.platform.GetHostAsset(ctx, id)
 	if err != nil {
-		e := getAgent.failure(err)
-		e.AgentIDs = []int64{id}
-		return failed(e), nil
+		out := getAgent.failedRead(err)
+		out.Errors[0].AgentIDs = []int64{id}
+		return out, nil
 	}
 	return Outcome{
-		State:     Successful,
-		Result:    agentTable([]*qps.HostAsset{asset}),
-		RawData:   qps.AppendRawData(nil, qps.NewResult(qps.SchemaHostAsset, asset)),
-		KeyFields: map[string][]int64{KeyAgentIDs: {asset.ID}},
+		State:       Successful,
+		Result:      agentTable([]*qps.HostAsset{asset}),
+		RawData:     qps.AppendRawData(nil, qps.NewResult(qps.SchemaHostAsset, asset)),
+		ContextData: encoded(agentRecords([]*qps.HostAsset{asset})),
+		KeyFields:   map[string][]int64{KeyAgentIDs: {asset.ID}},
 	}, asset
 }

@@ -37,6 +37,8 @@ type LaunchInput struct {
 	ScanType string
 	// OverrideCPUThrottleLimits ignores the CPU limits of the profiles.
 	OverrideCPUThrottleLimits bool
+	// Before is what earlier attempts of the same launch came to.
+	Before Tally
 }
 
 // LaunchOnDemandScans asks the platform to scan each agent. It is successful when
@@ -52,12 +54,11 @@ func (c *Commands) LaunchOnDemandScans(ctx context.Context, in LaunchInput) Outc
 	if err != nil {
 		return failed(launchScans.failure(invalid(upperFirst(err.Error()) + ".")))
 	}
-	l := &launch{
-		platform: c.platform, scanType: scanType, override: in.OverrideCPUThrottleLimits,
-		launched: map[int64]bool{}, failures: map[int64]Error{},
-	}
-	l.run(ctx, ids)
-	return l.outcome(ids)
+	l := &launch{roll: newRoll(in.Before), platform: c.platform, scanType: scanType, override: in.OverrideCPUThrottleLimits}
+	l.run(ctx, l.left(ids))
+	return l.outcome(ids, words{
+		done: "launched", untried: "not launched", heading: "SCAN TYPE", detail: scanType.Name, field: "scanType",
+	}, func(err error, untried []int64) Error { return stoppedLaunch(err, untried, len(ids)) })
 }
 
 // ParseAgentIDs checks Cloud Agent IDs and drops repeated ones; the order stays.
@@ -88,14 +89,20 @@ func ParseAgentIDs(texts []string) ([]int64, error) {
 
 // launch is one run of the command.
 type launch struct {
+	*roll
 	platform Platform
 	scanType ScanType
 	override bool
+}
 
-	launched map[int64]bool
-	failures map[int64]Error
-	// stopped is the error that ended the launch before every id was tried.
-	stopped error
+// call asks for scans. What a rehearsal recorded counts as accepted.
+func (l *launch) call(ctx context.Context, s qpsclient.ScanLaunch) (qpsclient.ScanLaunched, error) {
+	s.Type, s.OverrideConfigCPU = l.scanType.Wire, l.override
+	done, err := l.platform.LaunchOnDemandScan(ctx, s)
+	if errors.Is(err, qpsclient.ErrRehearsed) {
+		err = nil
+	}
+	return done, err
 }
 
 func (l *launch) run(ctx context.Context, ids []int64) {
@@ -113,12 +120,12 @@ func (l *launch) run(ctx context.Context, ids []int64) {
 // each launches one agent per call. explain describes the error of one.
 func (l *launch) each(ctx context.Context, ids []int64, explain func(context.Context, int64, error) Error) {
 	for _, id := range ids {
-		_, err := l.platform.LaunchOnDemandScan(ctx, qpsclient.ScanLaunch{AssetID: id, Type: l.scanType.Wire, OverrideConfigCPU: l.override})
+		_, err := l.call(ctx, qpsclient.ScanLaunch{AssetID: id})
 		switch {
 		case err == nil:
-			l.launched[id] = true
+			l.done[id] = true
 		case concernsConnection(err):
-			l.stopped = err
+			l.stop(err, true)
 			return
 		default:
 			l.failures[id] = explain(ctx, id, err)
@@ -147,8 +154,8 @@ func (l *launch) failureOfKnown(_ context.Context, id int64, err error) Error {
 // asked for that agent alone.
 func (l *launch) batch(ctx context.Context, ids []int64) {
 	known, err := l.known(ctx, ids)
-	if unreachable(err) {
-		l.stopped = err
+	if unreachable(err) || err != nil && qpsclient.Retryable(err, false) {
+		l.stop(err, false)
 		return
 	}
 	if err != nil {
@@ -159,36 +166,16 @@ func (l *launch) batch(ctx context.Context, ids []int64) {
 	if len(known) == 0 {
 		return
 	}
-	done, err := l.platform.LaunchOnDemandScan(ctx, qpsclient.ScanLaunch{
-		Criteria: []qps.Criterion{idsIn(known)}, Type: l.scanType.Wire, OverrideConfigCPU: l.override,
-	})
+	done, err := l.call(ctx, qpsclient.ScanLaunch{Criteria: []qps.Criterion{idsIn(known)}})
 	if err != nil {
 		if concernsConnection(err) {
-			l.stopped = err
+			l.stop(err, true)
 			return
 		}
 		l.each(ctx, known, l.failureOfKnown)
 		return
 	}
-	l.each(ctx, l.accept(known, done), l.failureOfKnown)
-}
-
-// accept records what a batch launched and returns the agents it left open. A
-// platform that gives neither ids nor a count is taken at its word: success.
-func (l *launch) accept(ids []int64, done qpsclient.ScanLaunched) (open []int64) {
-	all := len(done.AssetIDs) == 0 && (!done.HasCount || done.Count == int64(len(ids)))
-	named := make(map[int64]bool, len(done.AssetIDs))
-	for _, id := range done.AssetIDs {
-		named[id] = true
-	}
-	for _, id := range ids {
-		if all || named[id] {
-			l.launched[id] = true
-		} else {
-			open = append(open, id)
-		}
-	}
-	return open
+	l.each(ctx, l.accept(known, done.AssetIDs, done.HasCount, done.Count), l.failureOfKnown)
 }
 
 // known returns the ids that are agents of the platform, in their order, and
@@ -238,46 +225,11 @@ func (l *launch) failureOf(id int64, err error) Error {
 	return e
 }
 
-// outcome sums up, in the order of the ids.
-func (l *launch) outcome(ids []int64) Outcome {
-	out := Outcome{State: Successful, Result: Table{Columns: []string{"ID", "SCAN TYPE", "RESULT"}}}
-	var launched, untried []int64
-	for _, id := range ids {
-		result := "launched"
-		failure, bad := l.failures[id]
-		switch {
-		case l.launched[id]:
-			launched = append(launched, id)
-		case bad:
-			out.Errors = append(out.Errors, failure)
-			result = "failed"
-		default:
-			untried = append(untried, id)
-			result = "not launched"
-		}
-		out.Result.Rows = append(out.Result.Rows, []string{strconv.FormatInt(id, 10), l.scanType.Name, result})
-	}
-	if l.stopped != nil {
-		out.Errors = append(out.Errors, l.stoppedError(untried, len(ids)))
-	}
-	switch {
-	case len(launched) == 0:
-		out.State = Failed
-	case len(out.Errors) > 0:
-		out.State = PartiallySuccessful
-	}
-	if len(launched) > 0 {
-		out.RawData = launchRawData(launched)
-		out.KeyFields = map[string][]int64{KeyAgentIDs: launched}
-	}
-	return out
-}
-
-// stoppedError is the plain error of the command when nothing was tried but the
+// stoppedLaunch is the plain error of the command when nothing was tried but the
 // failing call, and names the agents left over otherwise.
-func (l *launch) stoppedError(untried []int64, all int) Error {
-	e := launchScans.failure(l.stopped)
-	if broken, ok := errors.AsType[*qpsclient.TransportError](l.stopped); ok && broken.Kind == qpsclient.KindTimeout {
+func stoppedLaunch(err error, untried []int64, all int) Error {
+	e := launchScans.failure(err)
+	if broken, ok := errors.AsType[*qpsclient.TransportError](err); ok && broken.Kind == qpsclient.KindTimeout {
 		e.Resolution = "The platform may have accepted the last request all the same. " + e.Resolution
 	}
 	e.AgentIDs = untried
@@ -285,14 +237,6 @@ func (l *launch) stoppedError(untried []int64, all int) Error {
 		e.Indicator += fmt.Sprintf(" Not launched: Cloud Agent ID %s.", joinIDs(untried, ", "))
 	}
 	return e
-}
-
-func launchRawData(ids []int64) []byte {
-	records := make([]qps.Record, len(ids))
-	for i, id := range ids {
-		records[i] = &qps.AgentAsset{ID: id}
-	}
-	return qps.AppendRawData(nil, qps.NewResult(qps.SchemaAgentAsset, records...))
 }
 
 func joinIDs(ids []int64, separator string) string {

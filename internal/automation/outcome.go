@@ -35,6 +35,8 @@ type Outcome struct {
 	// Notes say what a reader of the result must know and which is no error,
 	// such as a limit that was reached.
 	Notes []string `json:"notes,omitempty"`
+	// Again is set when the command may be repeated with success later.
+	Again *Again `json:"-"`
 }
 
 // Table is a short summary for people: one row per item, as many cells as there
@@ -95,3 +97,10 @@ func (e Error) Text() string {
 }
 
 func failed(errs ...Error) Outcome { return Outcome{State: Failed, Errors: errs} }
+
+// failedRead is the outcome of a command that only reads.
+func (c command) failedRead(err error) Outcome {
+	out := failed(c.failure(err))
+	out.Again = again(err, false, Tally{})
+	return out
+}

@@ -34,6 +34,11 @@ type SearchInput struct {
 	// HostName and OS are the full name or a part of it, case-sensitive.
 	HostName string
 	OS       string
+	// Tag is the full name of a tag that the agents carry.
+	Tag string
+	// AfterID leaves out agents up to this id, as a search that stopped at its
+	// limit is continued; zero leaves out none.
+	AfterID int64
 	// Fields limits what is read of each agent; none means everything, which
 	// the raw data is meant to have.
 	Fields []string
@@ -62,16 +67,17 @@ func (c *Commands) SearchCloudAgents(ctx context.Context, in SearchInput) (Outco
 	search := qpsclient.HostAssetSearch{Criteria: criteria, Fields: in.Fields, MaxRecords: limit}
 	for page, err := range c.platform.SearchHostAssets(ctx, search) {
 		if err != nil {
-			return failed(searchAgents.failure(err)), nil
+			return searchAgents.failedRead(err), nil
 		}
 		found = append(found, page.Assets...)
 		truncated = page.More && len(found) >= limit
 	}
 	out := Outcome{
-		State:     Successful,
-		Result:    agentTable(found),
-		RawData:   qps.AppendRawData(nil, searchResponse(found, truncated)),
-		KeyFields: map[string][]int64{KeyAgentIDs: assetIDs(found)},
+		State:       Successful,
+		Result:      agentTable(found),
+		RawData:     qps.AppendRawData(nil, searchResponse(found, truncated)),
+		ContextData: encoded(agentRecords(found)),
+		KeyFields:   map[string][]int64{KeyAgentIDs: assetIDs(found)},
 	}
 	if truncated {
 		out.Notes = append(out.Notes, fmt.Sprintf("There are more Cloud Agents: the search stopped at %d. Narrow the filters or raise the limit.", limit))
@@ -112,6 +118,12 @@ func (c *Commands) searchCriteria(in SearchInput) ([]qps.Criterion, error) {
 		if strings.TrimSpace(text.value) != "" {
 			criteria = append(criteria, qps.Criterion{Field: text.field, Operator: qps.OpContains, Value: text.value})
 		}
+	}
+	if in.Tag != "" {
+		criteria = append(criteria, qps.Criterion{Field: "tagName", Operator: qps.OpEquals, Value: in.Tag})
+	}
+	if in.AfterID > 0 {
+		criteria = append(criteria, qps.Criterion{Field: "id", Operator: qps.OpGreater, Value: strconv.FormatInt(in.AfterID, 10)})
 	}
 	return criteria, nil
 }

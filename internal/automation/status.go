@@ -159,12 +159,11 @@ func (c command) need() string {
 // concernsConnection reports whether every further call would fail in the same
 // way, so that there is no point in trying the other items.
 func concernsConnection(err error) bool {
-	if unreachable(err) {
+	if unreachable(err) || qpsclient.Retryable(err, true) {
 		return true
 	}
 	switch StatusOf(err) {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable,
-		http.StatusBadGateway, http.StatusGatewayTimeout:
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadGateway, http.StatusGatewayTimeout:
 		return true
 	}
 	return false
@@ -176,8 +175,17 @@ func unreachable(err error) bool {
 	return broken || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Failure is the failed outcome of a command outside this package that reads
-// from the platform. indicator names it: "List Scans failed."
+// Failure is the failed outcome of a command outside this package. indicator
+// names it: "List Scans failed."
 func Failure(indicator string, err error) Outcome {
 	return failed(command{indicator: indicator}.failure(err))
+}
+
+// FailureOf is Failure for a command whose least permission is known. write says
+// that the failing call may have been one that acts.
+func FailureOf(indicator, permission string, write bool, err error) Outcome {
+	c := command{indicator, permission}
+	out := failed(c.failure(err))
+	out.Again = again(err, write, Tally{})
+	return out
 }

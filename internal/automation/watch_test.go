@@ -166,8 +166,7 @@ func TestWaitEndsBeforeTheScan(t *testing.T) {
 // The deadline is a distinct outcome, never a silent success.
 func TestWaitReportsItsDeadline(t *testing.T) {
 	t.Parallel()
-	f := &follow{watch: &Watch{scanType: ScanTypes()[0]}, stopped: context.DeadlineExceeded}
-	e := f.openError([]int64{7})
+	e := openError([]int64{7}, context.DeadlineExceeded)
 	if e.StatusCode != 504 || e.Message != "The time to wait is over. The scan goes on." {
 		t.Errorf("error = %+v, want 504 that says so", e)
 	}
