@@ -3,6 +3,7 @@ package automation
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vedette.dev/vedette/internal/automation/relay"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
@@ -191,5 +193,33 @@ func TestMessagesAreSentences(t *testing.T) {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestARelayThatIsOfflineIs503AndNamed(t *testing.T) {
+	t.Parallel()
+	through := func(err error) error {
+		return &qpsclient.TransportError{Kind: qpsclient.KindConnect, Host: "qualysapi.qualys.com", Err: &net.OpError{Op: "dial", Err: err}}
+	}
+	for _, tc := range []struct {
+		err    error
+		status int
+		want   string
+	}{
+		{&relay.OfflineError{Name: "plant"}, http.StatusServiceUnavailable, "Message: Relay plant is offline: it has never been connected.\nStart 'vedette relay' in the network of the target"},
+		{&relay.RefusedError{Name: "plant", Target: "db.example:5432"}, http.StatusForbidden, "Message: The target db.example:5432 is not on the allow-list of the connection, which uses relay plant.\nIf the target is meant, "},
+		{&relay.RefusedError{Name: "plant", Target: "db.example:5432", ByRelay: true}, http.StatusForbidden, "Message: Relay plant refuses the target db.example:5432.\nIf the target is meant, add --allow db.example:5432"},
+	} {
+		p := platformWith(1)
+		p.count = func([]qps.Criterion) (int64, error) { return 0, through(tc.err) }
+		p.launch = func(qpsclient.ScanLaunch) (qpsclient.ScanLaunched, error) {
+			return qpsclient.ScanLaunched{}, through(tc.err)
+		}
+		commands := NewCommands(p, testNow)
+		for _, o := range []Outcome{commands.TestConnection(t.Context()), commands.LaunchOnDemandScans(t.Context(), LaunchInput{CloudAgentIDs: []string{"1", "2"}})} {
+			if o.State != Failed || len(o.Errors) != 1 || o.Errors[0].StatusCode != tc.status || !strings.Contains(o.Errors[0].Text(), tc.want) {
+				t.Errorf("%v: %s %+v", tc.err, o.State, o.Errors)
+			}
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"vedette.dev/vedette/internal/automation/relay"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
@@ -17,8 +18,15 @@ const StatusCancelled = 499
 // StatusOf returns the status code that an error entry shows for err: the status
 // of the platform's answer, the one that fits its response code when a failure
 // came with status 200, 502 when there was no usable answer, 504 when it did not
-// come in time, and 400 for input that was refused before any call.
+// come in time, 503 when the relay to the platform is offline, 403 when a target is
+// not allowed through it, and 400 for input that was refused before any call.
 func StatusOf(err error) int {
+	if _, ok := errors.AsType[*relay.OfflineError](err); ok {
+		return http.StatusServiceUnavailable
+	}
+	if _, ok := errors.AsType[*relay.RefusedError](err); ok {
+		return http.StatusForbidden
+	}
 	if status, ok := errors.AsType[*qpsclient.StatusError](err); ok {
 		return status.StatusCode
 	}
@@ -105,6 +113,8 @@ func (c command) failure(err error) Error {
 		if status.Message != "" {
 			e.Message = sentence(status.Message)
 		}
+	} else if untold, ok := errors.AsType[untold](err); ok {
+		e.Message, e.Resolution = sentence(upperFirst(untold.Error())), untold.NextStep()
 	} else if broken, ok := errors.AsType[*qpsclient.TransportError](err); ok {
 		e.Message, e.Resolution = sentence(upperFirst(broken.Error())), broken.NextStep()
 	} else if errors.Is(err, context.Canceled) {
@@ -113,6 +123,14 @@ func (c command) failure(err error) Error {
 		e.Message, e.Resolution = sentence(refused.Message), refused.Resolution
 	}
 	return c.withNextStep(e, err)
+}
+
+// untold is why a call was not even made: *relay.OfflineError, *relay.RefusedError.
+type untold interface {
+	error
+	NextStep() string
+	// Permanent reports that it was not made and would not be at once either.
+	Permanent() bool
 }
 
 // withNextStep adds what a person can do where the platform's answer does not

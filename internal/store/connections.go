@@ -179,6 +179,9 @@ func (s *Store) CreateConnection(ctx context.Context, c connection.Connection, s
 		if there >= connection.MaxConnections {
 			return fault.New(fault.Conflict, fmt.Sprintf("There are %d connections, which is the limit.", there), "Delete one first.")
 		}
+		if err := tx.checkRelay(ctx, &c); err != nil {
+			return err
+		}
 		values, err := connectionValues(&c)
 		if err != nil {
 			return err
@@ -225,6 +228,9 @@ func (s *Store) UpdateConnection(ctx context.Context, id int64, change func(*con
 		before := slices.Clone(c.Stored)
 		secrets, err := change(&c)
 		if err != nil {
+			return err
+		}
+		if err := tx.checkRelay(ctx, &c); err != nil {
 			return err
 		}
 		if err := tx.updateConnection(ctx, &c); err != nil {

@@ -147,6 +147,12 @@ func (s *Store) DeleteSite(ctx context.Context, id int64) error {
 		if there > 0 {
 			return fault.New(fault.Conflict, fmt.Sprintf("Site '%s' has %d connections.", site.Name, there), "Delete them, or move them to another site, first.")
 		}
+		if err := tx.QueryRow(ctx, "SELECT count(*) FROM relays WHERE site_id = ?", id).Scan(&there); err != nil {
+			return err
+		}
+		if there > 0 {
+			return fault.New(fault.Conflict, fmt.Sprintf("Site '%s' has %d relays.", site.Name, there), "Delete them first.")
+		}
 		_, err = tx.Exec(ctx, "DELETE FROM sites WHERE id = ?", id)
 		return err
 	})

@@ -54,7 +54,8 @@ type Config struct {
 	OnRetry func(Retry)
 
 	// Transport replaces the default one, which honours the proxy variables of
-	// the environment; CAFile and RootCAs have no effect on it.
+	// the environment; CAFile and RootCAs have no effect on it. A call is not
+	// repeated after an error of it whose method Permanent() returns true.
 	Transport http.RoundTripper
 	// Now, Sleep and Rand are the clock, a wait that ends early with the
 	// context's error, and a source of numbers in [0, 1). Nil means the real

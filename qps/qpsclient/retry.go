@@ -76,7 +76,7 @@ func Retryable(err error, write bool) bool {
 		return false
 	}
 	broken, ok := errors.AsType[*TransportError](err)
-	if !ok || write {
+	if !ok || write || permanent(err) {
 		return false
 	}
 	switch broken.Kind {
@@ -91,6 +91,16 @@ func Retryable(err error, write bool) bool {
 		return ok && dns.IsTemporary && !dns.IsNotFound
 	}
 	return false
+}
+
+// permanent reports whether a transport says that there is no point in another
+// attempt; see Config.Transport.
+func permanent(err error) bool {
+	said, ok := errors.AsType[interface {
+		error
+		Permanent() bool
+	}](err)
+	return ok && said.Permanent()
 }
 
 // wait returns how long to wait after a failed attempt, and false when it is

@@ -192,6 +192,29 @@ func TestUnknownHostIsNotRetried(t *testing.T) {
 	}
 }
 
+// hopeless is an error of a transport that knows better than to try again.
+type hopeless struct{}
+
+func (hopeless) Error() string   { return "the way is closed" }
+func (hopeless) Permanent() bool { return true }
+
+type closedWay struct{ asked int }
+
+func (w *closedWay) RoundTrip(*http.Request) (*http.Response, error) {
+	w.asked++
+	return nil, &net.OpError{Op: "dial", Err: hopeless{}}
+}
+
+func TestWhatATransportCallsPermanentIsNotRetried(t *testing.T) {
+	t.Parallel()
+	way := &closedWay{}
+	c, w := newClient(t, "https://platform.example", func(cfg *Config) { cfg.Transport = way })
+	_, err := c.CountHostAssets(context.Background(), nil)
+	if _, ok := errors.AsType[hopeless](err); !ok || way.asked != 1 || len(w.list) != 0 {
+		t.Errorf("%d requests, waits %v: %v", way.asked, w.list, err)
+	}
+}
+
 func TestOnlyWhatThisMachineRefusesIsNotRetried(t *testing.T) {
 	t.Parallel()
 	for address, tries := range map[string]int{"127.0.0.1": 1, "::1": 1, "192.0.2.1": MaxTries} {

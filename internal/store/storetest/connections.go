@@ -39,6 +39,7 @@ type layer struct {
 	*bundle
 	clouds *clouds
 	main   int64 // the site that is there
+	relay  int64 // one for every site
 }
 
 func setupLayer(tb testing.TB, create func(tb testing.TB) Database) *layer {
@@ -46,6 +47,7 @@ func setupLayer(tb testing.TB, create func(tb testing.TB) Database) *layer {
 	c := setupClouds(tb, create)
 	l := &layer{bundle: c.bundle, clouds: c}
 	l.main = must(l.Sites(tb.Context()))(tb)[0].ID
+	l.relay = createRelay(tb, l.bundle, "plant").ID
 	l.clouds.queue.calls = nil
 	return l
 }
@@ -54,7 +56,7 @@ func setupLayer(tb testing.TB, create func(tb testing.TB) Database) *layer {
 func (l *layer) sample(name string) connection.Connection {
 	return connection.Connection{
 		Integration: "qualys-cloud-agent", Name: name, SiteID: l.main, SiteName: "Main", SiteKind: connection.Internal, Shared: true,
-		Description: "where the agents are", Active: true, RelayID: 7,
+		Description: "where the agents are", Active: true, RelayID: l.relay,
 		Parameters: map[string]string{"serverUrl": "https://qualysapi.example.net", "username": "ana", "apiVersion": "2.0"}, Stored: []string{"password"},
 		Limits:  connection.Limits{RequestsPerMinute: 30, Concurrency: 2},
 		Check:   connection.Check{Enabled: true, Every: 5 * time.Minute, MailAfter: 3, MailTo: []string{"soc@example.net"}},
