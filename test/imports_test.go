@@ -117,13 +117,16 @@ func bans() []ban {
 			to:   slices.Concat(collectors, databases, []string{"github.com/theupdateframework/go-tuf", "github.com/aws", "text/template", "html/template", "encoding/xml"}),
 			rule: "the resident agent stays small: no collector, no SQL driver, no TUF, no AWS, no templates, no XML",
 		},
-		{from: []string{"*"}, to: []string{"internal/store/postgres/pgtest", "internal/store/storetest", "internal/access/accesstest", "internal/outbound/aws/mototest", "testing"}, rule: "test support stays out of the product"},
+		{from: []string{"*"}, to: append(testSupport(), "testing"), rule: "test support stays out of the product"},
 	}
 }
 
 // testSupport are packages that only tests import, though they are no tests.
 func testSupport() []string {
-	return []string{"internal/store/postgres/pgtest", "internal/store/storetest", "internal/access/accesstest", "internal/outbound/aws/mototest"}
+	return []string{
+		"internal/store/postgres/pgtest", "internal/store/storetest", "internal/access/accesstest",
+		"internal/outbound/aws/mototest", "internal/outbound/mail/mailtest",
+	}
 }
 
 // graph is every package of ours and those they need, with their direct imports.

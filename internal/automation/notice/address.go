@@ -32,7 +32,7 @@ func ParseAddress(text string) (Address, error) {
 	if err != nil || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return Address{}, invalidAddress(text)
 	}
-	a := Address{Name: line(parsed.Name, nameLimit), Mailbox: parsed.Address}
+	a := Address{Name: Line(parsed.Name, nameLimit), Mailbox: parsed.Address}
 	return a, a.Check()
 }
 
@@ -42,7 +42,7 @@ func (a Address) Check() error {
 	if !found || len(a.Mailbox) > mailboxLimit || len(local) > localLimit || !isLocal(local) || !isDomain(domain) {
 		return invalidAddress(a.Mailbox)
 	}
-	if a.Name != line(a.Name, nameLimit) {
+	if a.Name != Line(a.Name, nameLimit) {
 		return fault.Newf(fault.Invalid, "The name of the mail address %s is not one printable line of at most %d characters.", a.Mailbox, nameLimit)
 	}
 	return nil
@@ -59,7 +59,7 @@ func (a Address) String() string {
 
 func invalidAddress(text string) error {
 	return fault.New(fault.Invalid,
-		fmt.Sprintf("%q is not a mail address.", line(text, nameLimit)),
+		fmt.Sprintf("%q is not a mail address.", Line(text, nameLimit)),
 		"Use the form soc@example.org, or Security <soc@example.org>, in ASCII: a domain with other letters has a form that begins with xn--.")
 }
 

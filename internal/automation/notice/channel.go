@@ -15,7 +15,8 @@ type Channel interface {
 	Send(ctx context.Context, m Message) error
 }
 
-// SendError says that a message did not reach everybody.
+// SendError says that a message did not reach everybody. A message sent again
+// after a failure can reach somebody twice, with the same ID.
 type SendError struct {
 	// Temporary says that sending the same message later may help: it was a
 	// refusal for now, or nobody answered. Otherwise somebody has to change
@@ -23,16 +24,17 @@ type SendError struct {
 	Temporary bool
 	// Wait is how long the other side asked to wait; zero when it did not.
 	Wait time.Duration
-	// Undelivered are the recipients to send to again: after a temporary failure
-	// those who may still get the message, otherwise those who cannot. It is empty
-	// for a channel that has none.
-	Undelivered []Address
+	// Pending are the recipients who may still get the message: who sends it again
+	// sends it to them. It is empty for a channel that has no recipients.
+	Pending []Address
+	// Refused are the recipients who cannot get it, and are not worth another try.
+	Refused []Address
 	// Message says what happened, in one sentence without secrets.
 	Message string
 	// Resolution is the next step; it may be empty.
 	Resolution string
-	// Err is the cause, for errors.Is; it may be nil. What it says is in Message, as
-	// far as it may be shown.
+	// Err is the cause where it is no text of the other side, such as the end of a
+	// context; it may be nil.
 	Err error
 }
 

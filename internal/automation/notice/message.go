@@ -31,9 +31,9 @@ var idForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // whose id, subject or recipients could be taken for something else in a header.
 func (m Message) Check() error {
 	if !idForm.MatchString(m.ID) {
-		return fault.Newf(fault.Invalid, "The id %q of a message is not 1 to 64 letters, digits, hyphens and underscores.", line(m.ID, 64))
+		return fault.Newf(fault.Invalid, "The id %q of a message is not 1 to 64 letters, digits, hyphens and underscores.", Line(m.ID, 64))
 	}
-	if m.Subject == "" || m.Subject != line(m.Subject, subjectLimit) {
+	if m.Subject == "" || m.Subject != Line(m.Subject, subjectLimit) {
 		return fault.Newf(fault.Invalid, "The subject of message %s is not one printable line of 1 to %d characters.", m.ID, subjectLimit)
 	}
 	if m.Event == nil {

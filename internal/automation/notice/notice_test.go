@@ -156,8 +156,8 @@ func TestLinesAreCutAtWholeCharacters(t *testing.T) {
 		"👩\u200d🔬":              "👩🔬",
 		"\x01\x02":              "",
 	} {
-		if got := line(give, 10); got != want {
-			t.Errorf("line(%q) = %q, want %q", give, got, want)
+		if got := Line(give, 10); got != want {
+			t.Errorf("Line(%q) = %q, want %q", give, got, want)
 		}
 	}
 	long := message(t, Test{By: strings.Repeat("x", 600)})

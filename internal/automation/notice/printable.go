@@ -15,10 +15,11 @@ const (
 	linkLimit    = 2000
 )
 
-// line makes one printable line of a text: line breaks, tabs and control
+// Line makes one printable line of a text: line breaks, tabs and control
 // characters become spaces, runs of spaces one; characters that show nothing, or
-// turn the direction of writing around, are left out.
-func line(text string, limit int) string {
+// turn the direction of writing around, are left out. What is longer than limit, in
+// characters, is cut and ends with an ellipsis.
+func Line(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsPrint(r):
@@ -40,7 +41,7 @@ func usable(link Link) Link {
 	text := string(link)
 	parsed, err := url.Parse(text)
 	if err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" ||
-		len(text) > linkLimit || text != line(text, linkLimit) || strings.Contains(text, " ") {
+		len(text) > linkLimit || text != Line(text, linkLimit) || strings.Contains(text, " ") {
 		return ""
 	}
 	return link
@@ -62,7 +63,7 @@ func scrub(v reflect.Value) {
 			v.SetString(string(usable(link)))
 			return
 		}
-		v.SetString(line(v.String(), valueLimit))
+		v.SetString(Line(v.String(), valueLimit))
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[time.Time]() {
 			return

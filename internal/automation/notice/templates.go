@@ -67,7 +67,7 @@ func (t *Templates) Message(id string, at time.Time, event Event, recipients ...
 	if err := parsed.ExecuteTemplate(&text, "text", shown); err != nil {
 		return Message{}, fmt.Errorf("text of a message: %w", err)
 	}
-	m.Subject = line(subject.String(), subjectLimit)
+	m.Subject = Line(subject.String(), subjectLimit)
 	m.Text = strings.TrimSpace(text.String()) + "\n"
 	return m, m.Check()
 }

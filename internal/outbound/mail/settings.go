@@ -1,0 +1,157 @@
+package mail
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"vedette.dev/vedette/internal/automation/notice"
+	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/hidden"
+)
+
+// Security says how the connection to a server is encrypted.
+type Security string
+
+// The kinds of security. Servers that take mail of users offer STARTTLS on port
+// 587 (RFC 6409) and TLS on port 465 (RFC 8314).
+const (
+	StartTLS Security = "starttls" // encrypted before anything but a greeting is said, or not used
+	TLS      Security = "tls"      // encrypted from the beginning
+	NoTLS    Security = "none"     // in clear; for servers on this machine or in a network of trust
+)
+
+// Auth is how the account is proven to the server.
+type Auth string
+
+// The mechanisms (RFC 4954, RFC 4616, RFC 2195).
+const (
+	AuthAuto    Auth = "auto" // the first of the others that the server offers
+	AuthPlain   Auth = "plain"
+	AuthLogin   Auth = "login"
+	AuthCRAMMD5 Auth = "cram-md5"
+)
+
+// Settings are how to reach a mail server.
+type Settings struct {
+	Host     string
+	Port     int      // 0: 587 with STARTTLS, 465 with TLS, 25 without
+	Security Security // empty: STARTTLS
+	Username string   // empty: without an account
+	Password hidden.Text
+	Auth     Auth           // empty: auto
+	From     notice.Address // of the header and of the envelope
+	// CA are the certificates, in PEM, that the server's is signed by, instead of
+	// those that this machine trusts. It may be empty.
+	CA string
+	// Timeout bounds a connection from its beginning to the last answer; 0: 30 s.
+	Timeout time.Duration
+}
+
+// Bounds of Settings.Timeout.
+const (
+	defaultTimeout = 30 * time.Second
+	leastTimeout   = time.Second
+	mostTimeout    = 5 * time.Minute
+)
+
+// Check refuses settings that cannot work or must not be used, as fault.Invalid.
+// It asks no server.
+func (s Settings) Check() error {
+	s = s.complete()
+	switch {
+	case !isHost(s.Host):
+		return invalid("Host", s.Host, "a host name or an address, without a port: smtp.example.org")
+	case !slices.Contains([]Security{StartTLS, TLS, NoTLS}, s.Security):
+		return invalid("Security", string(s.Security), "starttls, tls or none")
+	case s.Port < 1 || s.Port > 65535:
+		return invalid("Port", s.Port, "1 to 65535, or 0 for the usual one: 587 with starttls, 465 with tls, 25 with none")
+	case !slices.Contains([]Auth{AuthAuto, AuthPlain, AuthLogin, AuthCRAMMD5}, s.Auth):
+		return invalid("Auth", string(s.Auth), "auto, plain, login or cram-md5")
+	case s.Timeout < leastTimeout || s.Timeout > mostTimeout:
+		return invalid("Timeout", s.Timeout.String(), fmt.Sprintf("%s to %s, or 0 for %s", leastTimeout, mostTimeout, defaultTimeout))
+	}
+	if err := s.checkAccount(); err != nil {
+		return err
+	}
+	if _, err := s.authorities(); err != nil {
+		return err
+	}
+	return s.From.Check()
+}
+
+func (s Settings) checkAccount() error {
+	switch {
+	case (s.Username == "") != s.Password.IsEmpty():
+		return fault.Newf(fault.Invalid, "The mail settings have one of Username and Password: give both, or none for a server that asks for no account.")
+	case s.Username == "":
+		return nil
+	case s.Username != notice.Line(s.Username, 254):
+		return invalid("Username", s.Username, "one printable line of at most 254 characters")
+	case strings.ContainsRune(s.Password.Reveal(), 0):
+		return fault.Newf(fault.Invalid, "The Password of the mail settings has a zero byte.")
+	case s.Security == NoTLS && !isThisMachine(s.Host):
+		return fault.New(fault.Invalid,
+			fmt.Sprintf("The mail settings have a password and Security none for the host %s.", s.Host),
+			"Choose starttls or tls, or leave out Username and Password: they are sent in clear to this machine only.")
+	}
+	return nil
+}
+
+// complete returns the settings with defaults in place of what is not set.
+func (s Settings) complete() Settings {
+	if s.Security == "" {
+		s.Security = StartTLS
+	}
+	if s.Port == 0 {
+		s.Port = map[Security]int{StartTLS: 587, TLS: 465, NoTLS: 25}[s.Security]
+	}
+	if s.Auth == "" {
+		s.Auth = AuthAuto
+	}
+	if s.Timeout == 0 {
+		s.Timeout = defaultTimeout
+	}
+	return s
+}
+
+// authorities returns the certificates of CA, nil for those of this machine.
+func (s Settings) authorities() (*x509.CertPool, error) {
+	if s.CA == "" {
+		return nil, nil
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(s.CA)) {
+		return nil, fault.New(fault.Invalid, "CA of the mail settings holds no certificate.", "Give one or more certificates in PEM, from -----BEGIN CERTIFICATE----- on.")
+	}
+	return pool, nil
+}
+
+func (s Settings) tlsConfig() (*tls.Config, error) {
+	pool, err := s.authorities()
+	return &tls.Config{ServerName: s.Host, RootCAs: pool, MinVersion: tls.VersionTLS12}, err
+}
+
+func invalid(field string, value any, allowed string) error {
+	return fault.Newf(fault.Invalid, "%s of the mail settings is %q; allowed: %s.", field, notice.Line(fmt.Sprint(value), 80), allowed)
+}
+
+// isHost reports whether a text is a host name or an IP address.
+func isHost(text string) bool {
+	if _, err := netip.ParseAddr(text); err == nil {
+		return true
+	}
+	return notice.Address{Mailbox: "x@" + text}.Check() == nil
+}
+
+// isThisMachine reports whether a host can be none but this machine. What a name
+// leads to is known only when it is connected to, so but for localhost, which is
+// checked again then, names are others.
+func isThisMachine(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.Unmap().IsLoopback()
+}
