@@ -89,6 +89,8 @@ var needed = map[string][]access.Permission{
 	"GET /automation/v1/installation":  {access.ViewActivationKey},
 	"GET /automation/v1/users/me":      anyUser,
 
+	"PATCH /automation/v1/users/me/settings": anyUser,
+
 	"GET /automation/v1/profiles/{id}/schedules":   {access.ViewConfigurationProfile},
 	"PATCH /automation/v1/profiles/{id}/schedules": {access.EditConfigurationProfile},
 

@@ -28,10 +28,11 @@ their password, and make and revoke tokens.`)
   vedette users create soar --first-name D3 --last-name SOAR --role SOAR --scope-tag "Cloud Agent"
   vedette users password soar --generate
   vedette users tokens create ci --expires-in 90d
-  vedette users me`
+  vedette users me
+  vedette users settings --time-format "DD.MM.YYYY HH:mm" --time-zone Europe/Berlin`
 	group.AddCommand(newUsersList(a, f), newUsersGet(a, f), newUsersMe(a, f), newUsersCreate(a, f), newUsersUpdate(a, f))
 	group.AddCommand(newUsersSwitch(a, f, "enable", false), newUsersSwitch(a, f, "disable", true), newUsersDelete(a, f))
-	group.AddCommand(newUsersPassword(a, f), newUsersTokens(a, f))
+	group.AddCommand(newUsersPassword(a, f), newUsersTokens(a, f), newUsersSettings(a, f))
 	return group
 }
 
@@ -103,8 +104,8 @@ func newUsersMe(a *app, f *clientFlags) *cobra.Command {
 			if me.ByToken {
 				signIn = "token"
 			}
-			t.Columns = append(t.Columns, "SIGNED IN BY", "PERMISSIONS")
-			t.Rows[0] = append(t.Rows[0], signIn, strings.Join(me.Permissions, ","))
+			t.Columns = append(t.Columns, "SIGNED IN BY", "PERMISSIONS", "TIME FORMAT", "TIME ZONE")
+			t.Rows[0] = append(t.Rows[0], signIn, strings.Join(me.Permissions, ","), me.Settings.TimeFormat, me.Settings.TimeZone)
 			return a.writeUpright(f, "user", t)
 		},
 	}

@@ -175,6 +175,37 @@ func (d *Directory) UpdateUser(ctx context.Context, by Principal, username strin
 	return changed, d.explainMissing(ctx, username, err)
 }
 
+// SettingsChange is what to change of one's settings; nil leaves it as it is. Which
+// formats and zones there are is for those to say who read times.
+type SettingsChange struct {
+	TimeFormat *string
+	TimeZone   *string
+}
+
+// ChangeSettings changes the settings of who asks, and returns all of them.
+func (d *Directory) ChangeSettings(ctx context.Context, by Principal, c SettingsChange) (Settings, error) {
+	by, err := d.still(ctx, by)
+	if err != nil {
+		return Settings{}, err
+	}
+	if c == (SettingsChange{}) {
+		return Settings{}, fault.New(fault.Invalid, "Nothing to change is given.", "Give at least one of timeFormat and timeZone.")
+	}
+	changed, err := d.Accounts.UpdateUser(ctx, by.User.Username, func(u *User) error {
+		if c.TimeFormat != nil {
+			u.Settings.TimeFormat = *c.TimeFormat
+		}
+		if c.TimeZone != nil {
+			u.Settings.TimeZone = *c.TimeZone
+		}
+		if err := checkText("timeFormat", u.Settings.TimeFormat, MaxNameLength); err != nil {
+			return err
+		}
+		return checkText("timeZone", u.Settings.TimeZone, MaxNameLength)
+	})
+	return changed.Settings, err
+}
+
 // DeleteUser removes a user with their tokens. Nobody deletes themselves, and
 // the last enabled manager stays; both are fault.Conflict.
 func (d *Directory) DeleteUser(ctx context.Context, by Principal, username string) error {

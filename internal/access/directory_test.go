@@ -291,6 +291,37 @@ func TestNothingIsChangedByAnEmptyChange(t *testing.T) {
 	}
 }
 
+func TestSettingsChangeOneByOneAndForOneUser(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.user(t, "ann")
+	ann := b.principal(t, "ann")
+	ann.ByToken = true
+	format, zone, endless, broken := "RFC 3339", "Asia/Kathmandu", strings.Repeat("x", access.MaxNameLength+1), "UTC\n"
+	for _, c := range []access.SettingsChange{{TimeFormat: &format}, {TimeZone: &zone}} {
+		if _, err := b.ChangeSettings(t.Context(), ann, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []access.SettingsChange{{}, {TimeFormat: &endless}, {TimeZone: &broken}} {
+		if _, err := b.ChangeSettings(t.Context(), ann, c); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%v: %v", c, err)
+		}
+	}
+	if got := b.principal(t, "ann").User.Settings; got != (access.Settings{TimeFormat: format, TimeZone: zone}) {
+		t.Errorf("ann has %+v", got)
+	}
+	if got := b.principal(t, "admin").User.Settings; got != (access.Settings{}) {
+		t.Errorf("admin has %+v", got)
+	}
+	if _, err := b.memory.UpdateUser(t.Context(), "ann", func(u *access.User) error { u.Disabled = true; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.ChangeSettings(t.Context(), ann, access.SettingsChange{TimeZone: &zone}); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("disabled, ann gets %v", err)
+	}
+}
+
 func TestAScopeIsReplacedAndTheRestStays(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)

@@ -18,6 +18,16 @@ type User struct {
 	PasswordChanged time.Time
 	Disabled        bool
 	Created         time.Time
+	Settings        Settings
+}
+
+// Settings are what a user chose for themselves. They decide nothing of what the
+// user may do.
+type Settings struct {
+	// TimeFormat is the name of the format in which they read and write times,
+	// TimeZone that of the zone, in the IANA database. Empty is the default.
+	TimeFormat string
+	TimeZone   string
 }
 
 // Manager reports whether one of the user's roles may do everything.

@@ -65,6 +65,21 @@ type Caller struct {
 	Manager     bool     `json:"manager"`     // may do everything
 	Permissions []string `json:"permissions"` // keys of everything they may do
 	ByToken     bool     `json:"byToken"`
+	Settings    Settings `json:"settings"`
+}
+
+// Settings are what a user of a platform chose for themselves, or the default.
+type Settings struct {
+	// TimeFormat is the form in which they read and write times, such as
+	// "MM/DD/YYYY hh:mm AM/PM".
+	TimeFormat string `json:"timeFormat"`
+	TimeZone   string `json:"timeZone"` // IANA name
+}
+
+// SettingsChange is what to change of one's settings; nil leaves it as it is.
+type SettingsChange struct {
+	TimeFormat *string `json:"timeFormat,omitempty"`
+	TimeZone   *string `json:"timeZone,omitempty"`
 }
 
 // Token is an API token without its secret.
@@ -98,6 +113,14 @@ func (c *Client) Me(ctx context.Context) (Caller, error) {
 	var me Caller
 	err := c.automation(ctx, "read own user", http.MethodGet, usersPath+"/me", nil, &me)
 	return me, err
+}
+
+// ChangeSettings changes the settings of who the client calls as, and returns all
+// of them.
+func (c *Client) ChangeSettings(ctx context.Context, change SettingsChange) (Settings, error) {
+	var now Settings
+	err := c.automation(ctx, "change own settings", http.MethodPatch, usersPath+"/me/settings", change, &now)
+	return now, err
 }
 
 // CreateUser makes a user and returns the password if it was generated, which

@@ -32,6 +32,9 @@ func TestUsersAndRolesGoToTheirEndpoints(t *testing.T) {
 		{"a name that looks like a path", func(c *Client) (any, error) { return c.User(t.Context(), "a/../b?c%") }, `{}`, "GET /automation/v1/users/a%2F..%2Fb%3Fc%25 ", User{}},
 		{"me", func(c *Client) (any, error) { return c.Me(t.Context()) }, `{"user":{"username":"ann"},"manager":true,"byToken":true}`, "GET /automation/v1/users/me ",
 			Caller{User: User{Username: "ann"}, Manager: true, ByToken: true}},
+		{"settings", func(c *Client) (any, error) {
+			return c.ChangeSettings(t.Context(), SettingsChange{TimeZone: &name})
+		}, `{"timeFormat":"RFC 3339","timeZone":"x"}`, `PATCH /automation/v1/users/me/settings {"timeZone":"x"}`, Settings{TimeFormat: "RFC 3339", TimeZone: "x"}},
 		{"create user", func(c *Client) (any, error) {
 			_, password, err := c.CreateUser(t.Context(), NewUser{Username: "ann", Roles: []Reference{{Name: "R"}}, Scope: &Scope{Tags: []Reference{{ID: 7}}}})
 			return password, err

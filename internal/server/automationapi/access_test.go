@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/server/automationapi"
 )
 
@@ -23,6 +24,7 @@ func TestUsersRolesAndTheAuditLogAreShown(t *testing.T) {
 		{"user", "admin", "GET", "/users/ann/", "", 200},
 		{"user-me", "admin", "GET", "/users/me", "", 200},
 		{"user-me-by-token", "token-of-ann", "GET", "/users/me", "", 200},
+		{"settings-changed", "token-of-ann", "PATCH", "/users/me/settings", `{"timeFormat":"dd.mm.yyyy hh:mm","timeZone":"Europe/Berlin"}`, 200},
 		{"user-created", "admin", "POST", "/users",
 			`{"username":"soar@d3","firstName":"D3","lastName":"SOAR","password":"correct horse battery","roles":[{"name":"Reader"}],"scope":{"tags":[{"name":"Edge"},{"id":7}]}}`, 201},
 		{"user-created-of-nothing", "admin", "POST", "/users", `{"username":"bob","password":"correct horse battery"}`, 201},
@@ -49,6 +51,40 @@ func TestUsersRolesAndTheAuditLogAreShown(t *testing.T) {
 			}
 			matchGolden(t, tc.name, w.Body.Bytes())
 		})
+	}
+}
+
+func TestSettingsAreTheCallersOwn(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	change := func(as, body, want string, status int) {
+		t.Helper()
+		if w := o.call(as, "PATCH", "/users/me/settings", body); w.Code != status || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s sent %s: status %d: %s, want %d with %s", as, body, w.Code, w.Body, status, want)
+		}
+	}
+	change("ann", `{"timeZone":"Asia/Kathmandu"}`, `"timeFormat":"MM/DD/YYYY hh:mm AM/PM"`, 200)
+	change("ann", `{"timeFormat":"RFC 3339"}`, `"timeZone":"Asia/Kathmandu"`, 200)
+	change("ann", `{"timeZone":""}`, `"timeZone":"UTC"`, 200)
+	change("ann", `{"timeZone":"Berlin"}`, `timeZone: \"Berlin\" is no time zone, did you mean Europe/Berlin?`, 400)
+	change("ann", `{"timeFormat":"MM-DD"}`, `use one of MM/DD/YYYY hh:mm AM/PM, DD/MM/YYYY HH:mm`, 400)
+	change("ann", `{}`, `Nothing to change is given.`, 400)
+	change("ann", `{"timezone":"UTC","zone":"UTC"}`, `zone`, 400)
+	if body := o.call("ann", "GET", "/users/me", "").Body.String(); !strings.Contains(body, `"settings":{"timeFormat":"RFC 3339","timeZone":"UTC"}`) {
+		t.Errorf("ann is %s", body)
+	}
+	if body := o.call("admin", "GET", "/users/me", "").Body.String(); !strings.Contains(body, `"settings":{"timeFormat":"MM/DD/YYYY hh:mm AM/PM","timeZone":"UTC"}`) {
+		t.Errorf("admin is %s", body)
+	}
+}
+
+func TestTheDescriptionNamesEveryTimeFormat(t *testing.T) {
+	t.Parallel()
+	description := newOffice(t).call("ann", "GET", "/openapi.yaml", "").Body.String()
+	for _, format := range automation.TimeFormats() {
+		if !strings.Contains(description, `"`+string(format)+`"`) {
+			t.Errorf("%s is not in the description", format)
+		}
 	}
 }
 

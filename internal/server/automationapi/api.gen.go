@@ -170,6 +170,36 @@ func (e ScanType) Valid() bool {
 	}
 }
 
+// Defines values for TimeFormat.
+const (
+	DayMonthYear   TimeFormat = "DD/MM/YYYY HH:mm"
+	DayNamedMonth  TimeFormat = "DD MMM YYYY HH:mm"
+	DottedDayMonth TimeFormat = "DD.MM.YYYY HH:mm"
+	MonthDayYear   TimeFormat = "MM/DD/YYYY hh:mm AM/PM"
+	RFC3339        TimeFormat = "RFC 3339"
+	YearMonthDay   TimeFormat = "YYYY-MM-DD HH:mm"
+)
+
+// Valid indicates whether the value is a known member of the TimeFormat enum.
+func (e TimeFormat) Valid() bool {
+	switch e {
+	case DayMonthYear:
+		return true
+	case DayNamedMonth:
+		return true
+	case DottedDayMonth:
+		return true
+	case MonthDayYear:
+		return true
+	case RFC3339:
+		return true
+	case YearMonthDay:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UninstallState.
 const (
 	UninstallConfirmed UninstallState = "confirmed"
@@ -261,6 +291,9 @@ type Caller struct {
 
 	// Permissions Keys of everything the caller may do, types of access included.
 	Permissions []string `json:"permissions"`
+
+	// Settings What a user chose for themselves, or the default.
+	Settings Settings `json:"settings"`
 
 	// User Somebody, or something, that calls the API. Times are UTC.
 	User User `json:"user"`
@@ -610,6 +643,23 @@ type SetPassword struct {
 	Password *string `json:"password,omitempty"`
 }
 
+// Settings What a user chose for themselves, or the default.
+type Settings struct {
+	// TimeFormat The form in which a user writes dates with times among inputs, beside RFC 3339, which is always read, and in which
+	// they are shown to them. Times in the answers of this API are in RFC 3339, whatever the format.
+	TimeFormat TimeFormat `json:"timeFormat"`
+
+	// TimeZone Name of a time zone in the IANA database, such as Europe/Berlin; by default UTC.
+	TimeZone string `json:"timeZone"`
+}
+
+// SettingsChange defines model for SettingsChange.
+type SettingsChange = settingsChange
+
+// TimeFormat The form in which a user writes dates with times among inputs, beside RFC 3339, which is always read, and in which
+// they are shown to them. Times in the answers of this API are in RFC 3339, whatever the format.
+type TimeFormat string
+
 // Token An API token without its secret. Times are UTC.
 type Token struct {
 	Created time.Time `json:"created"`
@@ -834,6 +884,9 @@ type AssignRoleJSONRequestBody = RoleAssignment
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = NewUser
 
+// ChangeSettingsJSONRequestBody defines body for ChangeSettings for application/json ContentType.
+type ChangeSettingsJSONRequestBody = SettingsChange
+
 // UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
 type UpdateUserJSONRequestBody = UserChange
 
@@ -923,6 +976,9 @@ type ServerInterface interface {
 	// GetCaller Who am I
 	// (GET /automation/v1/users/me)
 	GetCaller(w http.ResponseWriter, r *http.Request)
+	// ChangeSettings Change your settings
+	// (PATCH /automation/v1/users/me/settings)
+	ChangeSettings(w http.ResponseWriter, r *http.Request)
 	// DeleteUser Delete a user
 	// (DELETE /automation/v1/users/{username})
 	DeleteUser(w http.ResponseWriter, r *http.Request, username Username)
@@ -1762,6 +1818,20 @@ func (siw *ServerInterfaceWrapper) GetCaller(w http.ResponseWriter, r *http.Requ
 	handler.ServeHTTP(w, r)
 }
 
+// ChangeSettings operation middleware
+func (siw *ServerInterfaceWrapper) ChangeSettings(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeSettings(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // DeleteUser operation middleware
 func (siw *ServerInterfaceWrapper) DeleteUser(w http.ResponseWriter, r *http.Request) {
 
@@ -2090,6 +2160,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/users", wrapper.ListUsers)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/users", wrapper.CreateUser)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/users/me", wrapper.GetCaller)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/automation/v1/users/me/settings", wrapper.ChangeSettings)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/automation/v1/users/{username}", wrapper.DeleteUser)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/users/{username}", wrapper.GetUser)
 	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/automation/v1/users/{username}", wrapper.UpdateUser)
@@ -3114,6 +3185,45 @@ func (response GetCallerdefaultJSONResponse) VisitGetCallerResponse(w http.Respo
 	return err
 }
 
+type ChangeSettingsRequestObject struct {
+	Body *ChangeSettingsJSONRequestBody
+}
+
+type ChangeSettingsResponseObject interface {
+	VisitChangeSettingsResponse(w http.ResponseWriter) error
+}
+
+type ChangeSettings200JSONResponse Settings
+
+func (response ChangeSettings200JSONResponse) VisitChangeSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeSettingsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeSettingsdefaultJSONResponse) VisitChangeSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteUserRequestObject struct {
 	Username Username `json:"username"`
 }
@@ -3459,6 +3569,9 @@ type StrictServerInterface interface {
 	// GetCaller Who am I
 	// (GET /automation/v1/users/me)
 	GetCaller(ctx context.Context, request GetCallerRequestObject) (GetCallerResponseObject, error)
+	// ChangeSettings Change your settings
+	// (PATCH /automation/v1/users/me/settings)
+	ChangeSettings(ctx context.Context, request ChangeSettingsRequestObject) (ChangeSettingsResponseObject, error)
 	// DeleteUser Delete a user
 	// (DELETE /automation/v1/users/{username})
 	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
@@ -4229,6 +4342,37 @@ func (sh *strictHandler) GetCaller(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetCallerResponseObject); ok {
 		if err := validResponse.VisitGetCallerResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeSettings operation middleware
+func (sh *strictHandler) ChangeSettings(w http.ResponseWriter, r *http.Request) {
+	var request ChangeSettingsRequestObject
+
+	var body ChangeSettingsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeSettings(ctx, request.(ChangeSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeSettings")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangeSettingsResponseObject); ok {
+		if err := validResponse.VisitChangeSettingsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

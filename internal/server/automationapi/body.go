@@ -65,6 +65,10 @@ type (
 		Disabled  *bool   `json:"disabled"`
 		Scope     *scope  `json:"scope"`
 	}
+	settingsChange struct {
+		TimeFormat *string `json:"timeFormat"`
+		TimeZone   *string `json:"timeZone"`
+	}
 	newPassword struct {
 		Password    string `json:"password"`
 		OldPassword string `json:"oldPassword"`
@@ -121,6 +125,12 @@ func (b *newUser) UnmarshalJSON(doc []byte) error {
 // UnmarshalJSON refuses members it does not know.
 func (b *userChange) UnmarshalJSON(doc []byte) error {
 	type plain userChange
+	return decodeStrictly(doc, (*plain)(b))
+}
+
+// UnmarshalJSON refuses members it does not know.
+func (b *settingsChange) UnmarshalJSON(doc []byte) error {
+	type plain settingsChange
 	return decodeStrictly(doc, (*plain)(b))
 }
 

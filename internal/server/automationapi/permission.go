@@ -39,6 +39,7 @@ var operations = map[string]server.Operation{
 	"DELETE /automation/v1/users/{username}": {Name: "delete user", Write: true},
 	// What everybody does with their own, access.Directory refuses with others'.
 	"GET /automation/v1/users/me":                        {Name: "get own user", Open: true},
+	"PATCH /automation/v1/users/me/settings":             {Name: "change own settings", Open: true, Write: true},
 	"PUT /automation/v1/users/{username}/password":       {Name: "set password", Open: true, Write: true},
 	"GET /automation/v1/users/{username}/tokens":         {Name: "list tokens", Open: true},
 	"POST /automation/v1/users/{username}/tokens":        {Name: "create token", Open: true, Write: true},

@@ -1,6 +1,7 @@
 package automationapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/server"
 )
@@ -63,7 +65,44 @@ func (a api) GetCaller(ctx context.Context, _ GetCallerRequestObject) (GetCaller
 	for _, permission := range principal.Permissions() {
 		permissions = append(permissions, string(permission))
 	}
-	return GetCaller200JSONResponse{User: user, Manager: principal.Manager(), Permissions: permissions, ByToken: principal.ByToken}, nil
+	return GetCaller200JSONResponse{User: user, Manager: principal.Manager(), Permissions: permissions, ByToken: principal.ByToken, Settings: settingsOf(principal.User.Settings)}, nil
+}
+
+// ChangeSettings implements PATCH /automation/v1/users/me/settings.
+func (a api) ChangeSettings(ctx context.Context, request ChangeSettingsRequestObject) (ChangeSettingsResponseObject, error) {
+	principal, body := server.PrincipalOf(ctx), request.Body
+	server.Describe(ctx, server.Echo(principal.User.Username), "")
+	var change access.SettingsChange
+	if body.TimeFormat != nil {
+		format, err := automation.ParseTimeFormat(*body.TimeFormat)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "timeFormat: "+err.Error()+".", "")
+		}
+		change.TimeFormat = optional(string(format))
+	}
+	if body.TimeZone != nil {
+		if _, err := automation.LoadZone(*body.TimeZone); err != nil {
+			return nil, fault.New(fault.Invalid, "timeZone: "+err.Error(), "")
+		}
+		change.TimeZone = body.TimeZone
+	}
+	changed, err := a.directory.ChangeSettings(ctx, principal, change)
+	if err != nil {
+		return nil, err
+	}
+	now := settingsOf(changed)
+	server.Describe(ctx, "", fmt.Sprintf("times: %s, %s", now.TimeFormat, now.TimeZone))
+	return ChangeSettings200JSONResponse(now), nil
+}
+
+// settingsOf returns settings with what is not chosen filled in. A format of
+// another release is the default.
+func settingsOf(s access.Settings) Settings {
+	format, err := automation.ParseTimeFormat(s.TimeFormat)
+	if err != nil {
+		format = automation.MonthDayYear
+	}
+	return Settings{TimeFormat: TimeFormat(format), TimeZone: cmp.Or(s.TimeZone, time.UTC.String())}
 }
 
 // GetUser implements GET /automation/v1/users/{username}.
