@@ -104,6 +104,13 @@ var needed = map[string][]access.Permission{
 	"DELETE /automation/v1/aws/partitions/{partition}/base-account": manager,
 	"GET /automation/v1/connectors/{id}/runs":                       manager,
 
+	"GET /automation/v1/relays":               manager,
+	"POST /automation/v1/relays":              manager,
+	"GET /automation/v1/relays/{id}":          manager,
+	"DELETE /automation/v1/relays/{id}":       manager,
+	"POST /automation/v1/relays/{id}/token":   manager,
+	"DELETE /automation/v1/relays/{id}/token": manager,
+
 	"GET /automation/v1/users":               manager,
 	"POST /automation/v1/users":              manager,
 	"GET /automation/v1/users/{username}":    manager,

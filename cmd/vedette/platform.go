@@ -19,12 +19,14 @@ import (
 	"github.com/google/uuid"
 
 	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/automation/relay"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/inventory"
 	"vedette.dev/vedette/internal/jobs"
 	"vedette.dev/vedette/internal/ondemand"
 	"vedette.dev/vedette/internal/outbound/aws"
+	tunnel "vedette.dev/vedette/internal/outbound/relay"
 	"vedette.dev/vedette/internal/packages"
 	"vedette.dev/vedette/internal/releases"
 	"vedette.dev/vedette/internal/server"
@@ -73,6 +75,8 @@ type platform struct {
 	bindings    []server.Binding
 	background  []func(context.Context)
 	cloud       *aws.Cloud
+	relays      *relay.Directory
+	channels    *tunnel.Channels // to relays
 	profiles    *fleet.Profiles
 	limits      *server.Limits
 	failures    *failures.Injector
@@ -178,6 +182,7 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 		return err
 	}
 
+	p.openRelays(now, log)
 	operators := server.NewBudget(server.OperatorRequests)
 	routes, err := p.failures.Wrap(p.operatorRoutes(users, launcher, operators))
 	if err != nil {
@@ -189,10 +194,10 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	installation := &agentapi.Installation{Packages: p.packages, Admission: &fleet.Admission{Keys: p.store, Now: now}, Authority: p.authority}
 	mux.Add(installation.Routes()...)
 	mux.Add(routes...)
-	mux.Add(server.SignInRoute(users, sessions))
+	mux.Add(server.SignInRoute(users, sessions), p.channelRoute())
 	p.server = server.New(server.Options{Handler: mux, Log: log})
 	p.background = []func(context.Context){
-		pulse.Run, tail.Run, rollout.Run, shelf.Run,
+		pulse.Run, tail.Run, rollout.Run, shelf.Run, p.channels.Run,
 		(&fleet.RuleEvaluator{Passes: p.store, Hint: p.store.RuleHint(), Log: log}).Run,
 		func(ctx context.Context) {
 			sweep(ctx, log, "on-demand requests were not swept", func(ctx context.Context) error {

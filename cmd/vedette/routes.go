@@ -37,7 +37,7 @@ func (p *platform) operatorRoutes(users *access.Authenticator, launcher *ondeman
 		automationapi.Routes(automationapi.Config{
 			Scans: p.store, Uninstalls: p.store, Upgrades: p.store, Purger: actions, Profiles: p.profiles, Users: users, Journal: p.store, Budget: budget, Limits: p.limits,
 			Directory: access.NewDirectory(p.store, p.store, tagNames{p.store}, time.Now), AuditLog: p.store,
-			Connectors: connectors, OwnAccounts: owns, Instances: p.store,
+			Connectors: connectors, OwnAccounts: owns, Instances: p.store, Relays: p.relays,
 			Installers: p.packages, Doorway: p.doorway(),
 		})...,
 	)

@@ -26,6 +26,9 @@ type Directory struct {
 // namePattern keeps names safe in messages, logs and shells.
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
+// reservedName is where relays open their channels, beside the relays themselves.
+const reservedName = "channel"
+
 // Register makes a relay and returns it with its token, which is not kept. site, a
 // name or an id, keeps it to the connections of that site; empty for none.
 func (d *Directory) Register(ctx context.Context, name, description, site string) (r Relay, token string, err error) {
@@ -139,6 +142,9 @@ func refusedToken() error {
 func checkName(name string) error {
 	if !namePattern.MatchString(name) {
 		return fault.New(fault.Invalid, "name: invalid value '"+echo(name)+"'.", "Use 1 to 63 letters, digits and . _ -, beginning with a letter or a digit.")
+	}
+	if name == reservedName {
+		return fault.New(fault.Invalid, "name: '"+name+"' stands for something else in paths of the API.", "Choose another name.")
 	}
 	if strings.Trim(name, "0123456789") == "" {
 		return fault.New(fault.Invalid, "name: '"+name+"' would be taken for the id of a relay.", "Use at least one character that is no digit.")

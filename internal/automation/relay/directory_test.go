@@ -170,7 +170,7 @@ func (b brokenRelays) RelayOfToken(context.Context, []byte) (relay.Relay, error)
 func TestNamesAndDescriptionsAreChecked(t *testing.T) {
 	t.Parallel()
 	d, m, _ := directory()
-	for _, name := range []string{"", "7", "0042", "-plant", "plant one", "plant/1", "plänt", strings.Repeat("a", 64), "plant\n"} {
+	for _, name := range []string{"", "channel", "7", "0042", "-plant", "plant one", "plant/1", "plänt", strings.Repeat("a", 64), "plant\n"} {
 		if _, _, err := d.Register(t.Context(), name, "", ""); !fault.Is(err, fault.Invalid) {
 			t.Errorf("name %q: %v", name, err)
 		}

@@ -24,6 +24,7 @@ func (w *way) open(ctx context.Context) (conn net.Conn, name string, err error) 
 	if err != nil {
 		return nil, "", err
 	}
+	w.token = token
 	// The time counts for opening alone: what is open is not ended by it.
 	opening, cancel := context.WithCancel(ctx)
 	late := time.AfterFunc(w.Limits.Open, cancel)

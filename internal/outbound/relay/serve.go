@@ -74,6 +74,7 @@ type way struct {
 	number   int
 	log      *slog.Logger
 	said     string // the failure that was logged last
+	token    string // the one that was shown last
 }
 
 // keep opens channels, one after the other, until ctx ends or the relay's place is
@@ -93,12 +94,12 @@ func (w *way) keep(ctx context.Context) error {
 			delay = w.Limits.FirstRetry
 		}
 		if why == reasonRevoked || fault.Is(err, fault.Unauthenticated) {
-			delay = w.Limits.LastRetry / 4 // until somebody puts another token in its place
+			delay = w.Limits.LastRetry // or until there is another token
 		}
 		w.report(ctx, why, err)
 		// Half of it at least, the rest by chance: relays that were cut off together
 		// do not come back together.
-		if sleep(ctx, delay/2+time.Duration(w.Rand()*float64(delay/2))) != nil {
+		if w.pause(ctx, delay/2+time.Duration(w.Rand()*float64(delay/2))) != nil {
 			return nil
 		}
 		delay = min(2*delay, w.Limits.LastRetry)
@@ -187,6 +188,22 @@ func (s *single) Accept() (net.Conn, error) {
 
 func (s *single) Close() error   { return s.conn.Close() }
 func (s *single) Addr() net.Addr { return s.conn.LocalAddr() }
+
+// pause waits as long as it says, or until another token was put in the place of
+// the one that was shown last.
+func (w *way) pause(ctx context.Context, d time.Duration) error {
+	for d > 0 {
+		step := min(d, w.Limits.FirstRetry)
+		if err := sleep(ctx, step); err != nil {
+			return err
+		}
+		if token, err := w.Token(); err == nil && token != w.token {
+			return nil
+		}
+		d -= step
+	}
+	return nil
+}
 
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

@@ -74,6 +74,30 @@ func (e ProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for RelayStatus.
+const (
+	RelayOffline    RelayStatus = "offline"
+	RelayOnline     RelayStatus = "online"
+	RelayRegistered RelayStatus = "registered"
+	RelayRevoked    RelayStatus = "revoked"
+)
+
+// Valid indicates whether the value is a known member of the RelayStatus enum.
+func (e RelayStatus) Valid() bool {
+	switch e {
+	case RelayOffline:
+		return true
+	case RelayOnline:
+		return true
+	case RelayRegistered:
+		return true
+	case RelayRevoked:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ScanModule.
 const (
 	Inventory ScanModule = "inventory"
@@ -389,6 +413,9 @@ type NewBaseAccount = newBaseAccount
 // NewPassword defines model for NewPassword.
 type NewPassword = newPassword
 
+// NewRelay defines model for NewRelay.
+type NewRelay = newRelay
+
 // NewRole defines model for NewRole.
 type NewRole = newRole
 
@@ -524,6 +551,58 @@ type RegionResult struct {
 
 	// Vanished Instances that AWS tells no more; they are TERMINATED now.
 	Vanished int `json:"vanished"`
+}
+
+// Relay A service in a closed network through which the platform reaches targets there. Version, host and addresses are the
+// relay's own word. Times are UTC.
+type Relay struct {
+	// Addresses IP addresses of its machine.
+	Addresses   []string  `json:"addresses"`
+	Created     time.Time `json:"created"`
+	Description string    `json:"description"`
+
+	// Host The name of its machine.
+	Host string `json:"host"`
+	Id   int64  `json:"id"`
+
+	// LastSeen Left out before its first channel.
+	LastSeen *time.Time `json:"lastSeen,omitempty"`
+	Name     string     `json:"name"`
+
+	// Replicas Replicas of the platform that have a channel to it.
+	Replicas int32 `json:"replicas"`
+
+	// Site The site whose connections may use it; left out for those of every site.
+	Site *Reference `json:"site,omitempty"`
+
+	// Status registered: it has a token and has never had a channel; online: a replica has a channel to it; offline: it had one;
+	// revoked: it has no token.
+	Status RelayStatus `json:"status"`
+
+	// TokenChanged When its token was issued or revoked last.
+	TokenChanged time.Time `json:"tokenChanged"`
+
+	// Version Of its program; empty before its first channel.
+	Version string `json:"version"`
+}
+
+// RelayList defines model for RelayList.
+type RelayList struct {
+	Relays []Relay `json:"relays"`
+}
+
+// RelayStatus registered: it has a token and has never had a channel; online: a replica has a channel to it; offline: it had one;
+// revoked: it has no token.
+type RelayStatus string
+
+// RelayToken defines model for RelayToken.
+type RelayToken struct {
+	// Relay A service in a closed network through which the platform reaches targets there. Version, host and addresses are the
+	// relay's own word. Times are UTC.
+	Relay Relay `json:"relay"`
+
+	// Token What the relay opens its channel with. It is shown this once.
+	Token string `json:"token"`
 }
 
 // Role A set of permissions under a name. Times are UTC.
@@ -776,6 +855,9 @@ type PartitionName = string
 // ProfileId defines model for ProfileId.
 type ProfileId = int64
 
+// RelayId defines model for RelayId.
+type RelayId = string
+
 // RoleId defines model for RoleId.
 type RoleId = int64
 
@@ -872,6 +954,9 @@ type SetBaseAccountJSONRequestBody = NewBaseAccount
 // UpdateSchedulesJSONRequestBody defines body for UpdateSchedules for application/json ContentType.
 type UpdateSchedulesJSONRequestBody = SchedulesChange
 
+// RegisterRelayJSONRequestBody defines body for RegisterRelay for application/json ContentType.
+type RegisterRelayJSONRequestBody = NewRelay
+
 // CreateRoleJSONRequestBody defines body for CreateRole for application/json ContentType.
 type CreateRoleJSONRequestBody = NewRole
 
@@ -934,6 +1019,24 @@ type ServerInterface interface {
 	// UpdateSchedules Change when modules are scanned under a configuration profile
 	// (PATCH /automation/v1/profiles/{id}/schedules)
 	UpdateSchedules(w http.ResponseWriter, r *http.Request, id ProfileId)
+	// ListRelays List relays
+	// (GET /automation/v1/relays)
+	ListRelays(w http.ResponseWriter, r *http.Request)
+	// RegisterRelay Register a relay
+	// (POST /automation/v1/relays)
+	RegisterRelay(w http.ResponseWriter, r *http.Request)
+	// DeleteRelay Delete a relay
+	// (DELETE /automation/v1/relays/{id})
+	DeleteRelay(w http.ResponseWriter, r *http.Request, id RelayId)
+	// GetRelay Get one relay
+	// (GET /automation/v1/relays/{id})
+	GetRelay(w http.ResponseWriter, r *http.Request, id RelayId)
+	// RevokeRelayToken Revoke the token of a relay
+	// (DELETE /automation/v1/relays/{id}/token)
+	RevokeRelayToken(w http.ResponseWriter, r *http.Request, id RelayId)
+	// RotateRelayToken Issue another token to a relay
+	// (POST /automation/v1/relays/{id}/token)
+	RotateRelayToken(w http.ResponseWriter, r *http.Request, id RelayId)
 	// ListRoles List roles
 	// (GET /automation/v1/roles)
 	ListRoles(w http.ResponseWriter, r *http.Request)
@@ -1380,6 +1483,138 @@ func (siw *ServerInterfaceWrapper) UpdateSchedules(w http.ResponseWriter, r *htt
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.UpdateSchedules(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListRelays operation middleware
+func (siw *ServerInterfaceWrapper) ListRelays(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRelays(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RegisterRelay operation middleware
+func (siw *ServerInterfaceWrapper) RegisterRelay(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RegisterRelay(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteRelay operation middleware
+func (siw *ServerInterfaceWrapper) DeleteRelay(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RelayId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteRelay(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetRelay operation middleware
+func (siw *ServerInterfaceWrapper) GetRelay(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RelayId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRelay(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeRelayToken operation middleware
+func (siw *ServerInterfaceWrapper) RevokeRelayToken(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RelayId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeRelayToken(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RotateRelayToken operation middleware
+func (siw *ServerInterfaceWrapper) RotateRelayToken(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RelayId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateRelayToken(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2157,6 +2392,12 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/automation/v1/aws/partitions/{partition}/base-account", wrapper.SetBaseAccount)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/connectors/{id}/runs", wrapper.ListConnectorRuns)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/assets/{id}/instance-states", wrapper.ListInstanceStates)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/relays", wrapper.ListRelays)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/relays", wrapper.RegisterRelay)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/automation/v1/relays/{id}", wrapper.DeleteRelay)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/relays/{id}", wrapper.GetRelay)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/automation/v1/relays/{id}/token", wrapper.RevokeRelayToken)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/relays/{id}/token", wrapper.RotateRelayToken)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/users", wrapper.ListUsers)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/users", wrapper.CreateUser)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/users/me", wrapper.GetCaller)
@@ -2635,6 +2876,239 @@ type UpdateSchedulesdefaultJSONResponse struct {
 }
 
 func (response UpdateSchedulesdefaultJSONResponse) VisitUpdateSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRelaysRequestObject struct {
+}
+
+type ListRelaysResponseObject interface {
+	VisitListRelaysResponse(w http.ResponseWriter) error
+}
+
+type ListRelays200JSONResponse RelayList
+
+func (response ListRelays200JSONResponse) VisitListRelaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRelaysdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListRelaysdefaultJSONResponse) VisitListRelaysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RegisterRelayRequestObject struct {
+	Body *RegisterRelayJSONRequestBody
+}
+
+type RegisterRelayResponseObject interface {
+	VisitRegisterRelayResponse(w http.ResponseWriter) error
+}
+
+type RegisterRelay201JSONResponse RelayToken
+
+func (response RegisterRelay201JSONResponse) VisitRegisterRelayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RegisterRelaydefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RegisterRelaydefaultJSONResponse) VisitRegisterRelayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRelayRequestObject struct {
+	Id RelayId `json:"id"`
+}
+
+type DeleteRelayResponseObject interface {
+	VisitDeleteRelayResponse(w http.ResponseWriter) error
+}
+
+type DeleteRelay200JSONResponse Relay
+
+func (response DeleteRelay200JSONResponse) VisitDeleteRelayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRelaydefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteRelaydefaultJSONResponse) VisitDeleteRelayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRelayRequestObject struct {
+	Id RelayId `json:"id"`
+}
+
+type GetRelayResponseObject interface {
+	VisitGetRelayResponse(w http.ResponseWriter) error
+}
+
+type GetRelay200JSONResponse Relay
+
+func (response GetRelay200JSONResponse) VisitGetRelayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRelaydefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetRelaydefaultJSONResponse) VisitGetRelayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeRelayTokenRequestObject struct {
+	Id RelayId `json:"id"`
+}
+
+type RevokeRelayTokenResponseObject interface {
+	VisitRevokeRelayTokenResponse(w http.ResponseWriter) error
+}
+
+type RevokeRelayToken200JSONResponse Relay
+
+func (response RevokeRelayToken200JSONResponse) VisitRevokeRelayTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeRelayTokendefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeRelayTokendefaultJSONResponse) VisitRevokeRelayTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateRelayTokenRequestObject struct {
+	Id RelayId `json:"id"`
+}
+
+type RotateRelayTokenResponseObject interface {
+	VisitRotateRelayTokenResponse(w http.ResponseWriter) error
+}
+
+type RotateRelayToken200JSONResponse RelayToken
+
+func (response RotateRelayToken200JSONResponse) VisitRotateRelayTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateRelayTokendefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RotateRelayTokendefaultJSONResponse) VisitRotateRelayTokenResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3527,6 +4001,24 @@ type StrictServerInterface interface {
 	// UpdateSchedules Change when modules are scanned under a configuration profile
 	// (PATCH /automation/v1/profiles/{id}/schedules)
 	UpdateSchedules(ctx context.Context, request UpdateSchedulesRequestObject) (UpdateSchedulesResponseObject, error)
+	// ListRelays List relays
+	// (GET /automation/v1/relays)
+	ListRelays(ctx context.Context, request ListRelaysRequestObject) (ListRelaysResponseObject, error)
+	// RegisterRelay Register a relay
+	// (POST /automation/v1/relays)
+	RegisterRelay(ctx context.Context, request RegisterRelayRequestObject) (RegisterRelayResponseObject, error)
+	// DeleteRelay Delete a relay
+	// (DELETE /automation/v1/relays/{id})
+	DeleteRelay(ctx context.Context, request DeleteRelayRequestObject) (DeleteRelayResponseObject, error)
+	// GetRelay Get one relay
+	// (GET /automation/v1/relays/{id})
+	GetRelay(ctx context.Context, request GetRelayRequestObject) (GetRelayResponseObject, error)
+	// RevokeRelayToken Revoke the token of a relay
+	// (DELETE /automation/v1/relays/{id}/token)
+	RevokeRelayToken(ctx context.Context, request RevokeRelayTokenRequestObject) (RevokeRelayTokenResponseObject, error)
+	// RotateRelayToken Issue another token to a relay
+	// (POST /automation/v1/relays/{id}/token)
+	RotateRelayToken(ctx context.Context, request RotateRelayTokenRequestObject) (RotateRelayTokenResponseObject, error)
 	// ListRoles List roles
 	// (GET /automation/v1/roles)
 	ListRoles(ctx context.Context, request ListRolesRequestObject) (ListRolesResponseObject, error)
@@ -3960,6 +4452,165 @@ func (sh *strictHandler) UpdateSchedules(w http.ResponseWriter, r *http.Request,
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(UpdateSchedulesResponseObject); ok {
 		if err := validResponse.VisitUpdateSchedulesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListRelays operation middleware
+func (sh *strictHandler) ListRelays(w http.ResponseWriter, r *http.Request) {
+	var request ListRelaysRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRelays(ctx, request.(ListRelaysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRelays")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListRelaysResponseObject); ok {
+		if err := validResponse.VisitListRelaysResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RegisterRelay operation middleware
+func (sh *strictHandler) RegisterRelay(w http.ResponseWriter, r *http.Request) {
+	var request RegisterRelayRequestObject
+
+	var body RegisterRelayJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RegisterRelay(ctx, request.(RegisterRelayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RegisterRelay")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RegisterRelayResponseObject); ok {
+		if err := validResponse.VisitRegisterRelayResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteRelay operation middleware
+func (sh *strictHandler) DeleteRelay(w http.ResponseWriter, r *http.Request, id RelayId) {
+	var request DeleteRelayRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteRelay(ctx, request.(DeleteRelayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteRelay")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteRelayResponseObject); ok {
+		if err := validResponse.VisitDeleteRelayResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetRelay operation middleware
+func (sh *strictHandler) GetRelay(w http.ResponseWriter, r *http.Request, id RelayId) {
+	var request GetRelayRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRelay(ctx, request.(GetRelayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRelay")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetRelayResponseObject); ok {
+		if err := validResponse.VisitGetRelayResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeRelayToken operation middleware
+func (sh *strictHandler) RevokeRelayToken(w http.ResponseWriter, r *http.Request, id RelayId) {
+	var request RevokeRelayTokenRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeRelayToken(ctx, request.(RevokeRelayTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeRelayToken")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokeRelayTokenResponseObject); ok {
+		if err := validResponse.VisitRevokeRelayTokenResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateRelayToken operation middleware
+func (sh *strictHandler) RotateRelayToken(w http.ResponseWriter, r *http.Request, id RelayId) {
+	var request RotateRelayTokenRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateRelayToken(ctx, request.(RotateRelayTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateRelayToken")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RotateRelayTokenResponseObject); ok {
+		if err := validResponse.VisitRotateRelayTokenResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

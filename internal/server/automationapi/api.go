@@ -11,6 +11,7 @@ import (
 
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/automation/relay"
 	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
@@ -50,6 +51,8 @@ type Config struct {
 	// Connectors are those of cloud accounts.
 	Connectors *connector.Directory
 	Instances  Instances
+	// Relays are those through which closed networks are reached.
+	Relays *relay.Directory
 	// OwnAccounts may be nil: then the platform's own are not known.
 	OwnAccounts OwnAccounts
 	Users       server.Authenticator
@@ -61,7 +64,7 @@ type Config struct {
 // Routes returns the routes of the API.
 func Routes(c Config) []server.Route {
 	collected := &collector{}
-	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Upgrades, c.Purger, c.Profiles, c.Installers, c.Doorway, c.Directory, c.AuditLog, c.Connectors, c.OwnAccounts, c.Instances}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
+	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Upgrades, c.Purger, c.Profiles, c.Installers, c.Doorway, c.Directory, c.AuditLog, c.Connectors, c.OwnAccounts, c.Instances, c.Relays}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failBody,
 		ResponseErrorHandlerFunc: server.Fail,
 	})
@@ -132,6 +135,7 @@ type api struct {
 	connectors *connector.Directory
 	owns       OwnAccounts
 	instances  Instances
+	relays     *relay.Directory
 }
 
 // ListScans implements GET /automation/v1/scans.

@@ -110,6 +110,11 @@ type (
 		AccessKeyID string `json:"accessKeyId"`
 		SecretKey   string `json:"secretKey"`
 	}
+	newRelay struct {
+		Name        string `json:"name"`
+		Description string `json:"description"`
+		Site        string `json:"site"`
+	}
 	roleAssignment struct {
 		Add    []string `json:"add"`
 		Remove []string `json:"remove"`
@@ -179,5 +184,11 @@ func (b *partitionChange) UnmarshalJSON(doc []byte) error {
 // UnmarshalJSON refuses members it does not know.
 func (b *newBaseAccount) UnmarshalJSON(doc []byte) error {
 	type plain newBaseAccount
+	return decodeStrictly(doc, (*plain)(b))
+}
+
+// UnmarshalJSON refuses members it does not know.
+func (b *newRelay) UnmarshalJSON(doc []byte) error {
+	type plain newRelay
 	return decodeStrictly(doc, (*plain)(b))
 }

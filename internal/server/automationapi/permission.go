@@ -32,6 +32,13 @@ var operations = map[string]server.Operation{
 
 	"GET /automation/v1/assets/{id}/instance-states": {Name: "list states of instance", AnyOf: []access.Permission{access.CAAPIAccess, access.ReadAsset}},
 
+	"GET /automation/v1/relays":               {Name: "list relays"},
+	"POST /automation/v1/relays":              {Name: "register relay", Write: true},
+	"GET /automation/v1/relays/{id}":          {Name: "get relay"},
+	"DELETE /automation/v1/relays/{id}":       {Name: "delete relay", Write: true},
+	"POST /automation/v1/relays/{id}/token":   {Name: "rotate token of relay", Write: true},
+	"DELETE /automation/v1/relays/{id}/token": {Name: "revoke token of relay", Write: true},
+
 	"GET /automation/v1/users":               {Name: "list users"},
 	"POST /automation/v1/users":              {Name: "create user", Write: true},
 	"GET /automation/v1/users/{username}":    {Name: "get user"},
