@@ -15,8 +15,7 @@ func newUsersSettings(a *app, f *clientFlags) *cobra.Command {
 		Use: "settings", Short: "Show or change how you read and write times", Args: noArgs,
 		Long: `Shows the format and the time zone in which you read and write times, or changes
 those that --time-format and --time-zone give. The platform keeps them with your
-user; they hold for what you give its commands, schedules and playbooks, and for what
-it shows and sends to you.
+user, for the times among the inputs of what it runs for you.
 
 With --local the ones of this command line are meant, for all platforms: for its
 tables and the times of its flags. They are kept in your configuration file.
