@@ -10,6 +10,7 @@ import (
 
 	links "vedette.dev/vedette/internal/automation/connection"
 	runs "vedette.dev/vedette/internal/automation/run"
+	"vedette.dev/vedette/internal/automation/schedule"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/jobs"
 	outboundplatform "vedette.dev/vedette/internal/outbound/platform"
@@ -21,6 +22,9 @@ const (
 	// commandGrace is what a run may take beyond its own limit, to say that it was
 	// over.
 	commandGrace = time.Minute
+	// firingWorkers is how many schedules are carried out at once on a replica, and
+	// firingTimeout how long that may take: it only queues runs.
+	firingWorkers, firingTimeout = 2, time.Minute
 	// checksAtMost is how many health checks are queued at a time.
 	checksAtMost = 100
 )
@@ -31,6 +35,8 @@ type automationLayer struct {
 	desk        *runs.Desk
 	runner      *runs.Runner
 	trial       *runs.Trial
+	schedules   *schedule.Directory
+	firer       *schedule.Firer
 }
 
 // openAutomation makes the automation layer of a platform.
@@ -44,10 +50,12 @@ func (p *platform) openAutomation(now func() time.Time, log *slog.Logger) (*auto
 	}
 	directory := &links.Directory{Connections: p.store, Sites: p.store, People: p.store, Relays: noRelays{}, Now: now, Random: rand.Float64}
 	runner := &runs.Runner{Work: p.store, Opener: sessions, Now: now, Log: log}
+	desk := &runs.Desk{Records: p.store, Connections: directory, Now: now}
 	return &automationLayer{
-		connections: directory, runner: runner,
-		desk:  &runs.Desk{Records: p.store, Connections: directory, Now: now},
-		trial: &runs.Trial{Connections: directory, Runner: runner},
+		connections: directory, runner: runner, desk: desk,
+		trial:     &runs.Trial{Connections: directory, Runner: runner},
+		schedules: &schedule.Directory{Schedules: p.store, Connections: directory, Desk: desk, Now: now},
+		firer:     &schedule.Firer{Schedules: p.store, Desk: desk, Owners: p.store, Now: now, Log: log},
 	}, nil
 }
 
@@ -80,6 +88,19 @@ func (p *platform) commandRuns(layer *automationLayer, now func() time.Time, log
 		GaveUp: func(ctx context.Context, id int64, failure error) error {
 			log.ErrorContext(ctx, "a run of a command failed for good", "run", id, "error", failure)
 			return layer.runner.GiveUp(ctx, id)
+		},
+	}
+}
+
+// firings is the work of carrying out the firings of schedules.
+func (p *platform) firings(layer *automationLayer, now func() time.Time, log *slog.Logger) jobs.Kind {
+	return jobs.Kind{
+		Name: schedule.Job, Workers: firingWorkers, Timeout: firingTimeout, Run: layer.firer.Fire,
+		Due: func(ctx context.Context) ([]int64, error) { return p.store.DueSchedules(ctx, now(), jobs.SweepAtMost) },
+		GaveUp: func(ctx context.Context, id int64, failure error) error {
+			// It is still due, so it is tried again.
+			log.ErrorContext(ctx, "a schedule could not be carried out", "schedule", id, "error", failure)
+			return nil
 		},
 	}
 }

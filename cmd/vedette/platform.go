@@ -233,7 +233,7 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	p.background = append(p.background, func(ctx context.Context) {
 		sweep(ctx, log, "old runs were not removed", p.pruneRuns(now))
 	})
-	engine, err := p.jobEngine([]jobs.Kind{p.connectorRuns(now, log), p.commandRuns(p.automation, now, log)}, log)
+	engine, err := p.jobEngine([]jobs.Kind{p.connectorRuns(now, log), p.commandRuns(p.automation, now, log), p.firings(p.automation, now, log)}, log)
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, secrets map[string]str
 	return r, created, nil
 }
 
-// createRun stores a queued run with its job.
+// createRun stores a queued run with its job, or one that has ended already.
 func (t *Tx) createRun(ctx context.Context, r *run.Run, secrets map[string]string) error {
 	var pending int
 	err := t.QueryRow(ctx, "SELECT count(*) FROM automation_runs WHERE connection_id = ? AND ended IS NULL", r.ConnectionID).Scan(&pending)
@@ -132,6 +132,9 @@ func (t *Tx) createRun(ctx context.Context, r *run.Run, secrets map[string]strin
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, values...).Scan(&r.ID)
 	if err != nil {
 		return fmt.Errorf("store run: %w", err)
+	}
+	if r.State.Ended() {
+		return t.writeOutcome(ctx, r)
 	}
 	if len(secrets) > 0 {
 		if err := t.seal(ctx, runSecrets, r.ID, secrets); err != nil {
@@ -249,7 +252,17 @@ func (s *Store) CancelRun(ctx context.Context, r run.Run, at time.Time) error {
 }
 
 // endRun writes the end of a run that meets a condition, and reports whether it did.
+// The schedule of the run takes note of it.
 func (t *Tx) endRun(ctx context.Context, r *run.Run, condition string) (bool, error) {
+	ended, err := t.storeEnd(ctx, r, condition)
+	if err != nil || !ended || r.ScheduleID == 0 {
+		return ended, err
+	}
+	return true, t.finishFiring(ctx, r)
+}
+
+// storeEnd writes the end of a run that meets a condition, and reports whether it did.
+func (t *Tx) storeEnd(ctx context.Context, r *run.Run, condition string) (bool, error) {
 	failures, err := encode(r.Outcome.Errors)
 	if err != nil {
 		return false, err

@@ -283,6 +283,13 @@ func (s *Store) DeleteConnection(ctx context.Context, id int64) error {
 		if len(users) > 0 {
 			return fault.New(fault.Conflict, fmt.Sprintf("Connection '%s' is the password vault of connection %d.", c.Name, users[0]), "Give that one another vault, or a password of its own, first.")
 		}
+		users, err = tx.ids(ctx, "SELECT id FROM automation_schedules WHERE connection_id = ? ORDER BY id LIMIT 1", id)
+		if err != nil {
+			return err
+		}
+		if len(users) > 0 {
+			return fault.New(fault.Conflict, fmt.Sprintf("Schedule %d uses connection '%s'.", users[0], c.Name), "Delete the schedule, or give it another connection, first.")
+		}
 		// Runs that have not ended find the connection gone, and end.
 		if err := tx.forget(ctx, connectionSecrets, []int64{id}); err != nil {
 			return err

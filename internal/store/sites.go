@@ -140,18 +140,14 @@ func (s *Store) DeleteSite(ctx context.Context, id int64) error {
 		if err != nil {
 			return err
 		}
-		var there int
-		if err := tx.QueryRow(ctx, "SELECT count(*) FROM connections WHERE site_id = ?", id).Scan(&there); err != nil {
-			return err
-		}
-		if there > 0 {
-			return fault.New(fault.Conflict, fmt.Sprintf("Site '%s' has %d connections.", site.Name, there), "Delete them, or move them to another site, first.")
-		}
-		if err := tx.QueryRow(ctx, "SELECT count(*) FROM relays WHERE site_id = ?", id).Scan(&there); err != nil {
-			return err
-		}
-		if there > 0 {
-			return fault.New(fault.Conflict, fmt.Sprintf("Site '%s' has %d relays.", site.Name, there), "Delete them first.")
+		for _, kind := range []struct{ table, what string }{{"connections", "connections"}, {"automation_schedules", "schedules"}, {"relays", "relays"}} {
+			var there int
+			if err := tx.QueryRow(ctx, "SELECT count(*) FROM "+kind.table+" WHERE site_id = ?", id).Scan(&there); err != nil {
+				return err
+			}
+			if there > 0 {
+				return fault.New(fault.Conflict, fmt.Sprintf("Site '%s' has %d %s.", site.Name, there, kind.what), "Delete them, or move them to another site, first.")
+			}
 		}
 		_, err = tx.Exec(ctx, "DELETE FROM sites WHERE id = ?", id)
 		return err

@@ -41,16 +41,36 @@ type Request struct {
 // Ask checks a request and queues a run. A request that repeats the key of an
 // earlier one of the same user gets the run of that one, and false.
 func (d *Desk) Ask(ctx context.Context, p access.Principal, req Request) (Run, bool, error) {
+	r, secrets, err := d.Prepare(ctx, p, req)
+	if err != nil {
+		return Run{}, false, err
+	}
+	return d.Records.CreateRun(ctx, r, secrets)
+}
+
+// Prepare checks a request and returns the run that it asks for, with its secret
+// inputs. Nothing is stored.
+func (d *Desk) Prepare(ctx context.Context, p access.Principal, req Request) (Run, map[string]string, error) {
 	c, err := d.Connections.ToUse(ctx, p, req.ConnectionID)
 	if err != nil {
-		return Run{}, false, err
+		return Run{}, nil, err
 	}
 	r, secrets, err := d.prepare(&c, req)
-	if err != nil {
-		return Run{}, false, err
-	}
 	r.StartedBy = p.User.Username
-	return d.Records.CreateRun(ctx, r, secrets)
+	return r, secrets, err
+}
+
+// Refused is the run of a request that was refused, for those that nobody waits for
+// who could be told: it has failed with the reason.
+func Refused(req Request, reason error, at time.Time) Run {
+	r := Run{ConnectionID: req.ConnectionID, Command: req.Command, Inputs: req.Inputs, Origin: req.Origin, State: Failed, Queued: at, Ended: at}
+	for _, i := range integration.Integrations() {
+		if _, known := i.Command(req.Command); known {
+			r.Integration = i.Name
+		}
+	}
+	r.Outcome = automation.Failure(indicator(&r), reason)
+	return r
 }
 
 // prepare checks a request against the command it is for.
@@ -196,6 +216,15 @@ func (d *Desk) Again(ctx context.Context, p access.Principal, id int64, req Requ
 		DryRun: old.DryRun, Force: old.Force, Wait: old.Wait, RerunOf: id,
 	})
 	return again, err
+}
+
+// CancelledBySchedule is the error of a run that was cancelled because its schedule
+// fired again.
+func CancelledBySchedule(r *Run) automation.Error {
+	return automation.Error{
+		Indicator: indicator(r), StatusCode: automation.StatusCancelled, Message: "The run was cancelled because its schedule fired again.",
+		Resolution: "What was sent before is not taken back.",
+	}
 }
 
 // find returns a command of an integration, or fault.Invalid that names those there

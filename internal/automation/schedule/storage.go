@@ -3,6 +3,8 @@ package schedule
 import (
 	"context"
 	"time"
+
+	"vedette.dev/vedette/internal/automation/run"
 )
 
 // Firing is the record of a firing and of what came of it.
@@ -14,8 +16,10 @@ type Firing struct {
 	Action Action
 	Reason string
 	Missed int
-	// RunID is the run that was started; zero for none, or none yet.
-	RunID int64
+	// RunID is the run that was started; zero for none, or none yet, and RunState how
+	// far it is, as long as it is kept.
+	RunID    int64
+	RunState run.State
 	// ByHand says that somebody had it run now. Such a firing is of the second it was
 	// asked for, moves no other firing and takes no heed of what is at work.
 	ByHand bool
@@ -44,18 +48,25 @@ type Schedules interface {
 	UpdateSchedule(ctx context.Context, id int64, change func(Schedule) (Schedule, error)) (Schedule, error)
 	// DeleteSchedule removes a schedule with its firings. Runs stay.
 	DeleteSchedule(ctx context.Context, id int64) error
-	// DueSchedules returns the ids of schedules whose DueAt has come, at most limit,
-	// the most overdue first.
+	// DueSchedules returns the ids of schedules whose DueAt has come, or that owe a
+	// firing its run, at most limit, the most overdue first.
 	DueSchedules(ctx context.Context, now time.Time, limit int) ([]int64, error)
 	// Fire has a schedule decide (Schedule.Fire) and stores what comes of it in the
-	// same transaction: the schedule, the firing, and the job that starts or cancels
-	// runs. A firing whose Action is Nothing was not due, and nothing is stored.
+	// same transaction: the schedule, the firing, and the end of runs that it cancels.
+	// A firing whose Action is Nothing was not due, and nothing is stored.
 	Fire(ctx context.Context, id int64, now time.Time) (Firing, error)
-	// FinishFiring has a schedule take note of the end of the run of a firing
-	// (Schedule.Finished), once, and stores what comes of it in the same
-	// transaction. A firing that has ended already changes nothing.
-	FinishFiring(ctx context.Context, id int64, at time.Time, end End) error
+	// FireNow adds a firing by hand, which is owed a run, with the job that starts it.
+	FireNow(ctx context.Context, id int64, now time.Time) (Firing, error)
+	// OwedFirings returns a schedule and its firings that are to start and have no run.
+	OwedFirings(ctx context.Context, id int64) (Schedule, []Firing, error)
+	// StartFiring stores the run of a firing, with its job, unless it has one or is gone.
+	// The run is handed what the last one of the schedule handed on. One that has ended
+	// already is stored as it is, and the schedule takes note of it.
+	StartFiring(ctx context.Context, f Firing, r run.Run, secrets map[string]string) error
 	// Firings returns the firings of a schedule that are kept, newest first, at most
 	// limit.
 	Firings(ctx context.Context, id int64, limit int) ([]Firing, error)
 }
+
+// KeptFirings is how many firings of each schedule are kept.
+const KeptFirings = 500

@@ -62,6 +62,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"secrets", testSecrets},
 		{"connections", testConnections},
 		{"automation runs", testAutomationRuns},
+		{"automation schedules", testSchedules},
 		{"relays", testRelays},
 	} {
 		t.Run(subject.name, func(t *testing.T) {

@@ -1,0 +1,213 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/automation/connection"
+	"vedette.dev/vedette/internal/automation/integration"
+	"vedette.dev/vedette/internal/automation/run"
+	"vedette.dev/vedette/internal/fault"
+)
+
+// MaxSchedules bounds the schedules of a platform: they are listed in one answer.
+const MaxSchedules = 2000
+
+// Directory is where schedules are made, changed and found, by the rights of who
+// asks. The users of a site see its schedules. A schedule runs with the rights of its
+// owner, and whoever changes it becomes that: nobody has something done with the
+// rights of somebody else. It is safe for concurrent use.
+type Directory struct {
+	Schedules   Schedules
+	Connections *connection.Directory
+	Desk        Desk
+	Now         func() time.Time
+}
+
+// Draft is what a schedule is made of.
+type Draft struct {
+	Name   string
+	SiteID int64 // zero: that of the connection
+	Target Target
+	Times  integration.TimeReader // how times among the inputs are written
+	Spec   Spec
+	Paused bool
+}
+
+// Change is what to change of a schedule; nil leaves it as it is.
+type Change struct {
+	Name         *string
+	Command      *string
+	ConnectionID *int64
+	Inputs       *map[string]any
+	Times        integration.TimeReader
+	Spec         *Spec
+	Active       *bool
+}
+
+// List returns the schedules that a principal sees, in ascending order of id.
+func (d *Directory) List(ctx context.Context, p access.Principal) ([]Schedule, error) {
+	f := Filter{}
+	if !p.Manager() {
+		sites, err := d.Connections.MySites(ctx, p)
+		if err != nil || len(sites) == 0 {
+			return nil, err
+		}
+		for _, s := range sites {
+			f.SiteIDs = append(f.SiteIDs, s.ID)
+		}
+	}
+	return d.Schedules.Schedules(ctx, f)
+}
+
+// Get returns a schedule that the principal sees; any other is fault.NotFound,
+// whether it exists or not.
+func (d *Directory) Get(ctx context.Context, p access.Principal, id int64) (Schedule, error) {
+	s, err := d.Schedules.Schedule(ctx, id)
+	if err != nil || p.Manager() {
+		return s, err
+	}
+	sites, err := d.Connections.MySites(ctx, p)
+	if err != nil {
+		return Schedule{}, err
+	}
+	for _, site := range sites {
+		if site.ID == s.SiteID {
+			return s, nil
+		}
+	}
+	return Schedule{}, access.Hidden(NoSchedule(id))
+}
+
+// NoSchedule is the error for a schedule that does not exist, or that who asks does
+// not see.
+func NoSchedule(id int64) *fault.Error {
+	return fault.New(fault.NotFound, fmt.Sprintf("There is no schedule %d.", id), "List the schedules there are.")
+}
+
+// Create makes a schedule, which runs with the rights of its maker.
+func (d *Directory) Create(ctx context.Context, p access.Principal, draft Draft) (Schedule, error) {
+	s := Schedule{Name: draft.Name, SiteID: draft.SiteID, Target: draft.Target}
+	if err := d.settle(ctx, p, &s, draft.Times); err != nil {
+		return Schedule{}, err
+	}
+	now := d.Now().UTC()
+	if s.Spec = draft.Spec; draft.Paused {
+		s = s.Paused(pausedByHand(p))
+	} else {
+		s = s.Resumed(now)
+	}
+	if err := s.Check(); err != nil {
+		return Schedule{}, err
+	}
+	return d.Schedules.CreateSchedule(ctx, s)
+}
+
+func pausedByHand(p access.Principal) string { return fmt.Sprintf("'%s' paused it.", p.User.Username) }
+
+// settle fills in what a schedule is to run and with whose rights, and refuses what
+// these do not allow now.
+func (d *Directory) settle(ctx context.Context, p access.Principal, s *Schedule, times integration.TimeReader) error {
+	s.Owner = p.User.Username
+	if err := mayRun(p); err != nil {
+		return err
+	}
+	if s.Target.PlaybookID != 0 {
+		return fault.New(fault.Invalid, fmt.Sprintf("playbook: there is no playbook %d.", s.Target.PlaybookID), "")
+	}
+	if s.Target.Command == "" || s.Target.ConnectionID == 0 {
+		return nil // Check says it better
+	}
+	r, secrets, err := d.Desk.Prepare(ctx, p, run.Request{ConnectionID: s.Target.ConnectionID, Command: s.Target.Command, Inputs: s.Target.Inputs, Times: times, Origin: run.BySchedule})
+	if err != nil {
+		return err
+	}
+	for name := range secrets {
+		return fault.New(fault.Invalid, fmt.Sprintf("inputs: %s is secret, and a schedule keeps its inputs where people read them.", name), "Use a command without secret inputs, or a connection that has the secret.")
+	}
+	s.Target.Inputs = r.Inputs // as they were understood, whatever format the next reader has
+	if s.SiteID == 0 {
+		s.SiteID = r.SiteID
+	}
+	return d.mySite(ctx, p, s.SiteID)
+}
+
+func (d *Directory) mySite(ctx context.Context, p access.Principal, id int64) error {
+	sites, err := d.Connections.MySites(ctx, p)
+	if err != nil {
+		return err
+	}
+	for _, s := range sites {
+		if s.ID == id {
+			return nil
+		}
+	}
+	return fault.New(fault.Invalid, fmt.Sprintf("site: there is no site %d.", id), "Name one of your sites.")
+}
+
+// Update changes a schedule. Who changes more than whether it is active becomes its
+// owner.
+func (d *Directory) Update(ctx context.Context, p access.Principal, id int64, change Change) (Schedule, error) {
+	if _, err := d.Get(ctx, p, id); err != nil {
+		return Schedule{}, err
+	}
+	now := d.Now().UTC()
+	return d.Schedules.UpdateSchedule(ctx, id, func(s Schedule) (Schedule, error) {
+		put(&s.Name, change.Name)
+		put(&s.Target.Command, change.Command)
+		put(&s.Target.ConnectionID, change.ConnectionID)
+		put(&s.Target.Inputs, change.Inputs)
+		if change.Name != nil || change.Command != nil || change.ConnectionID != nil || change.Inputs != nil || change.Spec != nil {
+			if err := d.settle(ctx, p, &s, change.Times); err != nil {
+				return s, err
+			}
+		}
+		if change.Spec != nil {
+			s = s.Respecified(*change.Spec, now)
+		}
+		switch {
+		case change.Active == nil || *change.Active == s.Active:
+		case *change.Active:
+			s = s.Resumed(now)
+		default:
+			s = s.Paused(pausedByHand(p))
+		}
+		return s, s.Check()
+	})
+}
+
+func put[T any](to *T, value *T) {
+	if value != nil {
+		*to = *value
+	}
+}
+
+// Delete removes a schedule. Its runs stay.
+func (d *Directory) Delete(ctx context.Context, p access.Principal, id int64) error {
+	if _, err := d.Get(ctx, p, id); err != nil {
+		return err
+	}
+	return d.Schedules.DeleteSchedule(ctx, id)
+}
+
+// RunNow has a schedule run beside its firings, with the rights of its owner: what it
+// does was chosen by them.
+func (d *Directory) RunNow(ctx context.Context, p access.Principal, id int64) (Firing, error) {
+	if _, err := d.Get(ctx, p, id); err != nil {
+		return Firing{}, err
+	}
+	if err := mayRun(p); err != nil {
+		return Firing{}, err
+	}
+	return d.Schedules.FireNow(ctx, id, d.Now().UTC())
+}
+
+// Firings returns the firings of a schedule, newest first, at most limit.
+func (d *Directory) Firings(ctx context.Context, p access.Principal, id int64, limit int) ([]Firing, error) {
+	if _, err := d.Get(ctx, p, id); err != nil {
+		return nil, err
+	}
+	return d.Schedules.Firings(ctx, id, limit)
+}
