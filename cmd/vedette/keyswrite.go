@@ -96,7 +96,7 @@ func (k *keyFlags) describedChange(a *app, cmd *cobra.Command, client *qpsclient
 		if err != nil {
 			return qps.AgentActKeyChange{}, err
 		}
-		return d.Change(current, tagByText)
+		return d.Change(current, plan.TagByText)
 	}
 	said, err := a.readObject(k.file, plan.KindKey)
 	if err != nil {
@@ -107,14 +107,6 @@ func (k *keyFlags) describedChange(a *app, cmd *cobra.Command, client *qpsclient
 		return c, mistakeIn(k.file, err)
 	}
 	return said.document.Key.Change(current, tagByName(cmd.Context(), client))
-}
-
-// tagByText names a tag for the platform to find, by id or by name.
-func tagByText(text string) (qps.TagSimple, error) {
-	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return qps.TagSimple{ID: id}, nil
-	}
-	return qps.TagSimple{Name: text}, nil
 }
 
 // filled returns the values that are not empty, never nil.

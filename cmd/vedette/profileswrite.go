@@ -182,7 +182,7 @@ func (p *profileFlags) change(a *app, cmd *cobra.Command, client *qpsclient.Clie
 			return qps.AgentConfigChange{}, err
 		}
 		a.tellUnknownSettings(d.Performance)
-		return d.Change(current, tagByText)
+		return d.Change(current, plan.TagByText)
 	}
 	content, err := a.readInput(p.file, qps.MaxRequestBytes)
 	if err != nil {

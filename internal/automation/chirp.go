@@ -31,7 +31,7 @@ func observe(h *qps.HostAsset) observation {
 
 // observedFields are the fields that an observation needs.
 func observedFields() []string {
-	return []string{"id", "lastVulnScan", "lastComplianceScan", "agentInfo.chirpStatus"}
+	return []string{"id", "lastVulnScan", "lastComplianceScan", "agentInfo.chirpStatus", "agentInfo.lastCheckedIn"}
 }
 
 // eachAsset reads host assets and passes each, or why it cannot be read, to see:

@@ -92,6 +92,7 @@ var (
 	searchAgents   = command{"Search Cloud Agents failed.", permissionRead}
 	getAgent       = command{"Get Cloud Agent failed.", permissionRead}
 	launchScans    = command{"Launch On Demand Scans failed.", permissionLaunch}
+	scanStatus     = command{"Scan Status failed.", permissionRead}
 	testConnection = command{"Test Connection failed. Failed to check the connector.", permissionRead}
 )
 

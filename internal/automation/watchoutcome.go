@@ -34,6 +34,7 @@ func (w *Watch) Outcome(launched Outcome, stopped error) Outcome {
 		if stopped == nil {
 			stopped = context.DeadlineExceeded
 		}
+		out.Again = again(stopped, false, Tally{})
 		out.Errors = append(out.Errors, openError(open, stopped))
 	}
 	out.Result = w.table(out.Result)

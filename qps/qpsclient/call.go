@@ -64,8 +64,8 @@ func (c *Client) envelope(ctx context.Context, in call) (*qps.Response, error) {
 // attempt sends one request. decode reads the body of an answer with a status
 // of 2xx; its errors, and those of reading, become a *TransportError.
 func (c *Client) attempt(ctx context.Context, in call, decode func(h http.Header, body io.Reader) error) error {
-	if in.write && c.record != nil {
-		c.record(Request{Method: in.method, Path: in.path, Query: in.query, Body: string(in.body)})
+	if r := c.rehearsal; r != nil && (in.write || r.Reads) {
+		r.Record(Request{Method: in.method, Path: in.path, Query: in.query, Body: string(in.body)})
 		return ErrRehearsed
 	}
 	bounded, cancel := context.WithTimeout(ctx, cmp.Or(in.timeout, c.limits.attemptTimeout))
@@ -120,7 +120,7 @@ func (c *Client) request(ctx context.Context, in call) (*http.Request, error) {
 		return nil, fmt.Errorf("prepare request for %s: %w", in.path, err)
 	}
 	if key != "" {
-		req.Header.Set(headerIdempotency, key)
+		req.Header[headerIdempotency] = []string{key}
 	}
 	c.authorize(req)
 	return req, nil

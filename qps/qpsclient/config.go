@@ -92,7 +92,7 @@ type Client struct {
 	tries     int
 	maxWait   time.Duration
 	onRetry   func(Retry)
-	record    func(Request) // of a rehearsal, else nil
+	rehearsal *Rehearsal // nil for a client that sends
 	now       func() time.Time
 	sleep     func(context.Context, time.Duration) error
 	rand      func() float64

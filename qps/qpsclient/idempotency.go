@@ -10,7 +10,12 @@ import (
 // headerIdempotency names a write, so that a platform that looks at it can tell a
 // repetition from another request (draft-ietf-httpapi-idempotency-key-header).
 // Qualys ignores it.
-const headerIdempotency = "Idempotency-Key"
+//
+// It is not in the canonical form on purpose: net/http repeats a request that has
+// the field Idempotency-Key by itself when a connection that was used before
+// breaks, although the platform may have acted and may not know the field. Field
+// names have no case on the wire.
+const headerIdempotency = "idempotency-key"
 
 // maxIdempotencyKey bounds the key of WithIdempotencyKey, in bytes.
 const maxIdempotencyKey = 200

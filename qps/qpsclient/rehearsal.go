@@ -2,8 +2,8 @@ package qpsclient
 
 import "errors"
 
-// ErrRehearsed is what writes of a rehearsing client return: they were recorded
-// and not sent.
+// ErrRehearsed is what calls of a rehearsing client return: the request was
+// recorded and not sent.
 var ErrRehearsed = errors.New("rehearsed: the request was not sent")
 
 // Request is a request of the API as a rehearsal records it. Header fields are
@@ -15,11 +15,19 @@ type Request struct {
 	Body   string `json:"body,omitempty"`
 }
 
+// Rehearsal says what becomes of requests that are not sent.
+type Rehearsal struct {
+	// Record is called with each of them by the goroutine that makes the call.
+	Record func(Request)
+	// Reads says that reads are not sent either, so that of a search in several
+	// pages the first request is recorded.
+	Reads bool
+}
+
 // Rehearse returns a client that shares everything with c but sends no writes: it
-// passes each to record and returns ErrRehearsed in place of an answer. Reads are
-// sent. record is called by the goroutine that makes the call.
-func (c *Client) Rehearse(record func(Request)) *Client {
+// records them and returns ErrRehearsed in place of an answer.
+func (c *Client) Rehearse(r Rehearsal) *Client {
 	rehearsing := *c
-	rehearsing.record = record
+	rehearsing.rehearsal = &r
 	return &rehearsing
 }

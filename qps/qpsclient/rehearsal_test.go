@@ -38,7 +38,7 @@ func TestARehearsalSendsNoWrites(t *testing.T) {
 	p := newPlatform(t, countOf(12))
 	c, _ := newClient(t, p.URL)
 	var recorded []Request
-	rehearsing := c.Rehearse(func(r Request) { recorded = append(recorded, r) })
+	rehearsing := c.Rehearse(Rehearsal{Record: func(r Request) { recorded = append(recorded, r) }})
 	all := writes(t.Context(), rehearsing)
 	for name, err := range all {
 		if !errors.Is(err, ErrRehearsed) {
@@ -57,6 +57,10 @@ func TestARehearsalSendsNoWrites(t *testing.T) {
 	}
 	if n, err := rehearsing.CountHostAssets(t.Context(), nil); n != 12 || err != nil {
 		t.Errorf("a read while rehearsing = %d, %v, want 12", n, err)
+	}
+	reading := c.Rehearse(Rehearsal{Record: func(r Request) { recorded = append(recorded, r) }, Reads: true})
+	if _, err := reading.CountHostAssets(t.Context(), nil); !errors.Is(err, ErrRehearsed) || recorded[len(recorded)-1].Path != "/qps/rest/2.0/count/am/hostasset" {
+		t.Errorf("a read that is rehearsed = %v, recorded %v", err, recorded[len(recorded)-1])
 	}
 	if _, err := c.UninstallAgents(t.Context(), AgentSelection{AssetID: 7}); errors.Is(err, ErrRehearsed) {
 		t.Error("the client that Rehearse was called on rehearses, too")
@@ -117,5 +121,23 @@ func TestAKeyThatIsNoHeaderValueIsRefused(t *testing.T) {
 	}
 	if n := len(p.received()); n != 0 {
 		t.Errorf("%d requests were sent, want none", n)
+	}
+}
+
+func TestAWriteWithAKeyIsNotRepeatedWhenAnOldConnectionBreaks(t *testing.T) {
+	t.Parallel()
+	reset := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	p := newPlatform(t, countOf(12), reset, countOf(1))
+	c, _ := newClient(t, p.URL)
+	ctx := WithIdempotencyKey(t.Context(), "run-17/scan")
+	if _, err := c.CountHostAssets(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.LaunchOnDemandScan(ctx, ScanLaunch{AssetID: 7, Type: InventoryScan})
+	if broken, ok := errors.AsType[*TransportError](err); !ok || broken.Kind != KindConnect {
+		t.Errorf("error = %v, want that of the connection", err)
+	}
+	if n := len(p.received()); n != 2 {
+		t.Errorf("%d requests, want 2: the write must not be sent twice", n)
 	}
 }

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"context"
 	"encoding/json"
 	"time"
 
@@ -22,6 +21,9 @@ type Session struct {
 	// Window is how long a launch keeps identical ones away; zero means
 	// DefaultLaunchWindow.
 	Window time.Duration
+	// Rand is a source of numbers in [0, 1) that spreads repetitions; nil means
+	// the real one.
+	Rand func() float64
 }
 
 // DefaultLaunchWindow is how long a launched scan keeps others of its type from
@@ -74,19 +76,4 @@ type Continuation struct {
 	After  time.Duration   `json:"after"`  // not earlier than this from now
 	// Reason is a sentence for people: what is being waited for.
 	Reason string `json:"reason"`
-}
-
-// execution is one Execute.
-type execution struct {
-	command Command
-	session Session
-	call    Call
-}
-
-// Execute executes the command, or goes on with it. It returns within a few
-// seconds of the platform's last answer: what takes longer is handed back as a
-// Continuation. It is safe for concurrent use.
-func (c Command) Execute(ctx context.Context, s Session, call Call) Answer {
-	x := &execution{command: c, session: s, call: call}
-	return Answer{Outcome: c.run(ctx, x)}
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,6 +60,15 @@ type ConfigurationProfile struct {
 // FindTag returns the tag that a text names; only the id or the name of it may
 // be known.
 type FindTag func(text string) (qps.TagSimple, error)
+
+// TagByText is a FindTag that leaves it to the platform to find the tag: digits
+// are its id, anything else its name.
+func TagByText(text string) (qps.TagSimple, error) {
+	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return qps.TagSimple{ID: id}, nil
+	}
+	return qps.TagSimple{Name: text}, nil
+}
 
 // Change returns the request that makes a tag as described, but for its parent:
 // only a FindTag can tell what Parent means.
