@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/qps"
@@ -43,7 +44,7 @@ func runConnectors(ctx context.Context, x *execution) automation.Outcome {
 		return out
 	}
 	x.state.Began, x.state.Done = x.session.Now(), &automation.Outcome{Errors: out.Errors}
-	return x.awaitRuns(queued, out)
+	return x.awaitRuns(out.KeyFields[connectors().keyField], queued)
 }
 
 // passedOver describes connectors that were asked to run and will not: platforms
@@ -74,27 +75,30 @@ func stateOf(good, bad int) automation.State {
 
 // lookAtRuns looks once at the connectors that run.
 func (x *execution) lookAtRuns(ctx context.Context, ids []int64) automation.Outcome {
-	texts := make([]string, len(ids))
-	copy(texts, idTexts(ids))
-	found, err := x.session.Client.AWSConnectors(ctx, qps.Criterion{Field: "id", Operator: qps.OpIn, Value: strings.Join(texts, ",")})
-	if err != nil && x.left() > 0 {
+	found, err := x.session.Client.AWSConnectors(ctx, qps.Criterion{Field: "id", Operator: qps.OpIn, Value: strings.Join(idTexts(ids), ",")})
+	if err != nil {
 		out := automation.FailureOf(x.command.Indicator, x.command.Permission, false, err)
 		out.Errors = append(out.Errors, x.state.Done.Errors...)
 		return out
 	}
-	return x.awaitRuns(found, connectors().outcome(found...))
+	return x.awaitRuns(ids, found)
 }
 
 // awaitRuns asks for another look at connectors, or says how their runs ended.
-func (x *execution) awaitRuns(list []*qps.AwsAssetDataConnector, out automation.Outcome) automation.Outcome {
+func (x *execution) awaitRuns(ids []int64, list []*qps.AwsAssetDataConnector) automation.Outcome {
+	out := connectors().outcome(list...)
 	out.Errors = slices.Clone(x.state.Done.Errors)
-	var ids, active []int64
+	var active []int64
 	good := 0
-	for _, c := range list {
-		ids = append(ids, c.ID)
-		switch c.ConnectorState {
+	for _, id := range ids {
+		i := slices.IndexFunc(list, func(c *qps.AwsAssetDataConnector) bool { return c.ID == id })
+		if i < 0 {
+			out.Errors = append(out.Errors, x.vanished(id))
+			continue
+		}
+		switch c := list[i]; c.ConnectorState {
 		case qps.ConnectorPending, qps.ConnectorQueued, qps.ConnectorRunning, qps.ConnectorProcessing:
-			active = append(active, c.ID)
+			active = append(active, id)
 		case qps.ConnectorFinishedSuccess, qps.ConnectorSuccess:
 			good++
 		default:
@@ -106,14 +110,7 @@ func (x *execution) awaitRuns(list []*qps.AwsAssetDataConnector, out automation.
 	}
 	rest := x.left()
 	if len(active) > 0 && rest > 0 {
-		stored, err := json.Marshal(ids)
-		if err != nil {
-			return x.fail(err)
-		}
-		x.state.Watch = stored
-		interval := cmp.Or(x.call.Wait.Interval, DefaultWaitInterval)
-		x.pause = &pause{min(interval, rest), fmt.Sprintf("Connectors that run: %d of %d.", len(active), len(list))}
-		return out
+		return x.lookLater(ids, active, rest, out)
 	}
 	if len(active) > 0 {
 		out.Errors = append(out.Errors, automation.Error{
@@ -123,6 +120,25 @@ func (x *execution) awaitRuns(list []*qps.AwsAssetDataConnector, out automation.
 	}
 	out.State = stateOf(good, len(out.Errors))
 	return out
+}
+
+// lookLater asks for another look, not later than when the time to wait is over.
+func (x *execution) lookLater(ids, active []int64, rest time.Duration, out automation.Outcome) automation.Outcome {
+	stored, err := json.Marshal(ids)
+	if err != nil {
+		return x.fail(err)
+	}
+	x.state.Watch = stored
+	interval := cmp.Or(x.call.Wait.Interval, DefaultWaitInterval)
+	x.pause = &pause{min(interval, rest), fmt.Sprintf("Connectors that run: %d of %d.", len(active), len(ids))}
+	return out
+}
+
+func (x *execution) vanished(id int64) automation.Error {
+	return automation.Error{
+		Indicator:  fmt.Sprintf("%s Failed to follow Connector ID %d.", x.command.Indicator, id),
+		StatusCode: http.StatusNotFound, Message: fmt.Sprintf("There is no connector with ID %d any more.", id),
+	}
 }
 
 func runError(indicator string, c *qps.AwsAssetDataConnector) automation.Error {

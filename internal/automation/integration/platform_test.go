@@ -292,16 +292,3 @@ func (s sample) values(t *testing.T) Values {
 	}
 	return v
 }
-
-// filters is the filters element of a request, on one line.
-func filters(body string) string {
-	begin, end := strings.Index(body, "<filters>"), strings.Index(body, "</filters>")
-	if begin < 0 || end < 0 {
-		return ""
-	}
-	var line strings.Builder
-	for part := range strings.Lines(body[begin : end+len("</filters>")]) {
-		line.WriteString(strings.TrimSpace(part))
-	}
-	return line.String()
-}

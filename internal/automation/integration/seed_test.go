@@ -163,7 +163,7 @@ func TestFiltersReachThePlatformAsUTC(t *testing.T) {
 		`<Criteria field="lastCheckedIn" operator="GREATER">2024-12-29T09:00:00Z</Criteria><Criteria field="lastCheckedIn" operator="LESSER">2025-01-02T20:00:00Z</Criteria>` +
 		`<Criteria field="name" operator="CONTAINS">web</Criteria><Criteria field="os" operator="CONTAINS">Windows</Criteria>` +
 		`<Criteria field="tagName" operator="EQUALS">Edge</Criteria><Criteria field="id" operator="GREATER">9</Criteria></filters>`
-	if got := filters(p.received()[0].body); got != want {
+	if got := element(p.received()[0].body, "filters"); got != want {
 		t.Errorf("filters = %s, want %s", got, want)
 	}
 }
@@ -182,7 +182,7 @@ func TestAScheduleFindsWhatCheckedInSinceItsLastRun(t *testing.T) {
 	c.Execute(t.Context(), p.session(t), Call{Values: v, Passdown: first.Passdown})
 	requests := p.received()
 	const want = `<filters><Criteria field="tagName" operator="EQUALS">Cloud Agent</Criteria><Criteria field="lastCheckedIn" operator="GREATER">2025-01-02T19:59:00Z</Criteria></filters>`
-	if got := filters(requests[2].body); got != want {
+	if got := element(requests[2].body, "filters"); got != want {
 		t.Errorf("filters of the second run = %s, want %s", got, want)
 	}
 }
