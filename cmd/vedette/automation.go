@@ -11,7 +11,6 @@ import (
 	links "vedette.dev/vedette/internal/automation/connection"
 	runs "vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/automation/schedule"
-	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/jobs"
 	outboundplatform "vedette.dev/vedette/internal/outbound/platform"
 )
@@ -41,14 +40,14 @@ type automationLayer struct {
 
 // openAutomation makes the automation layer of a platform.
 func (p *platform) openAutomation(now func() time.Time, log *slog.Logger) (*automationLayer, error) {
-	sessions := &outboundplatform.Sessions{UserAgent: "vedette/" + buildVersion(), Pace: p.store.Pace, Ledger: p.store.Launches, Now: now}
+	sessions := &outboundplatform.Sessions{UserAgent: "vedette/" + buildVersion(), Pace: p.store.Pace, Ledger: p.store.Launches, Relay: p.dialThrough, Now: now}
 	if p.authority != nil {
 		var err error
 		if sessions.Authority, err = x509.ParseCertificate(p.authority); err != nil {
 			return nil, fmt.Errorf("read the platform's own authority: %w", err)
 		}
 	}
-	directory := &links.Directory{Connections: p.store, Sites: p.store, People: p.store, Relays: noRelays{}, Now: now, Random: rand.Float64}
+	directory := &links.Directory{Connections: p.store, Sites: p.store, People: p.store, Relays: p.store, Now: now, Random: rand.Float64}
 	runner := &runs.Runner{Work: p.store, Opener: sessions, Now: now, Log: log}
 	desk := &runs.Desk{Records: p.store, Connections: directory, Now: now}
 	return &automationLayer{
@@ -57,14 +56,6 @@ func (p *platform) openAutomation(now func() time.Time, log *slog.Logger) (*auto
 		schedules: &schedule.Directory{Schedules: p.store, Connections: directory, Desk: desk, Now: now},
 		firer:     &schedule.Firer{Schedules: p.store, Desk: desk, Owners: p.store, Now: now, Log: log},
 	}, nil
-}
-
-// noRelays are the relays of a platform without any.
-type noRelays struct{}
-
-// RelayName implements links.Relays.
-func (noRelays) RelayName(_ context.Context, id int64) (string, error) {
-	return "", fault.Newf(fault.Invalid, "relay: there is no relay %d.", id)
 }
 
 // commandRuns is the work of carrying out commands: those somebody asked for, and

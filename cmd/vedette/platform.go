@@ -178,11 +178,11 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	p.profiles = &fleet.Profiles{Store: p.store, Now: now, NewID: uuid.NewString, Changed: rollout.Poke, Hosts: p.store}
 	tail := &fleet.Tail{Changes: p.store, Hint: p.store.Hint(), Roster: roster, Wakeups: wakeups, Log: log}
 
+	p.openRelays(now, log)
 	if p.automation, err = p.openAutomation(now, log); err != nil {
 		return err
 	}
 
-	p.openRelays(now, log)
 	operators := server.NewBudget(server.OperatorRequests)
 	routes, err := p.failures.Wrap(p.operatorRoutes(users, launcher, operators))
 	if err != nil {

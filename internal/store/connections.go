@@ -179,7 +179,7 @@ func (s *Store) CreateConnection(ctx context.Context, c connection.Connection, s
 		if there >= connection.MaxConnections {
 			return fault.New(fault.Conflict, fmt.Sprintf("There are %d connections, which is the limit.", there), "Delete one first.")
 		}
-		if err := tx.checkRelay(ctx, &c); err != nil {
+		if err := tx.holdRelay(ctx, &c); err != nil {
 			return err
 		}
 		values, err := connectionValues(&c)
@@ -230,7 +230,7 @@ func (s *Store) UpdateConnection(ctx context.Context, id int64, change func(*con
 		if err != nil {
 			return err
 		}
-		if err := tx.checkRelay(ctx, &c); err != nil {
+		if err := tx.holdRelay(ctx, &c); err != nil {
 			return err
 		}
 		if err := tx.updateConnection(ctx, &c); err != nil {

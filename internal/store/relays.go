@@ -13,7 +13,10 @@ import (
 	"vedette.dev/vedette/internal/fault"
 )
 
-var _ relay.Relays = (*Store)(nil)
+var (
+	_ relay.Relays      = (*Store)(nil)
+	_ connection.Relays = (*Store)(nil)
+)
 
 // relayQuery reads relays with how many replicas have a channel to each. Its first
 // parameter is the time from which on a replica must have spoken of its channel.
@@ -72,13 +75,10 @@ func (s *Store) Relay(ctx context.Context, id int64) (relay.Relay, error) {
 	return r, nil
 }
 
-// RelayName returns the name of a relay, or fault.NotFound.
-func (s *Store) RelayName(ctx context.Context, id int64) (string, error) {
-	var name string
-	if err := s.queryRow(ctx, "SELECT name FROM relays WHERE id = ?", id).Scan(&name); err != nil {
-		return "", fmt.Errorf("read the name of relay %d: %w", id, foundRelay(err, id))
-	}
-	return name, nil
+// CheckRelay refuses a relay that connections of a site may not use; see
+// connection.Relays.
+func (s *Store) CheckRelay(ctx context.Context, id, siteID int64) error {
+	return s.view(ctx, func(tx *Tx) error { return tx.checkRelay(ctx, id, siteID, "") })
 }
 
 // RelayOfToken returns the relay of a token; see relay.Relays.
@@ -148,22 +148,27 @@ func (t *Tx) siteNamed(ctx context.Context, reference string) (sql.NullInt64, er
 	return sql.NullInt64{}, fault.New(fault.Invalid, "site: there is no such site.", "Give the name or the id of a site; list the sites there are.")
 }
 
-// checkRelay refuses a relay that does not exist, or is kept to another site, and
-// keeps it as it is until the transaction ends.
-func (t *Tx) checkRelay(ctx context.Context, c *connection.Connection) error {
+// checkRelay refuses a relay that does not exist, or is kept to another site. lock
+// ends the query.
+func (t *Tx) checkRelay(ctx context.Context, id, siteID int64, lock string) error {
+	var kept sql.NullInt64
+	err := t.QueryRow(ctx, "SELECT site_id FROM relays WHERE id = ?"+lock, id).Scan(&kept)
+	switch {
+	case errors.Is(err, sql.ErrNoRows), err == nil && kept.Valid && kept.Int64 != siteID:
+		return fault.New(fault.Invalid, fmt.Sprintf("relay: there is no relay %d for the connections of this site.", id), "Choose one of the relays that are for every site, or for this one.")
+	case err != nil:
+		return fmt.Errorf("read relay %d: %w", id, err)
+	}
+	return nil
+}
+
+// holdRelay is checkRelay for a connection that is about to be stored: the relay
+// stays as it is until the transaction ends.
+func (t *Tx) holdRelay(ctx context.Context, c *connection.Connection) error {
 	if c.RelayID == 0 {
 		return nil
 	}
-	var name string
-	var site sql.NullInt64
-	err := t.QueryRow(ctx, "SELECT name, site_id FROM relays WHERE id = ?"+t.dialect.ForNoKeyUpdate(), c.RelayID).Scan(&name, &site)
-	switch {
-	case errors.Is(err, sql.ErrNoRows), err == nil && site.Valid && site.Int64 != c.SiteID:
-		return fault.New(fault.Invalid, fmt.Sprintf("relay: there is no relay %d for the connections of this site.", c.RelayID), "Choose one of the relays that are for every site, or for this one.")
-	case err != nil:
-		return fmt.Errorf("read relay %d: %w", c.RelayID, err)
-	}
-	return nil
+	return t.checkRelay(ctx, c.RelayID, c.SiteID, t.dialect.ForNoKeyUpdate())
 }
 
 // SetRelayToken stores the digest of another token; see relay.Relays.

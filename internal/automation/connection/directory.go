@@ -165,7 +165,7 @@ func (d *Directory) settle(ctx context.Context, p access.Principal, c *Connectio
 		}
 	}
 	if c.RelayID != 0 {
-		if _, err := d.Relays.RelayName(ctx, c.RelayID); err != nil {
+		if err := d.Relays.CheckRelay(ctx, c.RelayID, c.SiteID); err != nil {
 			return nil, err
 		}
 	}

@@ -109,11 +109,11 @@ func (m *memory) UserByName(_ context.Context, name string) (access.User, error)
 
 func (m *memory) Roles(context.Context) ([]access.Role, error) { return m.roles, nil }
 
-func (m *memory) RelayName(_ context.Context, id int64) (string, error) {
-	if id == 7 {
-		return "dmz", nil
+func (m *memory) CheckRelay(_ context.Context, id, siteID int64) error {
+	if id == 7 && siteID != 0 {
+		return nil
 	}
-	return "", fault.Newf(fault.Invalid, "relay: there is no relay %d.", id)
+	return fault.Newf(fault.Invalid, "relay: there is no relay %d.", id)
 }
 
 // house is a directory with two sites and a few people: ana and bob at home, kim at

@@ -59,6 +59,7 @@ type People interface {
 
 // Relays is where it is known which relays there are.
 type Relays interface {
-	// RelayName returns the name of a relay, or fault.NotFound.
-	RelayName(ctx context.Context, id int64) (string, error)
+	// CheckRelay refuses, with fault.Invalid, a relay that does not exist or is kept to
+	// the connections of another site.
+	CheckRelay(ctx context.Context, id, siteID int64) error
 }

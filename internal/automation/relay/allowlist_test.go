@@ -116,6 +116,23 @@ func TestTheRelayJudgesATargetByItsAddress(t *testing.T) {
 	}
 }
 
+func TestTheTargetOfAURLHasTLS(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"https://qualysapi.qualys.com": "qualysapi.qualys.com:443", "https://QualysAPI.qualys.com:8443/": "qualysapi.qualys.com:8443",
+		"https://[2001:db8::7]": "[2001:db8::7]:443", "https://10.1.2.3:444": "10.1.2.3:444",
+	} {
+		if got, err := relay.TargetOfURL(text); err != nil || got.String() != want {
+			t.Errorf("%s leads to %v: %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"http://qualysapi.qualys.com", "qualysapi.qualys.com", "https://", "https://a:0", "https://%zz"} {
+		if got, err := relay.TargetOfURL(text); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s leads to %v: %v", text, got, err)
+		}
+	}
+}
+
 // FuzzTarget reads targets as they come from the other end of a channel.
 func FuzzTarget(f *testing.F) {
 	for _, seed := range []string{"api.example:443", "[2001:db8::7]:443", "10.1.2.3:1", "[fe80::1%eth0]:80", "::1:443", "\x00:1", "a..b:1"} {

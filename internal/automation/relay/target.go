@@ -1,9 +1,11 @@
 package relay
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -38,6 +40,17 @@ func ParseTarget(text string) (Target, error) {
 		return Target{}, badTarget(text, "the host is neither a name nor an address")
 	}
 	return Target{Host: name, Port: port}, nil
+}
+
+// TargetOfURL returns the target of calls to a base URL. One without TLS is
+// fault.Invalid: its credentials would be read on the relay and behind it.
+func TargetOfURL(text string) (Target, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
+		return Target{}, fault.New(fault.Invalid, "A relay reaches no platform without TLS, and the server URL is not one with https://.",
+			"Use https:// in the server URL, or no relay.")
+	}
+	return ParseTarget(net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443")))
 }
 
 func (t Target) String() string { return net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port))) }

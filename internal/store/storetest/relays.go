@@ -59,17 +59,12 @@ func testRelays(t *testing.T, create func(tb testing.TB) Database) {
 		if r := must(b.RelayOfToken(t.Context(), relayToken("dock")))(t); r.Name != "dock" {
 			t.Errorf("the token is that of %s", r.Name)
 		}
-		if name := must(b.RelayName(t.Context(), dock.ID))(t); name != "dock" {
-			t.Errorf("the name is %q", name)
-		}
 		_, err := b.CreateRelay(t.Context(), relay.Relay{Name: "dock", Created: Start, TokenChanged: Start}, "", relayToken("another"))
 		wantCode(t, err, fault.Conflict)
 		if !strings.Contains(messageOf(err), "'dock'") {
 			t.Errorf("the name is not in %q", messageOf(err))
 		}
 		_, err = b.Relay(t.Context(), 99)
-		wantCode(t, err, fault.NotFound)
-		_, err = b.RelayName(t.Context(), 99)
 		wantCode(t, err, fault.NotFound)
 		_, err = b.RelayOfToken(t.Context(), relayToken("nobody's"))
 		wantCode(t, err, fault.NotFound)
@@ -192,6 +187,8 @@ func testRelays(t *testing.T, create func(tb testing.TB) Database) {
 		_, err := l.CreateRelay(ctx, relay.Relay{Name: "lost", Created: Start, TokenChanged: Start}, "Nowhere", relayToken("lost"))
 		wantCode(t, err, fault.Invalid)
 
+		wantCode(t, l.CheckRelay(ctx, kept[0].ID, branch.ID), "")
+		wantCode(t, l.CheckRelay(ctx, kept[0].ID, l.main), fault.Invalid)
 		for id, want := range map[int64]fault.Code{l.relay: "", kept[0].ID: fault.Invalid, 99: fault.Invalid, 0: ""} {
 			c := l.sample("by relay " + strconv.FormatInt(id, 10))
 			c.RelayID = id
