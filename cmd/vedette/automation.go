@@ -24,6 +24,8 @@ const (
 	// firingWorkers is how many schedules are carried out at once on a replica, and
 	// firingTimeout how long that may take: it only queues runs.
 	firingWorkers, firingTimeout = 2, time.Minute
+	// unhurried is how often jobs are looked for that nobody sits and waits for.
+	unhurried = 2 * time.Second
 	// checksAtMost is how many health checks are queued at a time.
 	checksAtMost = 100
 )
@@ -86,7 +88,7 @@ func (p *platform) commandRuns(layer *automationLayer, now func() time.Time, log
 // firings is the work of carrying out the firings of schedules.
 func (p *platform) firings(layer *automationLayer, now func() time.Time, log *slog.Logger) jobs.Kind {
 	return jobs.Kind{
-		Name: schedule.Job, Workers: firingWorkers, Timeout: firingTimeout, Run: layer.firer.Fire,
+		Name: schedule.Job, Workers: firingWorkers, Look: unhurried, Timeout: firingTimeout, Run: layer.firer.Fire,
 		Due: func(ctx context.Context) ([]int64, error) { return p.store.DueSchedules(ctx, now(), jobs.SweepAtMost) },
 		GaveUp: func(ctx context.Context, id int64, failure error) error {
 			// It is still due, so it is tried again.

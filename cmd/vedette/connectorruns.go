@@ -25,7 +25,7 @@ const (
 func (p *platform) connectorRuns(now func() time.Time, log *slog.Logger) jobs.Kind {
 	syncer := &connector.Syncer{Runs: p.store, Cloud: p.cloud, Now: now, Log: log}
 	return jobs.Kind{
-		Name: connector.RunJob, Workers: connectorWorkers, Timeout: connector.RunLimit + connectorGrace, Run: syncer.Run,
+		Name: connector.RunJob, Workers: connectorWorkers, Look: unhurried, Timeout: connector.RunLimit + connectorGrace, Run: syncer.Run,
 		Due: func(ctx context.Context) ([]int64, error) {
 			if _, err := p.store.QueueDue(ctx, now(), dueAtMost); err != nil {
 				return nil, err

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -16,9 +17,9 @@ import (
 )
 
 const (
-	// pollEvery is how often a replica looks for jobs of each kind; a job waits half
-	// of it on average before it starts. Each look is a statement over the connection
-	// that writes, also when there is nothing to do.
+	// pollEvery is how often a replica looks for jobs of a kind that does not say
+	// (Kind.Look); a job waits half of it on average before it starts. Each look is a
+	// statement over the connection that writes, also when there is nothing to do.
 	pollEvery = 500 * time.Millisecond
 	// keepDone is how long a job that was done or cancelled stays in the database,
 	// and keepFailed how long one that was given up, for whoever looks into it.
@@ -72,7 +73,7 @@ func New(database Database, kinds []Kind, options Options) (*Engine, error) {
 			return nil, fmt.Errorf("job kind %s is there twice", kind.Name)
 		}
 		// A queue of its own: a kind with much to do does not hold up the others.
-		queues[kind.Name] = river.QueueConfig{MaxWorkers: kind.Workers}
+		queues[kind.Name] = river.QueueConfig{MaxWorkers: kind.Workers, FetchPollInterval: e.options.look(kind)}
 		river.AddWorkerArgs(workers, args{kind: kind.Name}, &worker{kind: kind, engine: e})
 	}
 	var err error
@@ -95,6 +96,14 @@ func (o Options) withDefaults() Options {
 	set(&o.grace, grace)
 	set(&o.renewal, renewEvery)
 	return o
+}
+
+// look returns how often jobs of a kind are looked for. Tests look more often.
+func (o Options) look(k Kind) time.Duration {
+	if o.poll < pollEvery {
+		return o.poll
+	}
+	return cmp.Or(k.Look, o.poll)
 }
 
 func (o Options) config(queues map[string]river.QueueConfig, workers *river.Workers) *river.Config {

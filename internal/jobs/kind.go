@@ -27,6 +27,10 @@ type Kind struct {
 	Name string
 	// Workers is how many jobs of the kind run at once on each replica, 1 to 100.
 	Workers int
+	// Look is how often a replica looks for jobs of the kind; zero for the default.
+	// Work that nobody sits and waits for needs no more than a look every few seconds:
+	// each is a statement, also when there is nothing to do.
+	Look time.Duration
 	// Timeout is how long one run may take.
 	Timeout time.Duration
 	Run     Handler
@@ -51,6 +55,8 @@ func (k Kind) check() error {
 		return fmt.Errorf("job kind %q: a name is a lower case letter, then up to 62 lower case letters, digits and hyphens", k.Name)
 	case k.Workers < 1 || k.Workers > maxWorkers:
 		return fmt.Errorf("job kind %s: %d workers are not allowed, 1 to %d are", k.Name, k.Workers, maxWorkers)
+	case k.Look < 0:
+		return fmt.Errorf("job kind %s: a look every %s is not allowed, it must be positive", k.Name, k.Look)
 	case k.Timeout <= 0:
 		return fmt.Errorf("job kind %s: a timeout of %s is not allowed, it must be positive", k.Name, k.Timeout)
 	case k.Run == nil:

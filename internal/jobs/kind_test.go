@@ -36,6 +36,7 @@ func TestAKindSaysWhatIsWrongWithIt(t *testing.T) {
 		{"no workers", func(k *jobs.Kind) { k.Workers = 0 }, "0 workers are not allowed, 1 to 100 are"},
 		{"too many workers", func(k *jobs.Kind) { k.Workers = 101 }, "101 workers are not allowed, 1 to 100 are"},
 		{"no timeout", func(k *jobs.Kind) { k.Timeout = 0 }, "a timeout of 0s is not allowed"},
+		{"negative look", func(k *jobs.Kind) { k.Look = -1 }, "a look every -1ns is not allowed"},
 		{"no handler", func(k *jobs.Kind) { k.Run = nil }, "has no handler"},
 	} {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
