@@ -125,7 +125,7 @@ func bans() []ban {
 func testSupport() []string {
 	return []string{
 		"internal/store/postgres/pgtest", "internal/store/storetest", "internal/access/accesstest",
-		"internal/outbound/aws/mototest", "internal/outbound/mail/mailtest",
+		"internal/outbound/aws/mototest", "internal/outbound/mail/mailtest", "internal/outbound/vault/vaulttest",
 	}
 }
 

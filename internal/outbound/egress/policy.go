@@ -23,6 +23,9 @@ type Policy struct {
 	// NoPrivate refuses also loopback, private and other addresses that are not of
 	// the public Internet.
 	NoPrivate bool
+	// OnlyLoopback refuses all but addresses of this machine: what is not encrypted
+	// must not leave it.
+	OnlyLoopback bool
 }
 
 // RefusedError says that an address may not be connected to.
@@ -89,6 +92,8 @@ func (p Policy) why(a netip.Addr) string {
 		return "it is link-local, as metadata services of clouds are"
 	case a.IsMulticast(), a.IsUnspecified(), within(a, reserved):
 		return "it is reserved"
+	case p.OnlyLoopback && !a.IsLoopback():
+		return "it is not of this machine, and the connection would not be encrypted"
 	case p.NoPrivate && (a.IsLoopback() || a.IsPrivate() || within(a, internal)):
 		return "it is not of the public Internet"
 	}

@@ -46,6 +46,15 @@ func TestPrivateAddressesAreRefusedWhereThatIsAskedFor(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotEncryptedStaysOnThisMachine(t *testing.T) {
+	t.Parallel()
+	for address, allowed := range map[string]bool{"127.0.0.1": true, "::1": true, "::ffff:127.0.0.2": true, "10.0.0.1": false, "8.8.8.8": false, "64:ff9b::127.0.0.1": false} {
+		if err := (egress.Policy{OnlyLoopback: true}).Check(netip.MustParseAddr(address)); (err == nil) != allowed {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
 func TestPublicAddressesAreAllowed(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"1.1.1.1", "8.8.8.8", "172.15.0.1", "172.32.0.1", "169.253.0.1", "169.255.0.1", "2606:4700::1111", "64:ff9b::8.8.8.8", "2002:808:808::1", "100.128.0.1"} {
