@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -212,7 +213,7 @@ type operatorPlatform struct {
 
 func startOperatorPlatform(tb testing.TB, config platformConfig) *operatorPlatform {
 	tb.Helper()
-	config.Data, config.Listen = tb.TempDir(), "127.0.0.1:0"
+	config.Data, config.Listen = tb.TempDir(), cmp.Or(config.Listen, "127.0.0.1:0")
 	p, err := openPlatform(tb.Context(), config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)

@@ -18,19 +18,20 @@ import (
 	runs "vedette.dev/vedette/internal/automation/run"
 )
 
-// closedNetwork is a platform that holds a connection to another one, which is
-// reached through a relay alone.
+// closedNetwork is a platform that holds a connection to another one, its target,
+// which is reached through a relay alone.
 type closedNetwork struct {
 	*operatorPlatform
-	target     *operatorPlatform
+	target     adminEnv
 	by         access.Principal
 	connection links.Connection
 	relay      string // arguments that every relay of it has
 }
 
-func startClosedNetwork(t *testing.T) *closedNetwork {
+// openNetwork starts the platform that calls a target.
+func openNetwork(t *testing.T, config platformConfig, target adminEnv) *closedNetwork {
 	t.Helper()
-	n := &closedNetwork{operatorPlatform: startOperatorPlatform(t, platformConfig{}), target: startOperatorPlatform(t, platformConfig{})}
+	n := &closedNetwork{operatorPlatform: startOperatorPlatform(t, config), target: target}
 	admin, err := n.store.UserByName(t.Context(), adminUsername)
 	if err != nil {
 		t.Fatal(err)
@@ -49,13 +50,13 @@ func startClosedNetwork(t *testing.T) *closedNetwork {
 		t.Fatal(err)
 	}
 	n.relay = fmt.Sprintf("relay --url %s --ca-file %s --token-file %s", n.url, n.admin.caFile, file)
-	authority, err := os.ReadFile(n.target.admin.caFile)
+	authority, err := os.ReadFile(target.caFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.connection, err = n.automation.connections.Create(t.Context(), n.by, links.Draft{
 		Integration: "qualys-cloud-agent", Name: "closed", SiteID: sites[0].ID, RelayID: registered.ID, Limits: links.Limits{Concurrency: 2},
-		Parameters: map[string]string{"serverUrl": n.target.url, "username": adminUsername, "password": n.target.admin.password, "caCertificate": string(authority)},
+		Parameters: map[string]string{"serverUrl": target.url, "username": target.username, "password": target.password, "caCertificate": string(authority)},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -117,30 +118,33 @@ func (n *closedNetwork) search(t *testing.T) automation.Outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range awhile(t) {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(time.Minute); ; <-ticker.C {
 		r, err := n.automation.desk.Get(t.Context(), n.by, asked.ID)
-		if err != nil {
+		switch {
+		case err != nil:
 			t.Fatal(err)
-		}
-		if !r.Ended.IsZero() {
+		case !r.Ended.IsZero():
 			return r.Outcome
+		case time.Now().After(deadline):
+			t.Fatal("the run does not end")
 		}
 	}
-	t.Fatal("the run does not end")
-	return automation.Outcome{}
 }
 
-// awhile ticks until what a test waits for takes too long.
-func awhile(t *testing.T) func(yield func() bool) {
-	return func(yield func() bool) {
-		ticker := time.NewTicker(20 * time.Millisecond)
-		defer ticker.Stop()
-		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-ticker.C {
-			if !yield() {
-				return
-			}
+// eventually searches until the outcome is as it should be.
+func (n *closedNetwork) eventually(t *testing.T, what string, holds func(o automation.Outcome) bool) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		o := n.search(t)
+		if holds(o) {
+			return
 		}
-		t.Fatal("that took too long")
+		if time.Now().After(deadline) {
+			t.Fatalf("still not: %s; the search was %s %+v", what, o.State, o.Errors)
+		}
 	}
 }
 
@@ -148,7 +152,7 @@ func awhile(t *testing.T) func(yield func() bool) {
 // network while the relay is not there, there, not allowed to, and back.
 func TestAConnectionGoesThroughItsRelayAndNowhereElse(t *testing.T) {
 	t.Parallel()
-	n := startClosedNetwork(t)
+	n := openNetwork(t, platformConfig{}, startOperatorPlatform(t, platformConfig{}).admin)
 	offline := func(when, says string) {
 		t.Helper()
 		o := n.search(t)
@@ -169,42 +173,22 @@ func TestAConnectionGoesThroughItsRelayAndNowhereElse(t *testing.T) {
 	offline("before the relay came", "it has never been connected")
 
 	stop, said := n.startRelay(t, "--allow "+n.host())
-	for range awhile(t) {
-		if o := n.search(t); o.State == automation.Successful {
-			if o.RawData == nil {
-				t.Error("the search has no raw data")
-			}
-			break
-		}
-	}
-	if strings.Contains(said.String(), n.target.admin.password) || !strings.Contains(said.String(), "Relay plant is connected to "+n.url) {
+	n.eventually(t, "the search succeeds", func(o automation.Outcome) bool { return o.State == automation.Successful && o.RawData != nil })
+	if strings.Contains(said.String(), n.target.password) || !strings.Contains(said.String(), "Relay plant is connected to "+n.url) {
 		t.Errorf("the relay said:\n%s", said)
 	}
 	stop()
 	offline("after the relay was stopped", "it was last seen at 2")
 
 	stop, said = n.startRelay(t, "--allow 192.0.2.1:443")
-	for range awhile(t) {
-		o := n.search(t)
-		if o.State != automation.Failed || len(o.Errors) != 1 {
-			t.Fatalf("a target that is not allowed: %s %+v", o.State, o.Errors)
-		}
-		if o.Errors[0].StatusCode == 503 {
-			continue // the relay is not there yet
-		}
-		if e := o.Errors[0]; e.StatusCode != 403 || !strings.Contains(e.Text(), "Message: Relay plant refuses the target "+n.host()+".\nIf the target is meant, add --allow "+n.host()+" to the relay") {
-			t.Fatalf("a target that is not allowed: %+v", e)
-		}
-		break
-	}
+	n.eventually(t, "the target is refused", func(o automation.Outcome) bool {
+		return o.State == automation.Failed && len(o.Errors) == 1 && o.Errors[0].StatusCode == 403 &&
+			strings.Contains(o.Errors[0].Text(), "Message: Relay plant refuses the target "+n.host()+".\nIf the target is meant, add --allow "+n.host()+" to the relay")
+	})
 	if !strings.Contains(said.String(), "the target is not on the allow-list") {
 		t.Errorf("the relay said:\n%s", said)
 	}
 	stop()
 	n.startRelay(t, "--allow "+n.host())
-	for range awhile(t) {
-		if n.search(t).State == automation.Successful {
-			break
-		}
-	}
+	n.eventually(t, "the search succeeds again", func(o automation.Outcome) bool { return o.State == automation.Successful })
 }
