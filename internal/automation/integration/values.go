@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -53,6 +54,15 @@ func (v Values) MarshalJSON() ([]byte, error) {
 		plain[name] = value
 	}
 	return json.Marshal(plain)
+}
+
+// UnmarshalJSON reads values as Command.Check takes them, with numbers as they were
+// written: an id may have more digits than a float64 keeps.
+func (v *Values) UnmarshalJSON(doc []byte) error {
+	type plain Values
+	decoder := json.NewDecoder(bytes.NewReader(doc))
+	decoder.UseNumber()
+	return decoder.Decode((*plain)(v))
 }
 
 // TimeReader reads a time as a user writes it: in the format and, unless utc is

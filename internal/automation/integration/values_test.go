@@ -154,14 +154,14 @@ func TestCheckedValuesAreReadAgainAsTheyWere(t *testing.T) {
 		{Name: "every", DisplayName: "every", Type: Duration}, {Name: "object", DisplayName: "object", Type: Object},
 	}}
 	want := Values{
-		"text": "", "number": int64(1) << 53, "yes": false, "at": time.Date(2025, 1, 2, 20, 0, 0, 0, time.UTC), "ids": []int64{9, 3},
+		"text": "", "number": int64(1)<<53 + 1, "yes": false, "at": time.Date(2025, 1, 2, 20, 0, 0, 0, time.UTC), "ids": []int64{9, 1<<53 + 1},
 		"texts": []string{}, "every": 90 * time.Minute, "object": map[string]any{"a": "b"},
 	}
 	text, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var raw map[string]any
+	var raw Values
 	if err := json.Unmarshal(text, &raw); err != nil {
 		t.Fatal(err)
 	}
