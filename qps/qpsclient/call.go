@@ -25,7 +25,8 @@ type call struct {
 	body   []byte // nil for none
 	media  string // of the body; empty means XML
 	accept string
-	write  bool // acts on the platform, so it is repeated only after a refusal
+	key    string // Idempotency-Key; empty for none
+	write  bool   // acts on the platform, so it is repeated only after a refusal
 	// maxBytes bounds a successful answer; zero means that of envelopes.
 	maxBytes int64
 	// timeout bounds an attempt; zero means that of envelopes.

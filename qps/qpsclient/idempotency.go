@@ -38,6 +38,9 @@ func WithIdempotencyKey(ctx context.Context, key string) context.Context {
 // idempotencyOf returns the value of the header field for a request, empty for
 // none.
 func idempotencyOf(ctx context.Context, in call) (string, error) {
+	if in.key != "" {
+		return in.key, nil
+	}
 	key, ok := ctx.Value(idempotencyKey{}).(string)
 	if !ok || !in.write {
 		return "", nil
