@@ -112,6 +112,28 @@ var needed = map[string][]access.Permission{
 	"POST /automation/v1/relays/{id}/token":   manager,
 	"DELETE /automation/v1/relays/{id}/token": manager,
 
+	"GET /automation/v1/integrations":        anyConnection,
+	"GET /automation/v1/integrations/{name}": anyConnection,
+	"GET /automation/v1/sites":               anyConnection,
+	"POST /automation/v1/sites":              manager,
+	"PATCH /automation/v1/sites/{id}":        manager,
+	"DELETE /automation/v1/sites/{id}":       manager,
+	"POST /automation/v1/sites/{id}/members": manager,
+
+	"GET /automation/v1/connections":                          anyConnection,
+	"POST /automation/v1/connections":                         {access.CreateConnection},
+	"POST /automation/v1/connections/test":                    {access.CreateConnection},
+	"GET /automation/v1/connections/{id}":                     anyConnection,
+	"PATCH /automation/v1/connections/{id}":                   {access.EditConnection},
+	"DELETE /automation/v1/connections/{id}":                  {access.DeleteConnection},
+	"POST /automation/v1/connections/{id}/test":               {access.RunCommand, access.EditConnection},
+	"POST /automation/v1/connections/{id}/commands/{command}": {access.RunCommand},
+
+	"GET /automation/v1/runs":              {access.ViewConnection, access.RunCommand},
+	"GET /automation/v1/runs/{id}":         {access.ViewConnection, access.RunCommand},
+	"POST /automation/v1/runs/{id}/cancel": {access.RunCommand},
+	"POST /automation/v1/runs/{id}/again":  {access.RunCommand},
+
 	"GET /automation/v1/users":               manager,
 	"POST /automation/v1/users":              manager,
 	"GET /automation/v1/users/{username}":    manager,
@@ -163,6 +185,10 @@ var (
 	anyUser   = []access.Permission{access.APIAccess}
 	manager   = []access.Permission{}
 	nobody    = []access.Permission{"nobody"}
+
+	anyConnection = []access.Permission{
+		access.ViewConnection, access.CreateConnection, access.EditConnection, access.DeleteConnection, access.RunCommand,
+	}
 )
 
 // caller is a user of the matrix, by what their role has.
@@ -338,7 +364,7 @@ func harmless(route server.Route) (method, path, body string) {
 	if strings.Contains(route.Path, "/ca/") {
 		version = "1.0"
 	}
-	path = strings.NewReplacer("{version}", version, "{partition}", "aws-cn", "{id}", "999999", "{username}", "nobody", "{rest...}", "nothing", "{path...}", "version.xsd").Replace(route.Path)
+	path = strings.NewReplacer("{version}", version, "{partition}", "aws-cn", "{id}", "999999", "{username}", "nobody", "{name}", "qualys-cloud-agent", "{command}", "test-connection", "{rest...}", "nothing", "{path...}", "version.xsd").Replace(route.Path)
 	if strings.HasPrefix(path, "/qps") && method != http.MethodGet {
 		return method, path, "<ServiceRequest/>"
 	}

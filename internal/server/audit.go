@@ -39,6 +39,15 @@ func Describe(ctx context.Context, object, detail string) {
 	}
 }
 
+// AddressOf returns the IP address that a request behind a Guard came from, an empty
+// text without one.
+func AddressOf(ctx context.Context) string {
+	if a := exchangeOf(ctx).audit; a != nil {
+		return a.address
+	}
+	return ""
+}
+
 // Settle records the outcome of a request behind a Guard and returns err. Handlers
 // call it when the outcome is certain and before they answer, so that nobody is
 // told of a change that is not in the audit log; it records once, and only writes

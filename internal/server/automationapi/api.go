@@ -11,7 +11,9 @@ import (
 
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/automation/connection"
 	"vedette.dev/vedette/internal/automation/relay"
+	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
@@ -55,6 +57,11 @@ type Config struct {
 	Relays *relay.Directory
 	// OwnAccounts may be nil: then the platform's own are not known.
 	OwnAccounts OwnAccounts
+	// Connections are those of the automation layer, Runs what is done with them, and
+	// Trials tests one before it is made.
+	Connections *connection.Directory
+	Runs        *run.Desk
+	Trials      *run.Trial
 	Users       server.Authenticator
 	Journal     access.Journal
 	Budget      *server.Budget // shared with other operators' APIs
@@ -64,7 +71,12 @@ type Config struct {
 // Routes returns the routes of the API.
 func Routes(c Config) []server.Route {
 	collected := &collector{}
-	strict := NewStrictHandlerWithOptions(api{c.Scans, c.Uninstalls, c.Upgrades, c.Purger, c.Profiles, c.Installers, c.Doorway, c.Directory, c.AuditLog, c.Connectors, c.OwnAccounts, c.Instances, c.Relays}, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
+	handlers := api{
+		scans: c.Scans, uninstalls: c.Uninstalls, upgrades: c.Upgrades, purger: c.Purger, profiles: c.Profiles, installers: c.Installers, doorway: c.Doorway,
+		directory: c.Directory, auditLog: c.AuditLog, connectors: c.Connectors, owns: c.OwnAccounts, instances: c.Instances, relays: c.Relays,
+		connections: c.Connections, runs: c.Runs, trials: c.Trials,
+	}
+	strict := NewStrictHandlerWithOptions(handlers, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failBody,
 		ResponseErrorHandlerFunc: server.Fail,
 	})
@@ -123,19 +135,22 @@ func invalid(parameter, value, expected string) error {
 
 // api implements the generated StrictServerInterface.
 type api struct {
-	scans      Scans
-	uninstalls Uninstalls
-	upgrades   Upgrades
-	purger     Purger
-	profiles   Profiles
-	installers Installers
-	doorway    Doorway
-	directory  *access.Directory
-	auditLog   access.AuditLog
-	connectors *connector.Directory
-	owns       OwnAccounts
-	instances  Instances
-	relays     *relay.Directory
+	scans       Scans
+	uninstalls  Uninstalls
+	upgrades    Upgrades
+	purger      Purger
+	profiles    Profiles
+	installers  Installers
+	doorway     Doorway
+	directory   *access.Directory
+	auditLog    access.AuditLog
+	connectors  *connector.Directory
+	owns        OwnAccounts
+	instances   Instances
+	relays      *relay.Directory
+	connections *connection.Directory
+	runs        *run.Desk
+	trials      *run.Trial
 }
 
 // ListScans implements GET /automation/v1/scans.

@@ -33,7 +33,7 @@ func kindOf(t reflect.Type) string {
 		return "a string"
 	case reflect.Slice:
 		return "a list"
-	case reflect.Struct:
+	case reflect.Struct, reflect.Map:
 		return "an object"
 	default:
 		return "an integer"

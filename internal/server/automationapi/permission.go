@@ -10,6 +10,12 @@ import (
 	"vedette.dev/vedette/internal/server"
 )
 
+// seeConnections are the permissions with which connections are seen, and what
+// they are made of: whoever may do anything with them has to find them.
+var seeConnections = []access.Permission{
+	access.ViewConnection, access.CreateConnection, access.EditConnection, access.DeleteConnection, access.RunCommand,
+}
+
 // operations says for every call what it does and what a caller needs beside API
 // access. Calls without permissions are for managers alone.
 var operations = map[string]server.Operation{
@@ -38,6 +44,28 @@ var operations = map[string]server.Operation{
 	"DELETE /automation/v1/relays/{id}":       {Name: "delete relay", Write: true},
 	"POST /automation/v1/relays/{id}/token":   {Name: "rotate token of relay", Write: true},
 	"DELETE /automation/v1/relays/{id}/token": {Name: "revoke token of relay", Write: true},
+
+	"GET /automation/v1/integrations":        {Name: "list integrations", AnyOf: seeConnections},
+	"GET /automation/v1/integrations/{name}": {Name: "get integration", AnyOf: seeConnections},
+	"GET /automation/v1/sites":               {Name: "list sites", AnyOf: seeConnections},
+	"POST /automation/v1/sites":              {Name: "create site", Write: true},
+	"PATCH /automation/v1/sites/{id}":        {Name: "update site", Write: true},
+	"DELETE /automation/v1/sites/{id}":       {Name: "delete site", Write: true},
+	"POST /automation/v1/sites/{id}/members": {Name: "change members of site", Write: true},
+
+	// Which connections these are about, connection.Directory and run.Desk decide.
+	"GET /automation/v1/connections":                          {Name: "list connections", AnyOf: seeConnections},
+	"POST /automation/v1/connections":                         {Name: "create connection", AnyOf: []access.Permission{access.CreateConnection}, Write: true},
+	"POST /automation/v1/connections/test":                    {Name: "test new connection", AnyOf: []access.Permission{access.CreateConnection}, Write: true},
+	"GET /automation/v1/connections/{id}":                     {Name: "get connection", AnyOf: seeConnections},
+	"PATCH /automation/v1/connections/{id}":                   {Name: "update connection", AnyOf: []access.Permission{access.EditConnection}, Write: true},
+	"DELETE /automation/v1/connections/{id}":                  {Name: "delete connection", AnyOf: []access.Permission{access.DeleteConnection}, Write: true},
+	"POST /automation/v1/connections/{id}/test":               {Name: "test connection", AnyOf: []access.Permission{access.RunCommand, access.EditConnection}, Write: true},
+	"POST /automation/v1/connections/{id}/commands/{command}": {Name: "run command", AnyOf: []access.Permission{access.RunCommand}, Write: true},
+	"GET /automation/v1/runs":                                 {Name: "list runs", AnyOf: []access.Permission{access.ViewConnection, access.RunCommand}},
+	"GET /automation/v1/runs/{id}":                            {Name: "get run", AnyOf: []access.Permission{access.ViewConnection, access.RunCommand}},
+	"POST /automation/v1/runs/{id}/cancel":                    {Name: "cancel run", AnyOf: []access.Permission{access.RunCommand}, Write: true},
+	"POST /automation/v1/runs/{id}/again":                     {Name: "run again", AnyOf: []access.Permission{access.RunCommand}, Write: true},
 
 	"GET /automation/v1/users":               {Name: "list users"},
 	"POST /automation/v1/users":              {Name: "create user", Write: true},
