@@ -59,6 +59,9 @@ agents cannot be changed, the others are, and the exit code is 3.`,
 
 // report writes the outcome of a command that acted on several things.
 func (a *app) report(f *clientFlags, outcome automation.Outcome) error {
+	if f.format() == formatTable {
+		outcome.Result = outcome.Result.Shown(f.times)
+	}
 	if outcome.State != automation.Failed || f.format() != formatTable {
 		if err := writeOutcome(a.stdout, f.format(), outcome); err != nil {
 			return err

@@ -23,7 +23,8 @@ import (
 // TestPlatformScripts runs testdata/platform/*.txt: the command line against a
 // whole platform with SQLite. Every script has one of its own, which the
 // environment names, with one agent of asset id 1, whose last upgrade was rolled
-// back, and offers the agent packages in the script's folder packages.
+// back, and offers the agent packages in the script's folder packages. The
+// password of its administrator is in admin-password.txt as well.
 func TestPlatformScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -77,7 +78,7 @@ func setupPlatformScript(env *testscript.Env) error {
 	} {
 		env.Setenv(name, value)
 	}
-	return nil
+	return os.WriteFile(filepath.Join(env.WorkDir, "admin-password.txt"), []byte(p.admin.password+"\n"), 0o600)
 }
 
 // until repeats a command until its standard output matches, for what the
