@@ -224,3 +224,59 @@ func TestManyAgentsWithoutScanStatesAreWatchedWithFewCalls(t *testing.T) {
 		t.Errorf("%d calls, %d of them searches, want 12 and 9", len(p.calls), searches)
 	}
 }
+
+// listing is a platform that reports scans and lists them newest first.
+type listing struct {
+	scans []qpsclient.Scan
+	calls []string
+}
+
+func (l *listing) Scans(_ context.Context, q qpsclient.ScanQuery) ([]qpsclient.Scan, error) {
+	l.calls = append(l.calls, fmt.Sprintf("list %d before %d", q.AssetID, q.Before))
+	var page []qpsclient.Scan
+	for _, s := range l.scans {
+		if (q.AssetID == 0 || s.AssetID == q.AssetID) && (q.Before == 0 || s.ID < q.Before) && len(page) < q.Limit {
+			page = append(page, s)
+		}
+	}
+	return page, nil
+}
+
+func (l *listing) Scan(_ context.Context, id int64) (qpsclient.Scan, error) {
+	l.calls = append(l.calls, fmt.Sprintf("show %d", id))
+	for _, s := range l.scans {
+		if s.ID == id {
+			return s, nil
+		}
+	}
+	return qpsclient.Scan{}, notFound()
+}
+
+func TestTheScansOfManyAgentsAreReadFromTheList(t *testing.T) {
+	t.Parallel()
+	l := &listing{}
+	for id := int64(500); id >= 1; id-- { // two of each agent, the newer ones complete
+		s := qpsclient.Scan{ID: id, AssetID: (id-1)%250 + 1, State: qpsclient.ScanFailed}
+		if id > 250 {
+			s.State = qpsclient.ScanComplete
+		}
+		l.scans = append(l.scans, s)
+	}
+	w := Watcher{Platform: platformWith(), States: l, Now: testNow}
+	got, err := w.Standings(t.Context(), ScanQuestion{AgentIDs: idRange(1, 251), Type: ScanTypes()[0]})
+	if err != nil || len(got.Standings) != 251 {
+		t.Fatalf("%d standings, %v, want 251", len(got.Standings), err)
+	}
+	for _, s := range got.Standings[:250] {
+		if s.State != string(qpsclient.ScanComplete) || s.ScanID != s.AgentID+250 {
+			t.Errorf("agent %d = %+v, want its newest scan", s.AgentID, s)
+		}
+	}
+	if last := got.Standings[250]; last.State != NoScan {
+		t.Errorf("an agent without a scan = %+v, want none", last)
+	}
+	want := []string{"list 0 before 0", "list 0 before 301", "list 0 before 101", "list 251 before 0"}
+	if diff := cmp.Diff(want, l.calls); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}

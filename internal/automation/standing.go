@@ -51,20 +51,17 @@ type Answered struct {
 // is for those who did not launch the scans.
 func (w Watcher) Standings(ctx context.Context, q ScanQuestion) (Answered, error) {
 	var a Answered
-	for _, id := range q.AgentIDs {
-		scans, err := w.States.Scans(ctx, qpsclient.ScanQuery{AssetID: id, Type: q.Type.Wire, Limit: 1})
-		switch {
-		case errors.Is(err, qpsclient.ErrNoScanStates):
-			return w.inferred(ctx, q)
-		case err != nil && concernsConnection(err):
-			return a, err
-		case err != nil:
+	err := w.eachScan(ctx, q.Type.Wire, q.AgentIDs, nil, func(id int64, s *qpsclient.Scan, err error) {
+		if err != nil {
 			a.Errors = append(a.Errors, q.failure(id, err))
-		default:
-			a.Standings = append(a.Standings, q.standing(id, scans))
+			return
 		}
+		a.Standings = append(a.Standings, q.standing(id, s))
+	})
+	if errors.Is(err, qpsclient.ErrNoScanStates) {
+		return w.inferred(ctx, q)
 	}
-	return a, nil
+	return a, err
 }
 
 func (q ScanQuestion) failure(id int64, err error) Error {
@@ -74,11 +71,10 @@ func (q ScanQuestion) failure(id int64, err error) Error {
 	return e
 }
 
-func (q ScanQuestion) standing(id int64, scans []qpsclient.Scan) Standing {
-	if len(scans) == 0 || scans[0].State.Final() && !q.Since.IsZero() && scans[0].Ended.Before(q.Since) {
+func (q ScanQuestion) standing(id int64, s *qpsclient.Scan) Standing {
+	if s == nil || s.State.Final() && !q.Since.IsZero() && s.Ended.Before(q.Since) {
 		return Standing{AgentID: id, State: NoScan}
 	}
-	s := scans[0]
 	return Standing{AgentID: id, ScanID: s.ID, State: string(s.State), Pending: !s.State.Final(), Reason: s.Reason, Ended: s.Ended}
 }
 

@@ -212,35 +212,17 @@ func (w *Watch) saw(p Progress, report func(Progress)) {
 
 // lookAtScans asks the platform for the states of scans.
 func (w *Watch) lookAtScans(ctx context.Context, ids []int64, report func(Progress)) error {
-	for _, id := range ids {
-		scan, err := w.scan(ctx, id)
+	return w.eachScan(ctx, w.Type, ids, w.Scans, func(id int64, scan *qpsclient.Scan, err error) {
 		switch {
-		case err != nil && concernsConnection(err):
-			return err
 		case err != nil:
 			w.fail(id, err)
+		case scan == nil:
+			w.fail(id, fault.New(fault.NotFound, fmt.Sprintf("The platform lists no %s of Cloud Agent ID %d.", w.typeName(), id), ""))
 		default:
 			w.Scans[id] = scan.ID
 			w.saw(Progress{ScanID: scan.ID, AgentID: id, State: string(scan.State), Final: scan.State.Final(), Reason: scan.Reason}, report)
 		}
-	}
-	return nil
-}
-
-// scan returns the scan of an agent. The launch queued or joined one, so at first
-// the newest is meant.
-func (w *Watch) scan(ctx context.Context, agent int64) (qpsclient.Scan, error) {
-	if id, known := w.Scans[agent]; known {
-		return w.States.Scan(ctx, id)
-	}
-	scans, err := w.States.Scans(ctx, qpsclient.ScanQuery{AssetID: agent, Type: w.Type, Limit: 1})
-	if err == nil && len(scans) == 0 {
-		err = fault.New(fault.NotFound, fmt.Sprintf("The platform lists no %s of Cloud Agent ID %d.", w.typeName(), agent), "")
-	}
-	if err != nil {
-		return qpsclient.Scan{}, err
-	}
-	return scans[0], nil
+	})
 }
 
 // typeName returns the name of the scan type for people.

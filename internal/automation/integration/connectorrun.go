@@ -108,7 +108,7 @@ func (x *execution) awaitRuns(ids []int64, list []*qps.AwsAssetDataConnector) au
 			out.Errors = append(out.Errors, runError(x.command.Indicator, c))
 		}
 	}
-	rest := x.left()
+	rest := x.timeLeft()
 	if len(active) > 0 && rest > 0 {
 		return x.lookLater(ids, active, rest, out)
 	}

@@ -53,7 +53,7 @@ func (x *execution) look(ctx context.Context, watch *automation.Watch, launched 
 		return x.await(watch, launched)
 	}
 	out := watch.Outcome(launched, err)
-	if x.left() <= 0 {
+	if x.timeLeft() <= 0 {
 		return watch.Outcome(launched, nil)
 	}
 	if x.goesOn(out) {
@@ -62,14 +62,14 @@ func (x *execution) look(ctx context.Context, watch *automation.Watch, launched 
 	return out
 }
 
-// left is how much of the time to wait is left.
-func (x *execution) left() time.Duration {
+// timeLeft is how much of the time to wait is left.
+func (x *execution) timeLeft() time.Duration {
 	return cmp.Or(x.call.Wait.Timeout, DefaultWaitTimeout) - x.session.Now().Sub(x.state.Began)
 }
 
 // await asks for another look, unless there is nothing to wait for or no time.
 func (x *execution) await(watch *automation.Watch, launched automation.Outcome) automation.Outcome {
-	out, open, rest := watch.Outcome(launched, nil), len(watch.Open()), x.left()
+	out, open, rest := watch.Outcome(launched, nil), len(watch.Open()), x.timeLeft()
 	out.Again = nil
 	if open == 0 || rest <= 0 {
 		return out
