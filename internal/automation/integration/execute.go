@@ -60,7 +60,7 @@ type pause struct {
 // Continuation. It is safe for concurrent use.
 func (c Command) Execute(ctx context.Context, s Session, call Call) Answer {
 	x := &execution{command: c, session: s, call: call}
-	if call.Cursor != nil {
+	if len(call.Cursor) > 0 {
 		if err := json.Unmarshal(call.Cursor, &x.state); err != nil {
 			return Answer{Outcome: c.Fail(fmt.Errorf("the cursor of %s cannot be read: %w", c.Name, err))}
 		}

@@ -3,6 +3,8 @@ package integration
 import (
 	"strings"
 	"testing"
+
+	"vedette.dev/vedette/internal/access"
 )
 
 func TestManifestsFitTheirFunctions(t *testing.T) {
@@ -85,4 +87,23 @@ func TestAManifestThatIsWrongDoesNotLoad(t *testing.T) {
 			t.Errorf("error = %v, want one that names listen", err)
 		}
 	})
+}
+
+// A permission that is misspelled would send people to look for what there is not.
+func TestPermissionsAreThoseOfTheCatalogue(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{"Manager with full scope": true} // as Qualys documents it for connectors
+	for _, m := range access.Modules() {
+		for _, g := range m.Groups {
+			for _, p := range g.Permissions {
+				known[m.Label+" > "+g.Label+" > "+p.Label] = true
+			}
+		}
+	}
+	i, _ := Find("qualys-cloud-agent")
+	for _, c := range i.Commands {
+		if !known[c.Permission] {
+			t.Errorf("%s needs %q, which is no permission of the catalogue", c.Name, c.Permission)
+		}
+	}
 }
