@@ -10,10 +10,20 @@ import (
 // Surroundings is what a playbook can use. Its methods must be quick: they are
 // asked while somebody waits for a check.
 type Surroundings interface {
+	Commands
+	Playbooks
+}
+
+// Commands are the commands that steps can execute; Integrations has them.
+type Commands interface {
 	// Command returns the command named as integration/command.
 	Command(uses string) (Command, bool)
 	// CommandNames are all of them, for hints.
 	CommandNames() []string
+}
+
+// Playbooks are those that steps can call.
+type Playbooks interface {
 	// Playbook returns the live version of the playbook with this name.
 	Playbook(name string) (Signature, bool)
 	// PlaybookNames are all of them, for hints.

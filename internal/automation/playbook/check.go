@@ -56,7 +56,7 @@ func (c *checker) nodes() {
 		c.program.Nodes = append(c.program.Nodes, Node{Step: &d.Steps[i], Needs: c.graph.needs[i], Looks: map[int]bool{}})
 	}
 	for i := range d.Handlers {
-		c.program.Nodes = append(c.program.Nodes, Node{Step: &d.Handlers[i], Handler: true})
+		c.program.Nodes = append(c.program.Nodes, Node{Step: &d.Handlers[i], Handler: true, Looks: map[int]bool{}})
 	}
 	nodes := c.program.Nodes
 	for i := range d.Steps {

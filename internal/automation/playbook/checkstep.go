@@ -37,6 +37,9 @@ func (c *checker) step(i int) {
 	}
 	if s.Approval != nil {
 		n.Message = c.typed(plain, s.Approval.Message, expression.Text)
+		for _, to := range s.Approval.To {
+			n.To = append(n.To, c.typed(plain, to, expression.Text))
+		}
 	}
 	if s.Wait != nil && s.Wait.For.Given() {
 		n.For = c.compile(plain, s.Wait.For)

@@ -131,7 +131,7 @@ type reference struct {
 // Approval asks a person.
 type Approval struct {
 	Place
-	To []string // user:NAME, group:NAME or role:NAME
+	To []Value // user:NAME, group:NAME or role:NAME; may have expressions
 	// Message is what is asked; it may have expressions.
 	Message Value
 	Due     time.Duration

@@ -47,7 +47,7 @@ func TestEveryKeyOfTheNotationIsRead(t *testing.T) {
 		{"default timeout", find.Timeout, 5 * time.Minute},
 		{"default retry", find.Retry.Statuses, []int{429, 503}},
 		{"own retry", []any{scan.Retry.Max, scan.Retry.Network, scan.Retry.Fixed, scan.Retry.Base, scan.Retry.Limit}, []any{2, false, true, 10 * time.Second, time.Minute}},
-		{"approval", []any{gate.Approval.To, gate.Approval.Due, gate.Approval.Approve}, []any{[]string{"group:soc", "user:ada"}, 4 * time.Hour, false}},
+		{"approval", []any{gate.Approval.To[0].constant, gate.Approval.To[1].text, gate.Approval.Due, gate.Approval.Approve}, []any{"group:soc", "${{ run.startedBy }}", 4 * time.Hour, false}},
 		{"order by default", gate.Needs, []string{"find"}},
 		{"needs", scan.Needs, []string{"find", "gate"}},
 		{"join", scan.Join, JoinAll},

@@ -203,10 +203,12 @@ func readApproval(v value) *Approval {
 	}
 	if t, ok := o["to"]; ok {
 		for _, item := range t.list(20, true) {
-			a.To = append(a.To, item.matching(assignee, "person: write user:NAME, group:NAME or role:NAME"))
+			if to := item.template(200); to.text != "" || item.matching(assignee, "person: write user:NAME, group:NAME or role:NAME") != "" {
+				a.To = append(a.To, to)
+			}
 		}
 	}
-	if len(a.To) == 0 {
+	if !has(o, "to") {
 		v.report("Add to: [user:NAME, group:NAME, role:NAME].", "an approval needs somebody who is asked")
 	}
 	if t, ok := o["message"]; ok {

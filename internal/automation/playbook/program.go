@@ -38,8 +38,9 @@ type Node struct {
 	Playbook   string // called by the step; empty for none
 	With       []Assignment
 	Connection Expression
-	Message    Expression // of an approval
-	For        Expression // of a wait
+	To         []Expression // those who are asked
+	Message    Expression   // of an approval
+	For        Expression   // of a wait
 	If         Expression
 	Until      Expression
 	While      Expression

@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// IsAssignee reports whether a text names somebody who can be asked: user:NAME,
+// group:NAME or role:NAME.
+func IsAssignee(text string) bool { return assignee.MatchString(text) }
+
 // Take returns a value as the input has it: of its type, and one of its choices.
 // The error is without a full stop.
 func (in Input) Take(value any) (any, error) {

@@ -153,24 +153,38 @@ func (w *work) truth(x playbook.Expression, v view, now time.Time) (bool, error)
 // ask begins an approval.
 func (w *work) ask(i int) {
 	step, approval := &w.s.Steps[i], w.node(i).Step.Approval
-	if _, err := w.message(i); err != nil {
-		if failure := w.failure(err); failure != "" {
-			w.broken(i, failure)
-		}
+	question, err := w.question(i)
+	if failure := w.failure(err); failure != "" {
+		w.broken(i, failure)
 		return
 	}
 	step.State, step.Wake = playbook.Asked, w.now.Add(approval.Due)
-	w.outstanding(i)
+	question.Due = step.Wake
+	w.actions = append(w.actions, question)
 }
 
-// message is what an approval asks.
-func (w *work) message(i int) (string, error) {
-	if x := w.node(i).Message; x.Given() {
-		value, err := w.evaluate(x, w.plain(i), w.s.Steps[i].Begun)
-		text, _ := value.(string)
-		return clip(text), err
+// question is what an approval asks, and whom.
+func (w *work) question(i int) (Ask, error) {
+	step, n := &w.s.Steps[i], w.node(i)
+	ask := Ask{Step: step.ID, Due: step.Wake}
+	for _, x := range n.To {
+		value, err := w.evaluate(x, w.plain(i), step.Begun)
+		if err != nil {
+			return ask, err
+		}
+		to, _ := value.(string)
+		if !playbook.IsAssignee(to) {
+			return ask, x.Refuse("%q is no person: user:NAME, group:NAME or role:NAME is expected", clip(to))
+		}
+		ask.To = append(ask.To, to)
 	}
-	return "", nil
+	if !n.Message.Given() {
+		return ask, nil
+	}
+	value, err := w.evaluate(n.Message, w.plain(i), step.Begun)
+	text, _ := value.(string)
+	ask.Message = clip(text)
+	return ask, err
 }
 
 // decide ends an approval.

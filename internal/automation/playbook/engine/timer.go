@@ -86,10 +86,8 @@ func (w *work) wake() (Wake, bool) {
 func (w *work) outstanding(i int) {
 	step := &w.s.Steps[i]
 	if step.State == playbook.Asked {
-		approval := w.node(i).Step.Approval
-		text, err := w.message(i)
-		if w.failure(err) == "" {
-			w.actions = append(w.actions, Ask{Step: step.ID, To: approval.To, Message: text, Due: step.Wake})
+		if question, err := w.question(i); w.failure(err) == "" {
+			w.actions = append(w.actions, question)
 		}
 		return
 	}
