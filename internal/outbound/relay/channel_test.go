@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -474,14 +475,12 @@ func TestARelayThatSpeaksNonsenseIsCut(t *testing.T) {
 		"GET " + tunnel.Path + " HTTP/1.1", "Host: platform", "Authorization: Bearer " + token, "Connection: Upgrade", "Upgrade: vedette-relay/1",
 		"Vedette-Relay-Version: 1", "Vedette-Relay-Host: h", "Vedette-Relay-Instance: i", "Vedette-Relay-Channel: 0", "", "",
 	}
-	if _, err := conn.Write([]byte(strings.Join(lines, "\r\n") + strings.Repeat("nonsense ", 10_000))); err != nil {
-		t.Fatal(err)
-	}
+	// It may be cut before all of that is written, and before all of the answer is read.
+	_, _ = conn.Write([]byte(strings.Join(lines, "\r\n") + strings.Repeat("nonsense ", 10_000)))
 	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := io.ReadAll(conn)
-	if !strings.HasPrefix(string(answer), "HTTP/1.1 101 ") || errors.Is(err, context.DeadlineExceeded) || len(answer) > 4096 {
+	if answer, err := io.ReadAll(conn); errors.Is(err, os.ErrDeadlineExceeded) || len(answer) > 4096 {
 		t.Errorf("it was answered %q and then %v", answer, err)
 	}
 	eventually(t, "the relay is offline", func() bool {

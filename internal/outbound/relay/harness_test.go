@@ -64,7 +64,7 @@ var migrated = sync.OnceValues(func() (content []byte, err error) {
 	return os.ReadFile(file)
 })
 
-func newDatabase(t *testing.T) *database {
+func newDatabase(t testing.TB) *database {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "db")
 	content, err := migrated()
@@ -90,7 +90,7 @@ func newDatabase(t *testing.T) *database {
 	return &database{s, &relay.Directory{Relays: s, Now: time.Now}, authority}
 }
 
-func (d *database) register(t *testing.T, name string) (relay.Relay, string) {
+func (d *database) register(t testing.TB, name string) (relay.Relay, string) {
 	t.Helper()
 	r, token, err := d.directory.Register(t.Context(), name, "", "")
 	if err != nil {
@@ -109,7 +109,7 @@ type replica struct {
 }
 
 // startReplica starts a replica on an address, 127.0.0.1:0 for any.
-func startReplica(t *testing.T, d *database, name, at string, limits tunnel.Limits) *replica {
+func startReplica(t testing.TB, d *database, name, at string, limits tunnel.Limits) *replica {
 	t.Helper()
 	certPEM, keyPEM, err := d.authority.Issue([]string{"127.0.0.1", "platform.example"}, time.Now())
 	if err != nil {
@@ -150,14 +150,14 @@ func startReplica(t *testing.T, d *database, name, at string, limits tunnel.Limi
 	return r
 }
 
-func newReplica(t *testing.T, limits tunnel.Limits) *replica {
+func newReplica(t testing.TB, limits tunnel.Limits) *replica {
 	t.Helper()
 	return startReplica(t, newDatabase(t), "replica-1", "127.0.0.1:0", limits)
 }
 
 func (r *replica) url() *url.URL { return &url.URL{Scheme: "https", Host: r.address} }
 
-func (r *replica) roots(t *testing.T) *x509.CertPool {
+func (r *replica) roots(t testing.TB) *x509.CertPool {
 	t.Helper()
 	pool := x509.NewCertPool()
 	pool.AddCert(r.certificate(t))
@@ -173,7 +173,7 @@ type outpost struct {
 }
 
 // config is that of a relay in this process, which trusts the replica.
-func (r *replica) config(t *testing.T, token string, allow ...string) tunnel.Config {
+func (r *replica) config(t testing.TB, token string, allow ...string) tunnel.Config {
 	t.Helper()
 	list, err := relay.ParseAllowList(allow)
 	if err != nil {
@@ -192,7 +192,7 @@ func (r *replica) config(t *testing.T, token string, allow ...string) tunnel.Con
 	}
 }
 
-func startRelay(t *testing.T, config tunnel.Config) *outpost {
+func startRelay(t testing.TB, config tunnel.Config) *outpost {
 	t.Helper()
 	o := &outpost{opened: make(chan string, 100), ended: make(chan error, 1), log: &safeBuffer{}}
 	config.Log = slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -217,7 +217,7 @@ func startRelay(t *testing.T, config tunnel.Config) *outpost {
 }
 
 // awaitOpen waits until a channel is open.
-func (o *outpost) awaitOpen(t *testing.T) string {
+func (o *outpost) awaitOpen(t testing.TB) string {
 	t.Helper()
 	select {
 	case name := <-o.opened:
@@ -231,7 +231,7 @@ func (o *outpost) awaitOpen(t *testing.T) string {
 }
 
 // dial dials through a relay, and waits for its channel.
-func (r *replica) dial(t *testing.T, id int64, target string, allow ...string) (net.Conn, error) {
+func (r *replica) dial(t testing.TB, id int64, target string, allow ...string) (net.Conn, error) {
 	t.Helper()
 	list, err := relay.ParseAllowList(allow)
 	if err != nil {
@@ -251,7 +251,7 @@ func (r *replica) dial(t *testing.T, id int64, target string, allow ...string) (
 }
 
 // must is dial for a connection that has to be made.
-func (r *replica) must(t *testing.T, id int64, target string) net.Conn {
+func (r *replica) must(t testing.TB, id int64, target string) net.Conn {
 	t.Helper()
 	conn, err := r.dial(t, id, target, target)
 	if err != nil {
@@ -261,7 +261,7 @@ func (r *replica) must(t *testing.T, id int64, target string) net.Conn {
 }
 
 // listen serves connections on this machine until the test ends.
-func listen(t *testing.T, serve func(conn net.Conn)) (address string) {
+func listen(t testing.TB, serve func(conn net.Conn)) (address string) {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -290,7 +290,7 @@ func listen(t *testing.T, serve func(conn net.Conn)) (address string) {
 func echo(conn net.Conn) { _, _ = io.Copy(conn, conn) }
 
 // eventually waits until a condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	ticker := time.NewTicker(2 * time.Millisecond)
@@ -321,7 +321,7 @@ func (s *safeBuffer) String() string {
 }
 
 // certificate is that of the replica's authority.
-func (r *replica) certificate(t *testing.T) *x509.Certificate {
+func (r *replica) certificate(t testing.TB) *x509.Certificate {
 	t.Helper()
 	certificate, err := x509.ParseCertificate(r.authority.DER())
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -23,13 +24,15 @@ import (
 // all looked through.
 func TestTheRelaySeesNoCredential(t *testing.T) {
 	t.Parallel()
-	target := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	target := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, password, _ := r.BasicAuth(); password != "planted-secret" {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
 		_, _ = w.Write(bytes.Repeat([]byte("planted-answer "), 100_000))
 	}))
+	target.Config.ErrorLog = log.New(io.Discard, "", 0) // of the connection that only waits for the channel
+	target.StartTLS()
 	t.Cleanup(target.Close)
 	address := target.Listener.Addr().String()
 	p := newReplica(t, brisk())
@@ -148,7 +151,7 @@ func TestATargetMustBeAllowedOnBothEnds(t *testing.T) {
 }
 
 // exchange sends a text to an echo and wants it back.
-func exchange(t *testing.T, conn net.Conn, text string) {
+func exchange(t testing.TB, conn net.Conn, text string) {
 	t.Helper()
 	if _, err := conn.Write([]byte(text)); err != nil {
 		t.Fatal(err)
