@@ -33,6 +33,9 @@ type connectionFlags struct {
 	refused                     string
 }
 
+// passwordParameter is the parameter that --account-password-file gives.
+const passwordParameter = "password"
+
 // describingConnections are the flags of which one is needed to change a connection.
 var describingConnections = []string{
 	"name", "description", "site", "recipient-site", "share-to-internal-sites", "active", "relay", "grant", "platform", "server-url", "account", "api-version",
@@ -237,7 +240,7 @@ func (c *connectionFlags) parameterValues(a *app, cmd *cobra.Command, f *clientF
 		values[name] = value
 	}
 	if c.passwordFile != "" {
-		c.files = append(c.files, "password="+c.passwordFile)
+		c.files = append(c.files, passwordParameter+"="+c.passwordFile)
 	}
 	return values, c.readFiles(a, f, values)
 }

@@ -170,7 +170,7 @@ func newAutomationConnectionsDelete(a *app, f *clientFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "delete CONNECTION…", Short: "Delete connections", Args: minArgs("CONNECTION"),
 		Long: `Deletes connections and their passwords with --yes; without it, only says which. Runs
-stay, for managers to see; those at work are cancelled.`,
+stay, for managers to see; those that have not ended fail.`,
 		Example: "  vedette automation connections delete SOC/lab\n  vedette automation connections delete SOC/lab 4 --yes",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.byCall(f, "Delete Connections failed.", func(client *qpsclient.Client) error {

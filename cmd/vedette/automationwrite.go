@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -81,8 +80,8 @@ func (a *app) testNew(cmd *cobra.Command, f *clientFlags, client *qpsclient.Clie
 	return a.report(f, outcome)
 }
 
-// askForPassword asks the person at the terminal for a secret that is needed, given
-// by no flag and in no vault.
+// askForPassword asks the person at the terminal for the password where it is needed,
+// given by no flag and in no vault.
 func (a *app) askForPassword(n *qpsclient.NewConnection, of qpsclient.Integration) error {
 	for _, p := range of.Parameters {
 		_, given := n.Parameters[p.Name]
@@ -95,8 +94,12 @@ func (a *app) askForPassword(n *qpsclient.NewConnection, of qpsclient.Integratio
 			continue
 		}
 		ask := a.askPassword(settings{username: n.Parameters["username"], url: n.Parameters["serverUrl"]})
-		if ask == nil {
-			return usagef("no %s is given: use --account-password-file, - for standard input", cmp.Or(p.DisplayName, p.Name))
+		if ask == nil || p.Name != passwordParameter {
+			flag := "--parameter-file " + p.Name + "=FILE"
+			if p.Name == passwordParameter {
+				flag = "--account-password-file FILE"
+			}
+			return usagef("no %s is given: use %s, with - for standard input", p.DisplayName, flag)
 		}
 		secret, err := ask()
 		if err != nil {
