@@ -40,6 +40,7 @@ type checker struct {
 	program    *Program
 	results    map[string]expression.Type // of steps, by id
 	chains     map[string][]string        // the longest chain of calls of a playbook
+	compiled   int                        // expressions
 	found      []Problem
 	err        error // of the platform itself
 }
@@ -188,10 +189,6 @@ func (c *checker) start(at Place, with []Argument, kind string, data expression.
 	}
 	c.program.starts[at] = c.arguments(scope, at, with, inputs, "the playbook")
 }
-
-// Start returns the inputs that a trigger gives, which stands at a place: that of
-// a Schedule, Webhook or Event.
-func (p *Program) Start(at Place) []Assignment { return p.starts[at] }
 
 // outputs compiles the outputs of the playbook.
 func (c *checker) outputs() {

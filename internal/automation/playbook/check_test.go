@@ -108,15 +108,66 @@ func TestALoopGoesThroughAllStepsBetweenItsEnds(t *testing.T) {
 func TestATriggerGivesInputsOfItsEvent(t *testing.T) {
 	t.Parallel()
 	p := check(t, full(t))
-	event := p.Definition.Triggers.Events[0]
-	for _, a := range p.Start(event.Place) {
-		got, err := a.Value.Evaluate(t.Context(), expression.Values{"trigger": map[string]any{"data": map[string]any{"days": int64(12)}}}, time.Time{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := map[string]any{"hosts": []any{}, "days": int64(12)}[a.Name]; !cmp.Equal(want, got) {
-			t.Errorf("input %s is %v, want %v", a.Name, got, want)
-		}
+	trigger := map[string]any{"kind": "agent-inactive", "data": map[string]any{"days": int64(12)}}
+	got, err := p.TakeStart(t.Context(), p.Definition.Triggers.Events[0].Place, trigger, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"hosts": []any{}, "days": int64(12), "scanType": "Vulnerability Scan"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("inputs (-want +got):\n%s", diff)
+	}
+
+	// What a sender gives may be of another type.
+	trigger = map[string]any{"kind": "webhook", "data": map[string]any{"hosts": "web"}}
+	if _, err := p.TakeStart(t.Context(), p.Definition.Triggers.Webhooks[0].Place, trigger, time.Time{}); err == nil || err.Error() != "Input hosts: a list of text is expected." {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestInputsOfARunAreOfTheirTypes(t *testing.T) {
+	t.Parallel()
+	d := check(t, full(t)).Definition
+	tests := []struct {
+		name  string
+		given map[string]any
+		want  map[string]any
+		err   string
+	}{
+		{"defaults", map[string]any{"hosts": []any{"web"}, "days": nil}, map[string]any{"hosts": []any{"web"}, "days": int64(7), "scanType": "Vulnerability Scan"}, ""},
+		{"missing", map[string]any{"days": int64(1)}, nil, "The input hosts is missing; it is of the type texts."},
+		{"wrong type", map[string]any{"hosts": []any{"web"}, "days": "a week"}, nil, `Input days: "a week" is given, and an integer is expected.`},
+		{"wrong choice", map[string]any{"hosts": []any{"web"}, "scanType": "Quick"}, nil, `Input scanType: "Quick" is given, and one of Inventory Scan, Vulnerability Scan is expected.`},
+		{"wrong item", map[string]any{"hosts": []any{int64(1)}}, nil, `Input hosts: item 1: "1" is given, and a text is expected.`},
+		{"not known", map[string]any{"hosts": []any{}, "day": int64(1)}, nil, `The playbook has no input "day".`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := d.TakeInputs(tt.given)
+			if text := ""; err != nil || tt.err != "" {
+				if err != nil {
+					text = err.Error()
+				}
+				if text != tt.err {
+					t.Errorf("error %q, want %q", text, tt.err)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("inputs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestMoreExpressionsThanCanBeCheckedQuicklyAreRefused(t *testing.T) {
+	t.Parallel()
+	d, problems := Parse([]byte(head + "  - {id: a, uses: core/email, with: {to: [a@b], subject: \"" + strings.Repeat("${{ 1 }}", 1001) + "\"}}"))
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	if _, problems, _ = Check(d, around()); len(problems) != 1 || problems[0].Message != "there are more than 1000 expressions" {
+		t.Errorf("problems:\n%v", problems)
 	}
 }
 

@@ -170,8 +170,13 @@ func (c *checker) compile(scope *expression.Scope, v Value) Expression {
 	e := Expression{value: v, constant: v.constant}
 	switch {
 	case scope == nil: // an error of the platform is on its way
+	case v.text != "" && c.compiled > maxExpressions: // which was reported
 	case v.text != "":
 		e.constant = nil
+		if c.compiled += strings.Count(v.text, expression.Open); c.compiled > maxExpressions {
+			c.report(v.Place, "Move steps into playbooks of their own.", "there are more than %d expressions", maxExpressions)
+			break
+		}
 		template, issues := scope.Template(v.text)
 		for _, i := range issues {
 			at := v.Place

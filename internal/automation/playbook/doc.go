@@ -49,8 +49,11 @@ const (
 	// DefaultDue is how long an approval waits for a person that is not told.
 	DefaultDue = 24 * time.Hour
 
-	maxDepth  = 20     // of values within each other
-	maxNodes  = 20_000 // values in one text
-	maxList   = 200    // items of a list of the notation itself
-	maxInputs = 50
+	// maxExpressions bounds the expressions, each of which takes some 0.1 ms to
+	// check.
+	maxExpressions = 1000
+	maxDepth       = 20     // of values within each other
+	maxNodes       = 20_000 // values in one text
+	maxList        = 200    // items of a list of the notation itself
+	maxInputs      = 50
 )

@@ -50,7 +50,7 @@ func (c *checker) stepScope(s stepScope) *expression.Scope {
 		"item":  "item is there only in a step with forEach or join: any-each, and not in its if",
 		"error": "error is there only in steps of onError, and in steps that a branch leads to",
 	}
-	variables["steps"] = expression.Object("Steps", c.visible(s, absent))
+	variables["steps"] = expression.Namespace("Steps", c.visible(s, absent))
 	if s.item != nil {
 		variables["item"] = *s.item
 	}

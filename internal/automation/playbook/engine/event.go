@@ -44,7 +44,8 @@ type Continue struct {
 // Lost says that a command was sent by a platform that died before it answered.
 type Lost struct{ Ref }
 
-// Decided says what a person said to an approval.
+// Decided says what a person said to an approval. Whether they may is for the
+// caller to know: Ask.To says who was asked.
 type Decided struct {
 	Step    string
 	Approve bool
@@ -98,7 +99,11 @@ func (e Sent) apply(w *work) error {
 		return err
 	}
 	x.State = playbook.Running
-	x.Wake = w.now.Add(w.node(i).Step.Timeout + grace)
+	step := w.node(i).Step
+	x.Wake = w.now.Add(step.Timeout + grace)
+	if step.Wait != nil && step.Until == nil {
+		x.Wake = x.Wake.Add(step.Wait.Timeout) // it waits by itself
+	}
 	w.show(i)
 	return nil
 }

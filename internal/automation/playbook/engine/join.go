@@ -72,7 +72,7 @@ func (w *work) branch(i int) string {
 // join begins a pending step if what it needs lets it.
 func (w *work) join(i int) bool {
 	n := w.node(i)
-	counts := map[edge]int{}
+	var counts [idle + 1]int
 	for _, need := range n.Needs {
 		counts[w.edge(need, i)]++
 	}

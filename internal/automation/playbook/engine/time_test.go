@@ -242,6 +242,15 @@ func TestACommandThatNobodyAnswersForIsLostAfterItsTimeout(t *testing.T) {
 	w.expect("a/0/0", "a=Unknown", "")
 }
 
+func TestACommandThatWaitsByItselfIsNotLostMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "  - {id: a, uses: test/keyed, connection: c, timeout: 10m, wait: {timeout: 2h}}")
+	w.take(0)
+	if want := monday.Add(2*time.Hour + 11*time.Minute); !w.wake.Equal(want) {
+		t.Errorf("it counts as lost at %s, want %s", w.wake, want)
+	}
+}
+
 func TestAPausedRunBeginsNothingAndGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "  - {id: a, uses: test/read}\n  - {id: b, uses: test/read}\n  - {id: c, needs: [], uses: test/read}\n  - {id: d, needs: [], wait: {for: 1h}}\n")

@@ -53,9 +53,6 @@ func (w *work) values(x playbook.Expression, v view) (expression.Values, error) 
 				values["self"], err = w.self(v.self)
 			}
 		case "steps":
-			if r.Name == "" { // the object as a whole: expressions cannot look into it
-				return
-			}
 			seen, _ := steps[r.Name].(map[string]any)
 			steps[r.Name], err = w.seen(v, r.Name, r.Field, seen)
 		}

@@ -22,7 +22,7 @@ func scope(t testing.TB) *Scope {
 	})
 	s, err := NewScope(map[string]Type{
 		"inputs": Object("Inputs", map[string]Type{"days": Integer, "os": Text, "since": DateTime}),
-		"steps":  Object("Steps", map[string]Type{"find": find}),
+		"steps":  Namespace("Steps", map[string]Type{"find": find}),
 	}, map[string]string{"steps.scan": "step scan does not come before this one", "connection": "connections are out of reach of expressions"})
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +106,7 @@ func TestWhatIsWrongIsFoundBeforeARun(t *testing.T) {
 		{"unknown input", "${{ inputs.dayz }}", "0:1:2: inputs has no dayz", "Did you mean days?"},
 		{"later step", "${{ steps.scan.state }}", "0:1:2: step scan does not come before this one", ""},
 		{"unknown step", "${{ steps.fnd.state }}", "0:1:2: steps has no fnd", "Did you mean find?"},
+		{"all steps", "${{ steps }}", "0:1:2: steps is no value by itself: name one of find", ""},
 		{"unknown key field", "${{ steps.find.keyFields.ids }}", "0:1:22: there is no field ids", ""},
 		{"secrets", "${{ connection.password }}", "0:1:2: connections are out of reach of expressions", ""},
 		{"word that never is", "${{ steps.find.state == 'Succeeded' }}", `0:1:22: state is never "Succeeded"; it is one of Successful, Failed`, ""},

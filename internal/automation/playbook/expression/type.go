@@ -14,6 +14,8 @@ type Type struct {
 	name   string
 	fields map[string]Type
 	words  []string
+	// namespace: only its fields are values.
+	namespace bool
 }
 
 type kind byte
@@ -59,6 +61,11 @@ func Object(name string, fields map[string]Type) Type {
 // Word is a text that is one of some words. An expression that compares it with
 // another one is refused, since it could never be true.
 func Word(words ...string) Type { return Type{kind: textKind, words: words} }
+
+// Namespace is an object that has values and is none itself.
+func Namespace(name string, fields map[string]Type) Type {
+	return Type{kind: objectKind, name: name, fields: fields, namespace: true}
+}
 
 // Elem returns the type of the items of a list, Any for another type.
 func (t Type) Elem() Type {

@@ -72,6 +72,10 @@ func (w *walk) note(e ast.Expr, within map[int64]bool) {
 	if !known {
 		return // a variable of a loop, or one that the check complains of
 	}
+	if variable.namespace && len(fields) == 0 {
+		w.report(at, "", "%s is no value by itself: name one of %s", name, strings.Join(variable.Fields(), ", "))
+		return
+	}
 	r := Reference{Variable: name}
 	for i, field := range fields[:min(len(fields), 2)] {
 		if variable.kind == objectKind {
