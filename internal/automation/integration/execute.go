@@ -129,7 +129,17 @@ func (x *execution) fail(err error) automation.Outcome {
 	if errors.Is(err, qpsclient.ErrRehearsed) {
 		return automation.Outcome{State: automation.Successful}
 	}
-	return automation.FailureOf(x.command.Indicator, x.command.Permission, !x.command.ReadOnly, err)
+	out := automation.FailureOf(x.command.Indicator, x.command.Permission, !x.command.ReadOnly, err)
+	if x.command.Repeat == Never && mayHaveActed(err) {
+		out.Errors[0].Resolution = "The platform may have carried it out all the same: look there before you run it again. " + out.Errors[0].Resolution
+	}
+	return out
+}
+
+// mayHaveActed reports whether a write that failed so can have been carried out.
+func mayHaveActed(err error) bool {
+	broken, ok := errors.AsType[*qpsclient.TransportError](err)
+	return ok && !broken.RefusedHere() && broken.Kind != qpsclient.KindDNS && broken.Kind != qpsclient.KindTLS
 }
 
 // internalFailure tells of what went wrong on this side in terms that reveal

@@ -219,3 +219,27 @@ func TestASampleOfEveryCommandIsTested(t *testing.T) {
 		}
 	}
 }
+
+// Nobody knows whether there is an object now: who makes another one should look
+// first.
+func TestAnObjectThatMayHaveBeenMadeIsSaidToBe(t *testing.T) {
+	t.Parallel()
+	for name, inputs := range map[string]map[string]any{
+		"create-activation-key": {"title": "Edge"}, "create-configuration-profile": {"name": "Edge"}, "create-connector": {"name": "Edge"},
+	} {
+		for _, lost := range []bool{true, false} {
+			p := newPlatform(t)
+			p.fault = func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+				if lost {
+					panic(http.ErrAbortHandler)
+				}
+				w.WriteHeader(http.StatusForbidden)
+				return true
+			}
+			out := run(t, p, name, inputs)
+			if said := strings.HasPrefix(out.Errors[0].Resolution, "The platform may have carried it out all the same"); said != lost {
+				t.Errorf("%s, connection lost %t: next step = %q", name, lost, out.Errors[0].Resolution)
+			}
+		}
+	}
+}
