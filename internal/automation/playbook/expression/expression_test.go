@@ -126,6 +126,7 @@ func TestWhatIsWrongIsFoundBeforeARun(t *testing.T) {
 		{"functions that could grow without bound", "${{ lists.range(10) }}", "0:1:", ""},
 		{"mistyped function", "${{ inputs.os.trm() }}", "0:1:15: nothing is called trm", "Did you mean trim?"},
 		{"too long", strings.Repeat("x", MaxTextBytes+1), "-1:1:1: the text has 65537 bytes; there may be 65536", "Shorten it."},
+		{"mistakes without end", "${{ s(0," + strings.Repeat("%", 300) + " >1]0}}", "0:1:", ""},
 		{"too deep", "${{ " + strings.Repeat("(", 200) + "1" + strings.Repeat(")", 200) + " }}", "0:", ""},
 	}
 	for _, tt := range tests {

@@ -19,11 +19,12 @@ var (
 )
 
 // issues turns what CEL found into issues, with its sentences in a person's words.
+// CEL says -1 where it knows no place.
 func (s *Scope) issues(found *cel.Issues) []Issue {
 	var issues []Issue
 	for _, e := range found.Errors() {
 		message, hint := s.explain(e.Message)
-		issues = append(issues, Issue{Line: max(e.Location.Line(), 1), Column: e.Location.Column() + 1, Message: message, Hint: hint})
+		issues = append(issues, Issue{Line: max(e.Location.Line(), 1), Column: max(e.Location.Column(), 0) + 1, Message: message, Hint: hint})
 	}
 	return issues
 }

@@ -22,7 +22,7 @@ type walk struct {
 
 func (w *walk) report(e ast.Expr, hint, format string, args ...any) {
 	at := w.source.GetStartLocation(e.ID())
-	w.issues = append(w.issues, Issue{Line: max(at.Line(), 1), Column: at.Column() + 1, Message: fmt.Sprintf(format, args...), Hint: hint})
+	w.issues = append(w.issues, Issue{Line: max(at.Line(), 1), Column: max(at.Column(), 0) + 1, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // names looks at the variables that are read, before types are checked.
