@@ -112,6 +112,9 @@ func (a *app) runCommand(cmd *cobra.Command, f *clientFlags, r *runFlags, connec
 		for _, note := range outcome.Notes {
 			fmt.Fprintln(a.stderr, printable(note))
 		}
+		if outcome.State == automation.Successful && len(outcome.Result.Rows) == 0 {
+			fmt.Fprintln(a.stderr, "Successful, with an empty result.")
+		}
 	}
 	return a.report(f, outcome)
 }
