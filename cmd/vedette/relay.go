@@ -171,6 +171,7 @@ func (a *app) serveRelay(ctx context.Context, given relayConfig, verbose bool) e
 	if config.Allow.Empty() {
 		fmt.Fprintln(a.stderr, "No target is allowed: the relay refuses every connection. Name targets with --allow HOST:PORT.")
 	}
+	config.Log.InfoContext(ctx, "starting", "version", config.Hello.Version, "host", config.Hello.Host, "allow", config.Allow.Entries())
 	return tunnel.Serve(ctx, config)
 }
 

@@ -202,7 +202,7 @@ func (s *Store) DeleteRelay(ctx context.Context, id int64) error {
 			return foundRelay(err, id)
 		}
 		if used > 0 {
-			return fault.New(fault.Conflict, fmt.Sprintf("%d connections use the relay.", used), "Delete them, or have them use another relay, first; to keep the relay out now, revoke its token.")
+			return fault.New(fault.Conflict, fmt.Sprintf("Connections that use the relay: %d.", used), "Delete them, or have them use another relay, first; to keep the relay out now, revoke its token.")
 		}
 		_, err = tx.Exec(ctx, "DELETE FROM relays WHERE id = ?", id)
 		return err

@@ -49,9 +49,6 @@ const (
 	Revoked    Status = "revoked"    // has no token: it gets no channel before the next rotation
 )
 
-// Statuses returns all states of a relay.
-func Statuses() []Status { return []Status{Registered, Online, Offline, Revoked} }
-
 // Times that replicas of a platform agree on.
 const (
 	// KeptEvery is how often a replica says which channels it has: often enough for

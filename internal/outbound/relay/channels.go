@@ -194,7 +194,7 @@ func (c *Channels) Upgrade(w http.ResponseWriter, r *http.Request) error {
 	ctx := context.WithoutCancel(r.Context()) // it outlives the limits of a request
 	opened := c.Now().UTC()
 	remote, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if err := c.Presence.OpenRelayChannel(ctx, relay.Channel{
+	if err := c.Presence.OpenRelayChannel(r.Context(), relay.Channel{
 		RelayID: admitted.ID, Generation: admitted.Generation, Replica: c.Replica, Remote: remote, Opened: opened, Hello: hello,
 	}); err != nil {
 		return err
