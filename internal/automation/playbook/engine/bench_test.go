@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,7 +63,7 @@ func TestAStateOfAnotherVersionIsRefused(t *testing.T) {
 // forgetful is a memory that fails.
 type forgetful struct{ world }
 
-func (forgetful) Outcome(context.Context, string) (map[string]any, error) {
+func (forgetful) Outcome(context.Context, string, string) (any, error) {
 	return nil, errors.New("the database is gone")
 }
 
@@ -84,5 +85,37 @@ func TestOnlyTheStateOfAStepIsSeenWithoutItsOutcome(t *testing.T) {
 	job, _ := w.take(0)
 	if _, err := w.engine.Advance(t.Context(), w.state(), &forgetful{}, engine.Answered{Ref: job.Ref, State: playbook.Successful, Outcome: "x"}, w.now); err != nil {
 		t.Errorf("the outcome was asked for: %v", err)
+	}
+}
+
+// watched notes which fields are asked for.
+type watched struct {
+	*world
+	asked []string
+}
+
+func (w *watched) Outcome(ctx context.Context, place, field string) (any, error) {
+	w.asked = append(w.asked, field)
+	return w.world.Outcome(ctx, place, field)
+}
+
+func TestOnlyFieldsThatAreReadAreLoadedAndEachOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "  - {id: a, uses: test/read, forEach: [1, 2]}\n  - {id: b, if: \"${{ size(steps.a.keyFields.ids) == 2 && steps.a.state == 'Successful' }}\", uses: test/read, with: {value: \"${{ steps.a.keyFields.ids[1] + size(steps.a.errors) }}\"}}")
+	first, _ := w.take(0)
+	w.reply(first)
+	second, _ := w.take(0)
+	m := &watched{world: w}
+	w.outcomes["x"] = map[string]any{"keyFields": map[string]any{"ids": []any{int64(8)}}}
+	actions, err := w.engine.Advance(t.Context(), w.state(), m, engine.Answered{Ref: second.Ref, State: playbook.Successful, Outcome: "x"}, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if start, ok := actions[0].(engine.Start); !ok || start.With["value"] != int64(8) {
+		t.Errorf("actions %+v", actions)
+	}
+	slices.Sort(m.asked)
+	if want := []string{"errors", "errors", "keyFields", "keyFields"}; !slices.Equal(m.asked, want) {
+		t.Errorf("asked for %q, want %q", m.asked, want)
 	}
 }

@@ -17,10 +17,11 @@ type Memory interface {
 	// Trigger returns what started the run: kind, at and data, as expressions see
 	// them.
 	Trigger(ctx context.Context) (map[string]any, error)
-	// Outcome returns what is kept at a place: the JSON form of an
-	// automation.Outcome, or of a playbook's outputs as outputs, as
-	// expression.Decode has it.
-	Outcome(ctx context.Context, place string) (map[string]any, error)
+	// Outcome returns a field of what is kept at a place, as expression.Decode has
+	// it: of the JSON form of an automation.Outcome, such as keyFields, or outputs of
+	// a playbook. What is not there is nil. Raw data is large, and asked for only by
+	// expressions that read it.
+	Outcome(ctx context.Context, place, field string) (any, error)
 }
 
 // Engine runs one version of a playbook.
@@ -117,14 +118,17 @@ type work struct {
 	err     error
 	stopAll bool // running commands are to be stopped
 	lists   map[int][]any
-	loaded  map[string]map[string]any
+	loaded  map[kept]any
 }
+
+// kept is a field of an outcome.
+type kept struct{ place, field string }
 
 func (e *Engine) work(ctx context.Context, s *State, m Memory, now time.Time) (*work, error) {
 	if len(s.Steps) != len(e.program.Nodes) {
 		return nil, fmt.Errorf("the state of run %s has %d steps, and its playbook %d: they are not of one version", s.Run, len(s.Steps), len(e.program.Nodes))
 	}
-	return &work{Engine: e, ctx: ctx, s: s, memory: m, now: exact(now), lists: map[int][]any{}, loaded: map[string]map[string]any{}}, nil
+	return &work{Engine: e, ctx: ctx, s: s, memory: m, now: exact(now), lists: map[int][]any{}, loaded: map[kept]any{}}, nil
 }
 
 func (w *work) node(i int) *playbook.Node { return &w.program.Nodes[i] }

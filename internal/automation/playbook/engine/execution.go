@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -359,15 +358,16 @@ func (w *work) lost(i, item int, x *Execution) {
 	w.askUnknown(i, item)
 }
 
-// outcome returns what an execution left.
-func (w *work) outcome(place string) (map[string]any, error) {
-	if known, ok := w.loaded[place]; ok {
-		return known, nil
+// outcome returns a field of what an execution left.
+func (w *work) outcome(place, field string) (any, error) {
+	at := kept{place, field}
+	if value, ok := w.loaded[at]; ok {
+		return value, nil
 	}
-	outcome, err := w.memory.Outcome(w.ctx, place)
+	value, err := w.memory.Outcome(w.ctx, place, field)
 	if err != nil {
 		return nil, err
 	}
-	w.loaded[place] = maps.Clone(outcome)
-	return outcome, nil
+	w.loaded[at] = value
+	return value, nil
 }

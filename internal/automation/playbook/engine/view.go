@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"vedette.dev/vedette/internal/automation/playbook"
 	"vedette.dev/vedette/internal/automation/playbook/expression"
 )
@@ -49,8 +51,8 @@ func (w *work) values(x playbook.Expression, v view) (expression.Values, error) 
 				values["item"] = *v.item
 			}
 		case "self":
-			if v.self != nil && values["self"] == nil {
-				values["self"], err = w.self(v.self)
+			if v.self != nil {
+				err = w.merge(values, v.self, r.Name)
 			}
 		case "steps":
 			seen, _ := steps[r.Name].(map[string]any)
@@ -105,10 +107,18 @@ func (w *work) seen(v view, id, field string, seen map[string]any) (map[string]a
 	if seen == nil {
 		seen = map[string]any{"state": step.state(), "by": step.By, "comment": step.Comment}
 	}
-	if field == "state" || field == "by" || field == "comment" || seen["errors"] != nil {
+	if _, loaded := seen[field]; loaded {
 		return seen, nil
 	}
-	return seen, w.whole(seen, i)
+	return seen, w.whole(seen, i, fieldsOf(field))
+}
+
+// fieldsOf are the fields of outcomes that a field of a step is made of.
+func fieldsOf(field string) []string {
+	if field == "" || field == "items" {
+		return []string{"returnData", "rawData", "contextData", "result", "keyFields", "errors", "outputs"}
+	}
+	return []string{field}
 }
 
 func (w *work) index(id string) int {
@@ -129,95 +139,109 @@ func (w *work) visible(v view, i int) bool {
 	return over && since <= v.at
 }
 
-// self returns the step, or the execution, that looks at itself.
-func (w *work) self(s *single) (map[string]any, error) {
-	step := &w.s.Steps[s.step]
-	if !s.whole {
-		return w.one(&step.Executions[s.item])
+// merge adds a field of self to those that are loaded.
+func (w *work) merge(values expression.Values, s *single, field string) error {
+	loaded, err := w.self(s, field)
+	if known, ok := values["self"].(map[string]any); ok {
+		for name, value := range known {
+			loaded[name] = value
+		}
 	}
-	values := map[string]any{"state": step.state(), "by": step.By, "comment": step.Comment}
-	return values, w.whole(values, s.step)
+	values["self"] = loaded
+	return err
 }
 
-// whole adds what all executions of a step have left.
-func (w *work) whole(values map[string]any, i int) error {
+// self returns the step, or the execution, that looks at itself.
+func (w *work) self(s *single, field string) (map[string]any, error) {
+	step := &w.s.Steps[s.step]
+	if !s.whole {
+		return w.one(&step.Executions[s.item], fieldsOf(field))
+	}
+	values := map[string]any{"state": step.state(), "by": step.By, "comment": step.Comment}
+	return values, w.whole(values, s.step, fieldsOf(field))
+}
+
+// whole adds fields of what all executions of a step have left.
+func (w *work) whole(values map[string]any, i int, fields []string) error {
 	step, n := &w.s.Steps[i], w.node(i)
-	if n.Step.ForEach == nil && n.Step.Join != playbook.JoinAnyEach {
-		values["errors"] = []any{}
-		if len(step.Executions) > 0 {
-			one, err := w.one(&step.Executions[0])
-			if err != nil {
-				return err
-			}
-			for name, value := range one {
-				if name != "state" {
-					values[name] = value
-				}
-			}
-		} else if step.Error != nil {
+	if n.Step.ForEach != nil || n.Step.Join == playbook.JoinAnyEach {
+		return w.together(values, step, fields)
+	}
+	if len(step.Executions) == 0 {
+		if step.Error != nil && slices.Contains(fields, "errors") {
 			values["errors"] = []any{step.Error.values()}
 		}
 		return nil
 	}
-	var items, raw, errors, rows []any
-	columns := []any{}
+	one, err := w.one(&step.Executions[0], fields)
+	for name, value := range one {
+		if name != "state" {
+			values[name] = value
+		}
+	}
+	return err
+}
+
+// together puts fields of several executions together.
+func (w *work) together(values map[string]any, step *Step, fields []string) error {
+	items, raw, errs, columns, rows := []any{}, []any{}, []any{}, []any{}, []any{}
 	keys := map[string]any{}
 	for item := range step.Executions {
-		one, err := w.one(&step.Executions[item])
+		one, err := w.one(&step.Executions[item], fields)
 		if err != nil {
 			return err
 		}
 		items, raw = append(items, one), append(raw, one["rawData"])
-		if list, ok := one["errors"].([]any); ok {
-			errors = append(errors, list...)
-		}
+		errs = append(errs, list(one["errors"])...)
 		if table, ok := one["result"].(map[string]any); ok {
-			columns, _ = table["columns"].([]any)
-			list, _ := table["rows"].([]any)
-			rows = append(rows, list...)
+			columns = list(table["columns"])
+			rows = append(rows, list(table["rows"])...)
 		}
-		if fields, ok := one["keyFields"].(map[string]any); ok {
-			for name, ids := range fields {
-				list, _ := ids.([]any)
-				before, _ := keys[name].([]any)
-				keys[name] = append(before[:len(before):len(before)], list...)
+		if ids, ok := one["keyFields"].(map[string]any); ok {
+			for name := range ids {
+				keys[name] = append(list(keys[name]), list(ids[name])...)
 			}
 		}
 	}
-	values["items"], values["rawData"], values["errors"], values["keyFields"] = list(items), list(raw), list(errors), keys
-	values["result"] = map[string]any{"columns": columns, "rows": list(rows)}
-	if finished(step.State) && len(step.Executions) > 0 {
-		values["returnData"] = step.State
+	all := map[string]any{
+		"rawData": raw, "errors": errs, "keyFields": keys, "result": map[string]any{"columns": columns, "rows": rows},
+	}
+	if len(items) > 0 {
+		all["returnData"] = step.State
+	}
+	for _, field := range fields {
+		values[field] = all[field]
+	}
+	if len(fields) > 1 {
+		values["items"] = items
 	}
 	return nil
 }
 
-// list is never nil.
-func list(items []any) []any {
-	if items == nil {
-		return []any{}
-	}
-	return items
+// list returns a list, and none for what is no list. It has no room, so that who
+// appends to it makes one of their own.
+func list(value any) []any {
+	items, _ := value.([]any)
+	return items[:len(items):len(items)]
 }
 
-// one returns what an execution has left.
-func (w *work) one(x *Execution) (map[string]any, error) {
-	values := map[string]any{}
-	if x.Outcome != "" {
-		outcome, err := w.outcome(x.Outcome)
-		if err != nil {
-			return nil, err
+// one returns fields of what an execution has left.
+func (w *work) one(x *Execution, fields []string) (map[string]any, error) {
+	values := map[string]any{"state": x.State}
+	for _, field := range fields {
+		switch {
+		case field == "errors" && x.Error != nil:
+			values[field] = []any{x.Error.values()}
+		case x.Outcome != "" && field != "state":
+			value, err := w.outcome(x.Outcome, field)
+			if err != nil {
+				return nil, err
+			}
+			values[field] = value
 		}
-		for name, value := range outcome {
-			values[name] = value
+		if field == "returnData" && values[field] == nil {
+			values[field] = x.State
 		}
-	}
-	values["state"] = x.State
-	if x.Error != nil {
-		values["errors"] = []any{x.Error.values()}
-	}
-	if values["returnData"] == nil {
-		values["returnData"] = x.State
 	}
 	return values, nil
 }

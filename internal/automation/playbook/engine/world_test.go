@@ -106,9 +106,9 @@ func (w *world) Trigger(context.Context) (map[string]any, error) {
 	return map[string]any{"kind": "manual", "at": monday, "data": nil}, nil
 }
 
-func (w *world) Outcome(_ context.Context, place string) (map[string]any, error) {
+func (w *world) Outcome(_ context.Context, place, field string) (any, error) {
 	if o, ok := w.outcomes[place]; ok {
-		return o, nil
+		return o[field], nil
 	}
 	return nil, errors.New("there is no outcome " + place)
 }

@@ -82,7 +82,7 @@ func (p *provider) FindStructFieldType(name, field string) (*types.FieldType, bo
 		},
 		GetFrom: func(target any) (any, error) {
 			m, _ := target.(map[string]any)
-			if value, ok := m[field]; ok {
+			if value := m[field]; value != nil {
 				return value, nil
 			}
 			return f.empty(), nil

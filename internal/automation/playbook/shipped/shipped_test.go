@@ -89,8 +89,8 @@ func begin(t *testing.T, name string, inputs map[string]any, outcomes map[string
 
 func (s *story) Inputs(context.Context) (map[string]any, error)  { return s.inputs, nil }
 func (s *story) Trigger(context.Context) (map[string]any, error) { return map[string]any{}, nil }
-func (s *story) Outcome(_ context.Context, step string) (map[string]any, error) {
-	return s.outcomes[step], nil
+func (s *story) Outcome(_ context.Context, step, field string) (any, error) {
+	return s.outcomes[step][field], nil
 }
 
 func (s *story) event(e engine.Event) {
