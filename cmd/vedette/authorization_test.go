@@ -239,8 +239,13 @@ type operatorPlatform struct {
 
 func startOperatorPlatform(tb testing.TB, config platformConfig) *operatorPlatform {
 	tb.Helper()
+	return startLoggedPlatform(tb, config, slog.New(slog.DiscardHandler))
+}
+
+func startLoggedPlatform(tb testing.TB, config platformConfig, log *slog.Logger) *operatorPlatform {
+	tb.Helper()
 	config.Data, config.Listen = tb.TempDir(), cmp.Or(config.Listen, "127.0.0.1:0")
-	p, err := openPlatform(tb.Context(), config, slog.New(slog.DiscardHandler))
+	p, err := openPlatform(tb.Context(), config, log)
 	if err != nil {
 		tb.Fatal(err)
 	}

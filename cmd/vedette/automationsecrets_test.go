@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"vedette.dev/vedette/internal/access"
+)
+
+// plantedSecret is written in another way by JSON, XML and URLs.
+const plantedSecret = `Planted&"7431<x>é`
+
+// gossip is a platform that repeats the credentials of whoever calls: as what was
+// found, in errors, and in answers that are none.
+func gossip(t *testing.T) *httptest.Server {
+	t.Helper()
+	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, password, _ := r.BasicAuth()
+		said := html.EscapeString(password + " " + r.Header.Get("Authorization"))
+		w.Header().Set("Content-Type", "application/xml")
+		switch {
+		case strings.Contains(r.URL.Path, "/count/"):
+			fmt.Fprint(w, `<ServiceResponse><responseCode>SUCCESS</responseCode><count>1</count></ServiceResponse>`)
+		case strings.Contains(r.URL.Path, "/search/"):
+			fmt.Fprintf(w, `<ServiceResponse><responseCode>SUCCESS</responseCode><count>1</count><hasMoreRecords>false</hasMoreRecords><data>
+				<HostAsset><id>7</id><name>%s</name><os>%s</os></HostAsset></data></ServiceResponse>`, said, said)
+		case strings.Contains(r.URL.Path, "/get/"):
+			w.Header().Set("Content-Type", "text/plain")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, password+" "+r.Header.Get("Authorization"))
+		default:
+			fmt.Fprintf(w, `<ServiceResponse><responseCode>INVALID_REQUEST</responseCode><responseErrorDetails><errorMessage>%s is wrong</errorMessage>
+				<errorResolution>Do not use %s</errorResolution></responseErrorDetails></ServiceResponse>`, said, said)
+		}
+	}))
+	t.Cleanup(platform.Close)
+	return platform
+}
+
+// heard is a log that a test reads while it is written.
+type heard struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (h *heard) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.text.Write(p)
+}
+
+func (h *heard) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.text.String()
+}
+
+// forms are the ways in which a secret of the account soar may be written.
+func forms(t *testing.T, secret string) []string {
+	t.Helper()
+	quoted, err := json.Marshal(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{
+		secret, strings.Trim(string(quoted), `"`), html.EscapeString(secret), url.QueryEscape(secret), url.PathEscape(secret),
+		base64.StdEncoding.EncodeToString([]byte("soar:" + secret)), base64.StdEncoding.EncodeToString([]byte(secret)),
+		strings.ReplaceAll(secret, `"`, `\"`),
+	}
+}
+
+// TestASecretThatWasPlantedAppearsNowhere looks for the password of a connection in
+// every answer of the API, in the log with everything, and in every file of the
+// platform.
+func TestASecretThatWasPlantedAppearsNowhere(t *testing.T) {
+	t.Parallel()
+	log := &heard{}
+	p := startLoggedPlatform(t, platformConfig{}, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	p.addUser(t, hashOf(t, operatorPassword), caller{name: "boss", manager: true}, access.Scope{})
+	var answers []string
+	call := func(method, path, body string, want int) string {
+		t.Helper()
+		status, answer := p.call(t, "boss", method, "/automation/v1"+path, body)
+		if status != want {
+			t.Fatalf("%s %s: status %d: %s", method, path, status, answer)
+		}
+		answers = append(answers, method+" "+path+"\n"+answer)
+		return answer
+	}
+	parameters, err := json.Marshal(map[string]string{"serverUrl": gossip(t).URL, "allowHttp": "true", "username": "soar", "password": plantedSecret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := `{"integration":"qualys-cloud-agent","name":"gossip","parameters":` + string(parameters) + `}`
+	call("POST", "/connections/test", body, 200)
+	call("POST", "/connections", body, 201)
+	call("POST", "/connections", body, 409)
+	call("PATCH", "/connections/1", `{"parameters":{"serverUrl":"elsewhere.example.net"}}`, 400)
+	call("POST", "/connections/1/test", "", 202)
+	for _, run := range []struct{ command, inputs string }{
+		{"search-cloud-agents", `{}`}, {"launch-on-demand-scans", `{"cloudAgentIds":[7]}`}, {"get-cloud-agent", `{"cloudAgentId":7}`},
+		{"list-activation-keys", `{}`}, {"launch-on-demand-scans", `{"cloudAgentIds":[7],"scanType":"SCA Scan"}`},
+	} {
+		call("POST", "/connections/1/commands/"+run.command, `{"inputs":`+run.inputs+`}`, 202)
+	}
+	told := 0
+	for id := 1; id <= 6; id++ {
+		answer := call("GET", fmt.Sprintf("/runs/%d?wait=50", id), "", 200)
+		if strings.Contains(answer, `"state":"queued"`) || strings.Contains(answer, `"state":"running"`) {
+			t.Errorf("run %d has not ended: %s", id, answer)
+		}
+		told += strings.Count(answer, "********")
+	}
+	if told < 4 {
+		t.Errorf("the platform of the connection told its password, and only %d places have asterisks", told)
+	}
+	for _, path := range []string{"/connections", "/connections/1", "/runs", "/audit", "/integrations/qualys-cloud-agent"} {
+		call("GET", path, "", 200)
+	}
+	hidden := forms(t, plantedSecret)
+	search := func(where, text string) {
+		for _, form := range hidden {
+			if at := strings.Index(text, form); at >= 0 {
+				t.Errorf("%s has the secret as %q: …%q…", where, form, text[max(0, at-80):min(len(text), at+120)])
+			}
+		}
+	}
+	for _, answer := range answers {
+		where, _, _ := strings.Cut(answer, "\n")
+		search(where, answer)
+	}
+	if !strings.Contains(log.String(), "/automation/v1/runs") {
+		t.Error("the log has nothing of it")
+	}
+	search("the log", log.String())
+	err = filepath.WalkDir(p.folder.path, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		search(path, string(content))
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
