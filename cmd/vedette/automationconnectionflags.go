@@ -17,7 +17,7 @@ type connectionFlags struct {
 	name, description           string
 	site, recipient             string
 	shared, active              bool
-	relay                       int64
+	relay                       string
 	grants                      []string
 	platform                    string
 	serverURL, account, version string
@@ -47,7 +47,7 @@ func (c *connectionFlags) define(a *app, cmd *cobra.Command, f *clientFlags) {
 	flags.StringVar(&c.site, "site", "", "`site` it belongs to, by ID or name; needed by who has several")
 	flags.BoolVar(&c.shared, "share-to-internal-sites", false, "let every internal site use it; it then belongs to --recipient-site")
 	flags.StringVar(&c.recipient, "recipient-site", "", "internal `site` that a shared connection belongs to")
-	flags.Int64Var(&c.relay, "relay", 0, "`ID` of the relay that reaches the platform, 0 for none")
+	flags.StringVar(&c.relay, "relay", "", "`relay` that reaches the platform, by ID or name; empty for none")
 	flags.StringVar(&c.description, "description", "", "description `text`")
 	flags.BoolVar(&c.active, "active", true, "let it be used")
 	flags.StringArrayVar(&c.grants, "grant", nil, "who may use it, `user:NAME=LEVEL` or role:NAME=LEVEL, with a level of use, edit or own; can be repeated, empty for nobody but managers")
@@ -73,6 +73,7 @@ func (c *connectionFlags) define(a *app, cmd *cobra.Command, f *clientFlags) {
 	a.completeFlagNames(cmd, f, "site", siteNames)
 	a.completeFlagNames(cmd, f, "recipient-site", siteNames)
 	a.completeFlagNames(cmd, f, "vault", connectionNames)
+	a.completeFlagNames(cmd, f, "relay", relayNames)
 }
 
 // change returns what the flags say, with the parameters of an integration.
@@ -110,7 +111,7 @@ func (c *connectionFlags) change(a *app, cmd *cobra.Command, f *clientFlags, of 
 		}
 	}
 	if given("relay") {
-		change.Relay = &qpsclient.Reference{ID: c.relay}
+		change.Relay = new(referenceTo(c.relay))
 	}
 	var err error
 	if given("grant") {

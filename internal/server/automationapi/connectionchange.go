@@ -23,7 +23,7 @@ func (a api) draft(ctx context.Context, body *newConnection) (connection.Draft, 
 	if d.SiteID, err = a.siteFor(ctx, d.Shared, body.Site, body.RecipientSite); err != nil {
 		return d, err
 	}
-	if d.RelayID, err = relayID(body.Relay); err != nil {
+	if d.RelayID, err = a.relayFor(ctx, body.Relay); err != nil {
 		return d, err
 	}
 	if d.Grants, err = grantsOf(body.UserPermissions); err != nil {
@@ -54,7 +54,7 @@ func (a api) change(ctx context.Context, c *connection.Connection, body *connect
 		ch.SiteID = &site
 	}
 	if body.Relay != nil {
-		id, err := relayID(body.Relay)
+		id, err := a.relayFor(ctx, body.Relay)
 		if err != nil {
 			return ch, err
 		}
@@ -141,14 +141,21 @@ func (a api) siteFor(ctx context.Context, shared bool, site, recipient *referenc
 	return 0, fault.New(fault.Invalid, fmt.Sprintf("%s: there is no site '%s'.", field, server.Echo(ref.Name)), "Use one of "+orNone(names)+".")
 }
 
-func relayID(ref *reference) (int64, error) {
-	if ref != nil && ref.ID == 0 && ref.Name != "" {
-		return 0, fault.New(fault.Invalid, "relay: a relay is given by its id.", "Specify relay as an object with the member id.")
+// relayFor returns the relay that a body names, 0 for none. Who may use it, the
+// directory of connections decides.
+func (a api) relayFor(ctx context.Context, ref *reference) (int64, error) {
+	if ref == nil || ref.ID != 0 || ref.Name == "" {
+		if ref == nil {
+			return 0, nil
+		}
+		return ref.ID, nil
 	}
-	if ref == nil {
-		return 0, nil
+	found, err := a.relays.Find(ctx, ref.Name)
+	if fault.Is(err, fault.NotFound) {
+		// Its own words name all relays, which are for managers.
+		return 0, fault.New(fault.Invalid, fmt.Sprintf("relay: there is no relay '%s'.", server.Echo(ref.Name)), "Ask a manager for the name of the relay.")
 	}
-	return ref.ID, nil
+	return found.ID, err
 }
 
 func grantsOf(permissions []userPermission) ([]connection.Grant, error) {

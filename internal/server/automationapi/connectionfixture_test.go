@@ -17,6 +17,7 @@ import (
 	"vedette.dev/vedette/internal/access/accesstest"
 	"vedette.dev/vedette/internal/automation/connection"
 	"vedette.dev/vedette/internal/automation/integration"
+	"vedette.dev/vedette/internal/automation/relay"
 	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/server"
@@ -143,8 +144,22 @@ func (l *links) ConnectionSecrets(_ context.Context, id int64) (map[string]strin
 	return l.secrets[id], nil
 }
 
+// CheckRelay knows relay 4.
 func (l *links) CheckRelay(_ context.Context, id, _ int64) error {
+	if id == 4 {
+		return nil
+	}
 	return fault.Newf(fault.Invalid, "relay: there is no relay %d.", id)
+}
+
+// relayStore is the storage of relays; its name keeps the methods of plants apart.
+type relayStore = relay.Relays
+
+// plants are the relays there are; nothing but their list is asked for.
+type plants struct{ relayStore }
+
+func (plants) Relays(context.Context) ([]relay.Relay, error) {
+	return []relay.Relay{{ID: 4, Name: "plant-graz"}}, nil
 }
 
 func (l *links) CreateRun(_ context.Context, r run.Run, _ map[string]string) (run.Run, bool, error) {
@@ -232,7 +247,7 @@ func newSwitchboard(t *testing.T) switchboard {
 	directory := &connection.Directory{Connections: l, Sites: l, People: memory, Relays: l, Now: now, Random: func() float64 { return 0 }}
 	s := switchboard{office{memory: memory, mux: server.NewMux(slog.New(slog.DiscardHandler))}, l}
 	s.mux.Add(automationapi.Routes(automationapi.Config{
-		Users: operators{memory}, Journal: memory, Connections: directory,
+		Users: operators{memory}, Journal: memory, Connections: directory, Relays: &relay.Directory{Relays: plants{}},
 		Runs:   &run.Desk{Records: l, Connections: directory, Now: now},
 		Trials: &run.Trial{Connections: directory, Runner: &run.Runner{Opener: opener{}, Now: now, Log: slog.New(slog.DiscardHandler)}},
 	})...)

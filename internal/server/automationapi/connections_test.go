@@ -12,7 +12,7 @@ import (
 )
 
 // everyField says all that the form of a connection has.
-const everyField = `,"site":{"name":"SOC"},"description":"Production","active":true,
+const everyField = `,"site":{"name":"SOC"},"relay":{"name":"plant-graz"},"description":"Production","active":true,
 	"userPermissions":[{"user":"bob","level":"use"},{"role":"Engineer","level":"edit"}],
 	"limits":{"requestsPerMinute":600,"concurrency":3},
 	"healthCheck":{"enabled":true,"intervalMinutes":15,"mailAfter":3,"mailTo":["soc@example.net"]}`
@@ -72,7 +72,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"a site of what is shared", "ann", "POST", "/connections", made(`,"site":{"id":1},"shareToInternalSites":true`), 400, "site: a connection that is shared to internal sites belongs to its recipientSite."},
 		{"a recipient of what is not", "ann", "POST", "/connections", made(`,"recipientSite":{"id":1}`), 400, "recipientSite: the connection is not shared to internal sites."},
 		{"a client as recipient", "admin", "POST", "/connections", made(`,"recipientSite":{"name":"Acme"},"shareToInternalSites":true`), 400, "recipientSite: site 'Acme' is the site of a client."},
-		{"a relay by name", "ann", "POST", "/connections", made(`,"relay":{"name":"plant"}`), 400, "relay: a relay is given by its id."},
+		{"no relay of this name", "ann", "POST", "/connections", made(`,"relay":{"name":"plant"}`), 400, "relay: there is no relay 'plant'. Ask a manager for the name of the relay."},
 		{"no such relay", "ann", "POST", "/connections", made(`,"relay":{"id":7}`), 400, "relay: there is no relay 7."},
 		{"a permission for nobody", "ann", "POST", "/connections", made(`,"userPermissions":[{"level":"use"}]`), 400, "each entry needs a user or a role, and not both"},
 		{"a permission for two", "ann", "POST", "/connections", made(`,"userPermissions":[{"user":"bob","role":"Engineer","level":"use"}]`), 400, "and not both"},
