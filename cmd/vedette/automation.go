@@ -13,6 +13,7 @@ import (
 	"vedette.dev/vedette/internal/automation/schedule"
 	"vedette.dev/vedette/internal/jobs"
 	outboundplatform "vedette.dev/vedette/internal/outbound/platform"
+	"vedette.dev/vedette/internal/outbound/vault"
 )
 
 const (
@@ -42,7 +43,11 @@ type automationLayer struct {
 
 // openAutomation makes the automation layer of a platform.
 func (p *platform) openAutomation(now func() time.Time, log *slog.Logger) (*automationLayer, error) {
-	sessions := &outboundplatform.Sessions{UserAgent: "vedette/" + buildVersion(), Pace: p.store.Pace, Ledger: p.store.Launches, Relay: p.dialThrough, Now: now}
+	vaults := outboundplatform.Vaults{Source: vault.NewSource(vault.Options{Now: now})}
+	p.closers = append(p.closers, vaults.Source.Close)
+	sessions := &outboundplatform.Sessions{
+		UserAgent: "vedette/" + buildVersion(), Pace: p.store.Pace, Ledger: p.store.Launches, Relay: p.dialThrough, Vaults: vaults, Now: now,
+	}
 	if p.authority != nil {
 		var err error
 		if sessions.Authority, err = x509.ParseCertificate(p.authority); err != nil {
@@ -50,7 +55,7 @@ func (p *platform) openAutomation(now func() time.Time, log *slog.Logger) (*auto
 		}
 	}
 	directory := &links.Directory{Connections: p.store, Sites: p.store, People: p.store, Relays: p.store, Now: now, Random: rand.Float64}
-	runner := &runs.Runner{Work: p.store, Opener: sessions, Now: now, Log: log}
+	runner := &runs.Runner{Work: p.store, Opener: sessions, Vaults: vaults, Now: now, Log: log}
 	desk := &runs.Desk{Records: p.store, Connections: directory, Now: now}
 	return &automationLayer{
 		connections: directory, runner: runner, desk: desk,

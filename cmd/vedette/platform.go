@@ -82,6 +82,7 @@ type platform struct {
 	failures    *failures.Injector
 	auditDays   int // 0 for ever
 	automation  *automationLayer
+	closers     []func() // of what is kept in memory
 }
 
 // openPlatform opens the data folder and the database, listens, and makes what
@@ -274,6 +275,9 @@ func (p *platform) run(ctx context.Context) error {
 
 func (p *platform) close() error {
 	var errs []error
+	for _, end := range p.closers {
+		end()
+	}
 	for _, binding := range p.bindings {
 		errs = append(errs, binding.Listener.Close())
 	}

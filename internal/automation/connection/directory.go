@@ -164,6 +164,9 @@ func (d *Directory) settle(ctx context.Context, p access.Principal, c *Connectio
 			return nil, fault.New(fault.Invalid, fmt.Sprintf("passwordVault: connection '%s' is not a connection to a password vault.", vault.Name), "Choose a connection of an integration that has the command Fetch Credential.")
 		}
 	}
+	if _, isVault := integration.FindCommand(of.Name + "/" + FetchCommand); isVault && c.RelayID != 0 {
+		return nil, fault.New(fault.Invalid, "relay: a password vault is reached directly.", "Leave the relay out.")
+	}
 	if c.RelayID != 0 {
 		if err := d.Relays.CheckRelay(ctx, c.RelayID, c.SiteID); err != nil {
 			return nil, err

@@ -22,7 +22,7 @@ type Connections interface {
 	// more are removed. change may be called several times; its error undoes everything.
 	UpdateConnection(ctx context.Context, id int64, change func(*Connection) (map[string]string, error)) (Connection, error)
 	// DeleteConnection removes a connection with its secrets and grants; its runs
-	// stay, and those at work are cancelled. One that is the vault of another one, or
+	// stay, and those that have not ended fail when they find it gone. One that is the vault of another one, or
 	// that a schedule uses, is fault.Conflict.
 	DeleteConnection(ctx context.Context, id int64) error
 	// ConnectionSecrets returns the secrets of a connection by their names.

@@ -66,7 +66,8 @@ func (c Command) Execute(ctx context.Context, s Session, call Call) Answer {
 		}
 	}
 	ctx = qpsclient.WithIdempotencyKey(ctx, call.Key)
-	if call.DryRun {
+	// Commands of vaults only read, and show no value: they are their own rehearsal.
+	if call.DryRun && s.Vault == nil {
 		return Answer{Outcome: x.rehearse(ctx)}
 	}
 	return x.answer(c.run(ctx, x))

@@ -46,7 +46,7 @@ const (
 )
 
 // parseManifest reads a manifest strictly and ties each command to its function.
-func parseManifest(text []byte, known map[string]operation) (Integration, error) {
+func parseManifest(text []byte, all map[string]map[string]operation) (Integration, error) {
 	var file struct {
 		APIVersion  string `yaml:"apiVersion"`
 		Kind        string `yaml:"kind"`
@@ -64,6 +64,7 @@ func parseManifest(text []byte, known map[string]operation) (Integration, error)
 		return Integration{}, fmt.Errorf("apiVersion %q and kind %q: use %s and %s", file.APIVersion, file.Kind, manifestVersion, manifestKind)
 	}
 	i := file.Integration
+	known := all[i.Name]
 	for n := range i.Commands {
 		if err := i.Commands[n].complete(i.Name, known); err != nil {
 			return Integration{}, fmt.Errorf("command %q: %w", i.Commands[n].Name, err)

@@ -13,7 +13,7 @@ func TestManifestsFitTheirFunctions(t *testing.T) {
 	if !ok {
 		t.Fatal("there is no integration qualys-cloud-agent")
 	}
-	functions := operations()
+	functions := operations()[i.Name]
 	if len(i.Commands) != len(functions) {
 		t.Errorf("the manifest has %d commands, there are %d functions", len(i.Commands), len(functions))
 	}
@@ -47,7 +47,7 @@ commands:
 
 func TestAManifestThatIsWrongDoesNotLoad(t *testing.T) {
 	t.Parallel()
-	known := map[string]operation{"look": testConnection}
+	known := map[string]map[string]operation{"sample": {"look": testConnection}}
 	if _, err := parseManifest([]byte(minimal), known); err != nil {
 		t.Fatalf("the minimal manifest: %v", err)
 	}
@@ -82,7 +82,7 @@ func TestAManifestThatIsWrongDoesNotLoad(t *testing.T) {
 	}
 	t.Run("a-function-without-a-command", func(t *testing.T) {
 		t.Parallel()
-		_, err := parseManifest([]byte(minimal), map[string]operation{"look": testConnection, "listen": testConnection})
+		_, err := parseManifest([]byte(minimal), map[string]map[string]operation{"sample": {"look": testConnection, "listen": testConnection}})
 		if err == nil || !strings.Contains(err.Error(), "listen") {
 			t.Errorf("error = %v, want one that names listen", err)
 		}

@@ -10,8 +10,12 @@ import (
 // returns an outcome with Again; see execution.answer.
 type operation func(ctx context.Context, x *execution) automation.Outcome
 
-// operations are the functions of all commands, by name.
-func operations() map[string]operation {
+// operations are the functions of all commands, by integration and name.
+func operations() map[string]map[string]operation {
+	return map[string]map[string]operation{"qualys-cloud-agent": qualysOperations(), VaultIntegration: vaultOperations()}
+}
+
+func qualysOperations() map[string]operation {
 	return map[string]operation{
 		"test-connection":        testConnection,
 		"search-cloud-agents":    searchCloudAgents,

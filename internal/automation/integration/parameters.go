@@ -73,6 +73,9 @@ func (i Integration) CheckParameters(values map[string]string, elsewhere ...stri
 			checked[p.Name] = value
 		}
 	}
+	if i.Name == VaultIntegration {
+		return checked, VaultSettings(checked).Check()
+	}
 	return checked, nil
 }
 

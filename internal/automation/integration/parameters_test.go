@@ -134,7 +134,7 @@ func TestAPasswordOfTheVaultIsNotGivenByHand(t *testing.T) {
 
 func TestIntegrationsAreFoundByText(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]int{"": 1, "qualys": 1, "VULNERABILITY man": 1, "firewall": 0} {
+	for text, want := range map[string]int{"": 2, "qualys": 1, "VULNERABILITY man": 1, "password vault": 1, "firewall": 0} {
 		if got := Search(text); len(got) != want {
 			t.Errorf("search %q found %d, want %d", text, len(got), want)
 		}

@@ -13,8 +13,11 @@ import (
 type Session struct {
 	// Client calls the platform. It should give up early instead of sleeping for
 	// long: see Integration.ClientConfig.
+	// It is nil in a session with a password vault.
 	Client *qpsclient.Client
 	Now    func() time.Time
+	// Vault is the vault of a session with one; nil otherwise.
+	Vault Vault
 	// Ledger knows what was launched over the connection; nil turns the window
 	// for duplicate launches off.
 	Ledger Ledger

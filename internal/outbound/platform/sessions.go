@@ -41,6 +41,8 @@ type Sessions struct {
 	// no relays.
 	Relay func(relayID int64, target string) Dial
 	Now   func() time.Time
+	// Vaults are the password vaults that connections may be to.
+	Vaults Vaults
 
 	mu         sync.Mutex
 	transports map[route]*http.Transport
@@ -71,6 +73,9 @@ func (s *Sessions) Open(_ context.Context, c connection.Connection, parameters m
 	of, known := integration.Find(c.Integration)
 	if !known {
 		return integration.Session{}, fmt.Errorf("open session: there is no integration %s", c.Integration)
+	}
+	if of.Name == integration.VaultIntegration {
+		return integration.Session{Now: s.Now, Vault: opened{s.Vaults.Source, integration.VaultSettings(parameters)}}, nil
 	}
 	config := of.ClientConfig(parameters)
 	config.UserAgent, config.Now = s.UserAgent, s.Now

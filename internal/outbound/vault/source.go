@@ -106,6 +106,28 @@ func (s *Source) FetchAll(ctx context.Context, settings vault.Settings, path str
 	return copied, nil
 }
 
+// LogIn proves the credentials of settings anew, whatever is kept of before: by
+// AppRole it logs in, and a token has to look itself up. An error is a
+// *vault.Failure.
+func (s *Source) LogIn(ctx context.Context, settings vault.Settings) error {
+	if err := settings.Check(); err != nil {
+		return unusable(err)
+	}
+	settings = settings.Complete()
+	bounded, cancel := context.WithTimeout(ctx, settings.Timeout)
+	defer cancel()
+	made, _, err := s.open(bounded, settings, nil)
+	if err == nil {
+		if _, err = made.client.Auth().Token().LookupSelfWithContext(bounded); err != nil {
+			err = &stepError{"look the token up", err}
+		}
+	}
+	if err != nil {
+		return explain(ctx, settings, err)
+	}
+	return nil
+}
+
 // Drop forgets what was fetched at the path of an item, so that the next Fetch
 // asks the vault: the platform that a password is for has refused it.
 func (s *Source) Drop(settings vault.Settings, item vault.Item) {
