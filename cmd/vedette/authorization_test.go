@@ -134,6 +134,15 @@ var needed = map[string][]access.Permission{
 	"POST /automation/v1/runs/{id}/cancel": {access.RunCommand},
 	"POST /automation/v1/runs/{id}/again":  {access.RunCommand},
 
+	"GET /automation/v1/schedules":              anySchedule,
+	"POST /automation/v1/schedules":             {access.EditSchedule},
+	"POST /automation/v1/schedules/preview":     anySchedule,
+	"GET /automation/v1/schedules/{id}":         anySchedule,
+	"PATCH /automation/v1/schedules/{id}":       {access.EditSchedule},
+	"DELETE /automation/v1/schedules/{id}":      {access.EditSchedule},
+	"POST /automation/v1/schedules/{id}/run":    {access.EditSchedule},
+	"GET /automation/v1/schedules/{id}/firings": anySchedule,
+
 	"GET /automation/v1/users":               manager,
 	"POST /automation/v1/users":              manager,
 	"GET /automation/v1/users/{username}":    manager,
@@ -186,6 +195,7 @@ var (
 	manager   = []access.Permission{}
 	nobody    = []access.Permission{"nobody"}
 
+	anySchedule   = []access.Permission{access.ViewSchedule, access.EditSchedule}
 	anyConnection = []access.Permission{
 		access.ViewConnection, access.CreateConnection, access.EditConnection, access.DeleteConnection, access.RunCommand,
 	}

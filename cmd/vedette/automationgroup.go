@@ -29,10 +29,11 @@ and what came out.
   vedette automation connections create "Qualys prod" --site SOC --platform "Qualys US Platform 2" \
       --account acme_ab1 --account-password-file pw
   vedette automation run "Qualys prod" search-cloud-agents --input os=Windows
-  vedette automation runs list`
+  vedette automation runs list
+  vedette automation schedules create hourly "Qualys prod" search-cloud-agents --every 1h`
 	group.AddCommand(
 		newIntegrationsCommand(a, f), newSitesCommand(a, f), newAutomationConnectionsCommand(a, f),
-		newCommandsCommand(a, f), newAutomationRun(a, f), newRunsCommand(a, f))
+		newCommandsCommand(a, f), newAutomationRun(a, f), newRunsCommand(a, f), newAutomationSchedulesCommand(a, f))
 	return group
 }
 

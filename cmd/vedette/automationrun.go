@@ -60,8 +60,7 @@ Exit codes: 0 successful, 1 failed, 3 partially successful.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&r.inputs, "input", nil, "input of the command, as `NAME=VALUE`; can be repeated")
-	flags.StringVar(&r.file, "inputs-file", "", "`file` with inputs as a JSON object, - for standard input")
+	r.defineInputs(cmd)
 	flags.BoolVar(&r.dryRun, "dry-run", false, "say what would be sent, and send nothing that writes")
 	flags.BoolVar(&r.force, "force", false, "launch scans even where the same ones were launched a moment ago")
 	flags.DurationVar(&r.wait, "wait", 0, "let the run wait, at most this `time`, until what it began has ended")

@@ -39,7 +39,7 @@ func (p *platform) operatorRoutes(users *access.Authenticator, launcher *ondeman
 			Directory: access.NewDirectory(p.store, p.store, tagNames{p.store}, time.Now), AuditLog: p.store,
 			Connectors: connectors, OwnAccounts: owns, Instances: p.store, Relays: p.relays,
 			Installers: p.packages, Doorway: p.doorway(),
-			Connections: p.automation.connections, Runs: p.automation.desk, Trials: p.automation.trial,
+			Connections: p.automation.connections, Runs: p.automation.desk, Trials: p.automation.trial, Schedules: p.automation.schedules,
 		})...,
 	)
 }

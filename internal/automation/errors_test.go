@@ -137,6 +137,7 @@ func TestStatusOf(t *testing.T) {
 		{"no credentials", code(qps.CodeAuthCredentialsNeeded), 401},
 		{"no permission", code(qps.CodeUnauthorized), 401},
 		{"expired evaluation", code(qps.CodeEvaluationExpired), 403},
+		{"no permission on this platform", fmt.Errorf("run: %w", fault.New(fault.Forbidden, "No.", "")), 403},
 		{"unknown object", code(qps.CodeUnknownObject), 404},
 		{"still processing", code(qps.CodeStillProcessing), 409},
 		{"internal error", code(qps.CodeOtherError), 500},

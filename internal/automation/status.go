@@ -46,6 +46,8 @@ func StatusOf(err error) int {
 		return StatusCancelled
 	case fault.Is(err, fault.Invalid):
 		return http.StatusBadRequest
+	case fault.Is(err, fault.Forbidden):
+		return http.StatusForbidden
 	case fault.Is(err, fault.NotFound):
 		return http.StatusNotFound
 	case fault.Is(err, fault.Conflict):

@@ -43,7 +43,7 @@ type Change struct {
 	ConnectionID *int64
 	Inputs       *map[string]any
 	Times        integration.TimeReader
-	Spec         *Spec
+	Spec         func(Spec) Spec // may be called several times
 	Active       *bool
 }
 
@@ -111,14 +111,14 @@ func pausedByHand(p access.Principal) string { return fmt.Sprintf("'%s' paused i
 // these do not allow now.
 func (d *Directory) settle(ctx context.Context, p access.Principal, s *Schedule, times integration.TimeReader) error {
 	s.Owner = p.User.Username
-	if err := mayRun(p); err != nil {
-		return err
-	}
 	if s.Target.PlaybookID != 0 {
 		return fault.New(fault.Invalid, fmt.Sprintf("playbook: there is no playbook %d.", s.Target.PlaybookID), "")
 	}
 	if s.Target.Command == "" || s.Target.ConnectionID == 0 {
 		return nil // Check says it better
+	}
+	if err := mayRun(p); err != nil {
+		return err
 	}
 	r, secrets, err := d.Desk.Prepare(ctx, p, run.Request{ConnectionID: s.Target.ConnectionID, Command: s.Target.Command, Inputs: s.Target.Inputs, Times: times, Origin: run.BySchedule})
 	if err != nil {
@@ -165,7 +165,7 @@ func (d *Directory) Update(ctx context.Context, p access.Principal, id int64, ch
 			}
 		}
 		if change.Spec != nil {
-			s = s.Respecified(*change.Spec, now)
+			s = s.Respecified(change.Spec(s.Spec), now)
 		}
 		switch {
 		case change.Active == nil || *change.Active == s.Active:
@@ -198,8 +198,9 @@ func (d *Directory) RunNow(ctx context.Context, p access.Principal, id int64) (F
 	if _, err := d.Get(ctx, p, id); err != nil {
 		return Firing{}, err
 	}
-	if err := mayRun(p); err != nil {
-		return Firing{}, err
+	if !p.May(access.RunCommand) {
+		return Firing{}, fault.New(fault.Forbidden, fmt.Sprintf("User '%s' may not run a schedule, it needs %s.", p.User.Username, access.RunCommand.Label()),
+			"Ask a manager to check the permission settings of this account.")
 	}
 	return d.Schedules.FireNow(ctx, id, d.Now().UTC())
 }

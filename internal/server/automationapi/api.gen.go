@@ -40,6 +40,27 @@ func (e AuditOutcome) Valid() bool {
 	}
 }
 
+// Defines values for AutomationScheduleState.
+const (
+	ScheduleActive AutomationScheduleState = "active"
+	ScheduleEnded  AutomationScheduleState = "ended"
+	SchedulePaused AutomationScheduleState = "paused"
+)
+
+// Valid indicates whether the value is a known member of the AutomationScheduleState enum.
+func (e AutomationScheduleState) Valid() bool {
+	switch e {
+	case ScheduleActive:
+		return true
+	case ScheduleEnded:
+		return true
+	case SchedulePaused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ConnectionLevel.
 const (
 	LevelEdit ConnectionLevel = "edit"
@@ -55,6 +76,30 @@ func (e ConnectionLevel) Valid() bool {
 	case LevelOwn:
 		return true
 	case LevelUse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FiringAction.
+const (
+	FiringCancelPrevious FiringAction = "cancel_previous"
+	FiringQueue          FiringAction = "queue"
+	FiringSkip           FiringAction = "skip"
+	FiringStart          FiringAction = "start"
+)
+
+// Valid indicates whether the value is a known member of the FiringAction enum.
+func (e FiringAction) Valid() bool {
+	switch e {
+	case FiringCancelPrevious:
+		return true
+	case FiringQueue:
+		return true
+	case FiringSkip:
+		return true
+	case FiringStart:
 		return true
 	default:
 		return false
@@ -301,6 +346,63 @@ func (e ScanType) Valid() bool {
 	}
 }
 
+// Defines values for ScheduleCatchUp.
+const (
+	CatchUpNone ScheduleCatchUp = "none"
+	CatchUpOne  ScheduleCatchUp = "one"
+)
+
+// Valid indicates whether the value is a known member of the ScheduleCatchUp enum.
+func (e ScheduleCatchUp) Valid() bool {
+	switch e {
+	case CatchUpNone:
+		return true
+	case CatchUpOne:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScheduleKind.
+const (
+	ScheduleSystem ScheduleKind = "system"
+	ScheduleUser   ScheduleKind = "user"
+)
+
+// Valid indicates whether the value is a known member of the ScheduleKind enum.
+func (e ScheduleKind) Valid() bool {
+	switch e {
+	case ScheduleSystem:
+		return true
+	case ScheduleUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScheduleOverlap.
+const (
+	OverlapCancelPrevious ScheduleOverlap = "cancel_previous"
+	OverlapQueue          ScheduleOverlap = "queue"
+	OverlapSkip           ScheduleOverlap = "skip"
+)
+
+// Valid indicates whether the value is a known member of the ScheduleOverlap enum.
+func (e ScheduleOverlap) Valid() bool {
+	switch e {
+	case OverlapCancelPrevious:
+		return true
+	case OverlapQueue:
+		return true
+	case OverlapSkip:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SiteKind.
 const (
 	SiteClient   SiteKind = "client"
@@ -420,6 +522,93 @@ type AuditOutcome string
 type AuditPage struct {
 	Entries []AuditEntry `json:"entries"`
 }
+
+// AutomationSchedule When a command runs by itself, and where that stands. Times are UTC and absent until reached.
+type AutomationSchedule struct {
+	// Active Whether it fires.
+	Active bool `json:"active"`
+
+	// CatchUp What becomes of firings that nothing carried out in time. none: they are left out; one: the newest of them runs, for all.
+	CatchUp ScheduleCatchUp `json:"catchUp"`
+	Command string          `json:"command"`
+
+	// Connection Without a name where the caller does not see it.
+	Connection Reference `json:"connection"`
+
+	// Cron Five fields, minute, hour, day of the month, month, day of the week, or one of @hourly, @daily, @weekly, @monthly and @yearly.
+	Cron *string `json:"cron,omitempty"`
+
+	// Due When that is carried out, which the jitter puts off.
+	Due *time.Time `json:"due,omitempty"`
+	End *time.Time `json:"end,omitempty"`
+
+	// Every The time between firings, such as 30m, 6h, 7d or 1h30m; from 1 minute to 366 days. One of every and cron is given.
+	Every *string `json:"every,omitempty"`
+
+	// Failures Runs in a row that failed.
+	Failures int `json:"failures"`
+
+	// Id Absent of the kind system.
+	Id *int64 `json:"id,omitempty"`
+
+	// InWords When it fires, such as every 30 minutes.
+	InWords string `json:"inWords"`
+
+	// Inputs Inputs as they were understood, by name; times are in RFC 3339.
+	Inputs integration.Values `json:"inputs"`
+
+	// JitterPercent Puts the firings of an interval off by up to so many percent of it.
+	JitterPercent int `json:"jitterPercent"`
+
+	// Kind user: somebody made it; system: the health check of a connection, which is changed there.
+	Kind ScheduleKind `json:"kind"`
+
+	// Last The last firing, whether it ran or not.
+	Last *time.Time `json:"last,omitempty"`
+
+	// Name Unique within the site.
+	Name string `json:"name"`
+
+	// Next The next firing; absent where there is none any more.
+	Next *time.Time `json:"next,omitempty"`
+
+	// Overlap What becomes of a firing while the run of the one before is at work. skip: it is left out; queue: it waits for the end
+	// of that run, one firing at most; cancel_previous: that run is cancelled.
+	Overlap ScheduleOverlap `json:"overlap"`
+
+	// Owner The user with whose rights it runs; absent of the kind system.
+	Owner *string `json:"owner,omitempty"`
+
+	// PauseAfterFailures Pauses the schedule after so many failures in a row; 0 for never.
+	PauseAfterFailures int `json:"pauseAfterFailures"`
+
+	// PausedReason Why it is not active.
+	PausedReason *string `json:"pausedReason,omitempty"`
+
+	// Site A role, a tag, a site or another object, by its id or its name. Answers have both.
+	Site  Reference  `json:"site"`
+	Start *time.Time `json:"start,omitempty"`
+
+	// State active: it fires again; paused: not until it is resumed; ended: never again.
+	State AutomationScheduleState `json:"state"`
+
+	// TimeZone IANA name of the zone whose clock the cron means, such as Europe/Berlin; UTC without it.
+	TimeZone *string `json:"timeZone,omitempty"`
+
+	// Waiting The firing that waits for the end of the run at work.
+	Waiting *time.Time `json:"waiting,omitempty"`
+}
+
+// AutomationScheduleChange Of every and cron, the one that is given takes the place of the other. An empty text takes timeZone, start and end away.
+type AutomationScheduleChange = automationScheduleChange
+
+// AutomationScheduleList defines model for AutomationScheduleList.
+type AutomationScheduleList struct {
+	Schedules []AutomationSchedule `json:"schedules"`
+}
+
+// AutomationScheduleState active: it fires again; paused: not until it is resumed; ended: never again.
+type AutomationScheduleState string
 
 // BaseAccount An account that is set to assume the roles of a partition.
 type BaseAccount struct {
@@ -589,6 +778,44 @@ type CreatedUser struct {
 	User User `json:"user"`
 }
 
+// Firing A moment at which a schedule fired, and what came of it. Times are UTC.
+type Firing struct {
+	// Action What became of a firing. start: a run; skip: no run, for the reason; queue: it waits for the end of the run before;
+	// cancel_previous: that run was cancelled, and this one started.
+	Action FiringAction `json:"action"`
+
+	// At The moment that the schedule names.
+	At time.Time `json:"at"`
+
+	// ByHand Whether somebody had it run now.
+	ByHand bool `json:"byHand"`
+
+	// Fired When it was carried out.
+	Fired time.Time `json:"fired"`
+
+	// Missed How many firings before it nobody carried out in time; 1000 for more.
+	Missed int `json:"missed"`
+
+	// Reason Why that became of it.
+	Reason *string `json:"reason,omitempty"`
+
+	// RunId Its run; absent where there is none, none yet, or none any more.
+	RunId *int64 `json:"runId,omitempty"`
+
+	// RunState How far a run is. A run that waits goes on by itself at `resume`. Of an unknown one nobody knows whether it was carried
+	// out, since the platform was stopped meanwhile. All but the first three are final.
+	RunState *RunState `json:"runState,omitempty"`
+}
+
+// FiringAction What became of a firing. start: a run; skip: no run, for the reason; queue: it waits for the end of the run before;
+// cancel_previous: that run was cancelled, and this one started.
+type FiringAction string
+
+// FiringList defines model for FiringList.
+type FiringList struct {
+	Firings []Firing `json:"firings"`
+}
+
 // HealthCheck How often an active connection is tested by itself, and who is told.
 type HealthCheck = healthCheck
 
@@ -664,6 +891,9 @@ type IntegrationSummary struct {
 
 // MemberChange defines model for MemberChange.
 type MemberChange = memberChange
+
+// NewAutomationSchedule defines model for NewAutomationSchedule.
+type NewAutomationSchedule = newAutomationSchedule
 
 // NewBaseAccount defines model for NewBaseAccount.
 type NewBaseAccount = newBaseAccount
@@ -1040,6 +1270,28 @@ type Schedule struct {
 	RandomizeSeconds int64 `json:"randomizeSeconds"`
 }
 
+// ScheduleCatchUp What becomes of firings that nothing carried out in time. none: they are left out; one: the newest of them runs, for all.
+type ScheduleCatchUp string
+
+// ScheduleKind user: somebody made it; system: the health check of a connection, which is changed there.
+type ScheduleKind string
+
+// ScheduleOverlap What becomes of a firing while the run of the one before is at work. skip: it is left out; queue: it waits for the end
+// of that run, one firing at most; cancel_previous: that run is cancelled.
+type ScheduleOverlap string
+
+// SchedulePreview defines model for SchedulePreview.
+type SchedulePreview struct {
+	// Firings The next firings in UTC, fewer where there are no more.
+	Firings []time.Time `json:"firings"`
+
+	// InWords When it fires, such as every 30 minutes.
+	InWords string `json:"inWords"`
+}
+
+// SchedulePreviewRequest defines model for SchedulePreviewRequest.
+type SchedulePreviewRequest = schedulePreviewRequest
+
 // SchedulesChange defines model for SchedulesChange.
 type SchedulesChange = schedulesChange
 
@@ -1228,6 +1480,9 @@ type RoleId = int64
 // RunId defines model for RunId.
 type RunId = int64
 
+// ScheduleId defines model for ScheduleId.
+type ScheduleId = int64
+
 // SiteId defines model for SiteId.
 type SiteId = int64
 
@@ -1342,6 +1597,21 @@ type ListScansParams struct {
 	Before *int64 `form:"before,omitempty" json:"before,omitempty"`
 }
 
+// ListAutomationSchedulesParams defines parameters for ListAutomationSchedules.
+type ListAutomationSchedulesParams struct {
+	// Site Only schedules of this site, by its id or its name.
+	Site *string `form:"site,omitempty" json:"site,omitempty"`
+
+	// Kind Only schedules of this kind.
+	Kind *ScheduleKind `form:"kind,omitempty" json:"kind,omitempty"`
+}
+
+// ListFiringsParams defines parameters for ListFirings.
+type ListFiringsParams struct {
+	// Limit How many firings the answer may hold.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListUninstallsParams defines parameters for ListUninstalls.
 type ListUninstallsParams struct {
 	// State Only orders in this state.
@@ -1401,6 +1671,15 @@ type UpdateRoleJSONRequestBody = RoleChange
 
 // AssignRoleJSONRequestBody defines body for AssignRole for application/json ContentType.
 type AssignRoleJSONRequestBody = RoleAssignment
+
+// CreateAutomationScheduleJSONRequestBody defines body for CreateAutomationSchedule for application/json ContentType.
+type CreateAutomationScheduleJSONRequestBody = NewAutomationSchedule
+
+// PreviewAutomationScheduleJSONRequestBody defines body for PreviewAutomationSchedule for application/json ContentType.
+type PreviewAutomationScheduleJSONRequestBody = SchedulePreviewRequest
+
+// UpdateAutomationScheduleJSONRequestBody defines body for UpdateAutomationSchedule for application/json ContentType.
+type UpdateAutomationScheduleJSONRequestBody = AutomationScheduleChange
 
 // CreateSiteJSONRequestBody defines body for CreateSite for application/json ContentType.
 type CreateSiteJSONRequestBody = NewSite
@@ -1551,6 +1830,30 @@ type ServerInterface interface {
 	// GetScan Get one on-demand scan
 	// (GET /automation/v1/scans/{id})
 	GetScan(w http.ResponseWriter, r *http.Request, id int64)
+	// ListAutomationSchedules List schedules of commands
+	// (GET /automation/v1/schedules)
+	ListAutomationSchedules(w http.ResponseWriter, r *http.Request, params ListAutomationSchedulesParams)
+	// CreateAutomationSchedule Make a schedule
+	// (POST /automation/v1/schedules)
+	CreateAutomationSchedule(w http.ResponseWriter, r *http.Request)
+	// PreviewAutomationSchedule Say when a schedule would fire
+	// (POST /automation/v1/schedules/preview)
+	PreviewAutomationSchedule(w http.ResponseWriter, r *http.Request)
+	// DeleteAutomationSchedule Delete a schedule
+	// (DELETE /automation/v1/schedules/{id})
+	DeleteAutomationSchedule(w http.ResponseWriter, r *http.Request, id ScheduleId)
+	// GetAutomationSchedule Get one schedule
+	// (GET /automation/v1/schedules/{id})
+	GetAutomationSchedule(w http.ResponseWriter, r *http.Request, id ScheduleId)
+	// UpdateAutomationSchedule Change a schedule
+	// (PATCH /automation/v1/schedules/{id})
+	UpdateAutomationSchedule(w http.ResponseWriter, r *http.Request, id ScheduleId)
+	// ListFirings List the firings of a schedule
+	// (GET /automation/v1/schedules/{id}/firings)
+	ListFirings(w http.ResponseWriter, r *http.Request, id ScheduleId, params ListFiringsParams)
+	// RunAutomationSchedule Run a schedule now
+	// (POST /automation/v1/schedules/{id}/run)
+	RunAutomationSchedule(w http.ResponseWriter, r *http.Request, id ScheduleId)
 	// ListSites List sites
 	// (GET /automation/v1/sites)
 	ListSites(w http.ResponseWriter, r *http.Request)
@@ -2909,6 +3212,226 @@ func (siw *ServerInterfaceWrapper) GetScan(w http.ResponseWriter, r *http.Reques
 	handler.ServeHTTP(w, r)
 }
 
+// ListAutomationSchedules operation middleware
+func (siw *ServerInterfaceWrapper) ListAutomationSchedules(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAutomationSchedulesParams
+
+	// ------------- Optional query parameter "site" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "site", r.URL.Query(), &params.Site, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "site"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "site", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", r.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "kind"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "kind", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAutomationSchedules(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateAutomationSchedule operation middleware
+func (siw *ServerInterfaceWrapper) CreateAutomationSchedule(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateAutomationSchedule(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PreviewAutomationSchedule operation middleware
+func (siw *ServerInterfaceWrapper) PreviewAutomationSchedule(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PreviewAutomationSchedule(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteAutomationSchedule operation middleware
+func (siw *ServerInterfaceWrapper) DeleteAutomationSchedule(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ScheduleId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteAutomationSchedule(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetAutomationSchedule operation middleware
+func (siw *ServerInterfaceWrapper) GetAutomationSchedule(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ScheduleId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetAutomationSchedule(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateAutomationSchedule operation middleware
+func (siw *ServerInterfaceWrapper) UpdateAutomationSchedule(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ScheduleId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateAutomationSchedule(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListFirings operation middleware
+func (siw *ServerInterfaceWrapper) ListFirings(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ScheduleId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListFiringsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListFirings(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RunAutomationSchedule operation middleware
+func (siw *ServerInterfaceWrapper) RunAutomationSchedule(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ScheduleId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RunAutomationSchedule(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListSites operation middleware
 func (siw *ServerInterfaceWrapper) ListSites(w http.ResponseWriter, r *http.Request) {
 
@@ -3559,6 +4082,14 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/runs/{id}", wrapper.GetRun)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/runs/{id}/cancel", wrapper.CancelRun)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/runs/{id}/again", wrapper.RunAgain)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/schedules", wrapper.ListAutomationSchedules)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/schedules", wrapper.CreateAutomationSchedule)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/schedules/preview", wrapper.PreviewAutomationSchedule)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/automation/v1/schedules/{id}", wrapper.DeleteAutomationSchedule)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/schedules/{id}", wrapper.GetAutomationSchedule)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/automation/v1/schedules/{id}", wrapper.UpdateAutomationSchedule)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/schedules/{id}/run", wrapper.RunAutomationSchedule)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/schedules/{id}/firings", wrapper.ListFirings)
 
 	return m
 }
@@ -5166,6 +5697,314 @@ func (response GetScandefaultJSONResponse) VisitGetScanResponse(w http.ResponseW
 	return err
 }
 
+type ListAutomationSchedulesRequestObject struct {
+	Params ListAutomationSchedulesParams
+}
+
+type ListAutomationSchedulesResponseObject interface {
+	VisitListAutomationSchedulesResponse(w http.ResponseWriter) error
+}
+
+type ListAutomationSchedules200JSONResponse AutomationScheduleList
+
+func (response ListAutomationSchedules200JSONResponse) VisitListAutomationSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAutomationSchedulesdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAutomationSchedulesdefaultJSONResponse) VisitListAutomationSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAutomationScheduleRequestObject struct {
+	Body *CreateAutomationScheduleJSONRequestBody
+}
+
+type CreateAutomationScheduleResponseObject interface {
+	VisitCreateAutomationScheduleResponse(w http.ResponseWriter) error
+}
+
+type CreateAutomationSchedule201JSONResponse AutomationSchedule
+
+func (response CreateAutomationSchedule201JSONResponse) VisitCreateAutomationScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAutomationScheduledefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateAutomationScheduledefaultJSONResponse) VisitCreateAutomationScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewAutomationScheduleRequestObject struct {
+	Body *PreviewAutomationScheduleJSONRequestBody
+}
+
+type PreviewAutomationScheduleResponseObject interface {
+	VisitPreviewAutomationScheduleResponse(w http.ResponseWriter) error
+}
+
+type PreviewAutomationSchedule200JSONResponse SchedulePreview
+
+func (response PreviewAutomationSchedule200JSONResponse) VisitPreviewAutomationScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewAutomationScheduledefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PreviewAutomationScheduledefaultJSONResponse) VisitPreviewAutomationScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAutomationScheduleRequestObject struct {
+	Id ScheduleId `json:"id"`
+}
+
+type DeleteAutomationScheduleResponseObject interface {
+	VisitDeleteAutomationScheduleResponse(w http.ResponseWriter) error
+}
+
+type DeleteAutomationSchedule204Response struct {
+}
+
+func (response DeleteAutomationSchedule204Response) VisitDeleteAutomationScheduleResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteAutomationScheduledefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteAutomationScheduledefaultJSONResponse) VisitDeleteAutomationScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAutomationScheduleRequestObject struct {
+	Id ScheduleId `json:"id"`
+}
+
+type GetAutomationScheduleResponseObject interface {
+	VisitGetAutomationScheduleResponse(w http.ResponseWriter) error
+}
+
+type GetAutomationSchedule200JSONResponse AutomationSchedule
+
+func (response GetAutomationSchedule200JSONResponse) VisitGetAutomationScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAutomationScheduledefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetAutomationScheduledefaultJSONResponse) VisitGetAutomationScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAutomationScheduleRequestObject struct {
+	Id   ScheduleId `json:"id"`
+	Body *UpdateAutomationScheduleJSONRequestBody
+}
+
+type UpdateAutomationScheduleResponseObject interface {
+	VisitUpdateAutomationScheduleResponse(w http.ResponseWriter) error
+}
+
+type UpdateAutomationSchedule200JSONResponse AutomationSchedule
+
+func (response UpdateAutomationSchedule200JSONResponse) VisitUpdateAutomationScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAutomationScheduledefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateAutomationScheduledefaultJSONResponse) VisitUpdateAutomationScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFiringsRequestObject struct {
+	Id     ScheduleId `json:"id"`
+	Params ListFiringsParams
+}
+
+type ListFiringsResponseObject interface {
+	VisitListFiringsResponse(w http.ResponseWriter) error
+}
+
+type ListFirings200JSONResponse FiringList
+
+func (response ListFirings200JSONResponse) VisitListFiringsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFiringsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListFiringsdefaultJSONResponse) VisitListFiringsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunAutomationScheduleRequestObject struct {
+	Id ScheduleId `json:"id"`
+}
+
+type RunAutomationScheduleResponseObject interface {
+	VisitRunAutomationScheduleResponse(w http.ResponseWriter) error
+}
+
+type RunAutomationSchedule202JSONResponse Firing
+
+func (response RunAutomationSchedule202JSONResponse) VisitRunAutomationScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunAutomationScheduledefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RunAutomationScheduledefaultJSONResponse) VisitRunAutomationScheduleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSitesRequestObject struct {
 }
 
@@ -5978,6 +6817,30 @@ type StrictServerInterface interface {
 	// GetScan Get one on-demand scan
 	// (GET /automation/v1/scans/{id})
 	GetScan(ctx context.Context, request GetScanRequestObject) (GetScanResponseObject, error)
+	// ListAutomationSchedules List schedules of commands
+	// (GET /automation/v1/schedules)
+	ListAutomationSchedules(ctx context.Context, request ListAutomationSchedulesRequestObject) (ListAutomationSchedulesResponseObject, error)
+	// CreateAutomationSchedule Make a schedule
+	// (POST /automation/v1/schedules)
+	CreateAutomationSchedule(ctx context.Context, request CreateAutomationScheduleRequestObject) (CreateAutomationScheduleResponseObject, error)
+	// PreviewAutomationSchedule Say when a schedule would fire
+	// (POST /automation/v1/schedules/preview)
+	PreviewAutomationSchedule(ctx context.Context, request PreviewAutomationScheduleRequestObject) (PreviewAutomationScheduleResponseObject, error)
+	// DeleteAutomationSchedule Delete a schedule
+	// (DELETE /automation/v1/schedules/{id})
+	DeleteAutomationSchedule(ctx context.Context, request DeleteAutomationScheduleRequestObject) (DeleteAutomationScheduleResponseObject, error)
+	// GetAutomationSchedule Get one schedule
+	// (GET /automation/v1/schedules/{id})
+	GetAutomationSchedule(ctx context.Context, request GetAutomationScheduleRequestObject) (GetAutomationScheduleResponseObject, error)
+	// UpdateAutomationSchedule Change a schedule
+	// (PATCH /automation/v1/schedules/{id})
+	UpdateAutomationSchedule(ctx context.Context, request UpdateAutomationScheduleRequestObject) (UpdateAutomationScheduleResponseObject, error)
+	// ListFirings List the firings of a schedule
+	// (GET /automation/v1/schedules/{id}/firings)
+	ListFirings(ctx context.Context, request ListFiringsRequestObject) (ListFiringsResponseObject, error)
+	// RunAutomationSchedule Run a schedule now
+	// (POST /automation/v1/schedules/{id}/run)
+	RunAutomationSchedule(ctx context.Context, request RunAutomationScheduleRequestObject) (RunAutomationScheduleResponseObject, error)
 	// ListSites List sites
 	// (GET /automation/v1/sites)
 	ListSites(ctx context.Context, request ListSitesRequestObject) (ListSitesResponseObject, error)
@@ -7200,6 +8063,232 @@ func (sh *strictHandler) GetScan(w http.ResponseWriter, r *http.Request, id int6
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetScanResponseObject); ok {
 		if err := validResponse.VisitGetScanResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAutomationSchedules operation middleware
+func (sh *strictHandler) ListAutomationSchedules(w http.ResponseWriter, r *http.Request, params ListAutomationSchedulesParams) {
+	var request ListAutomationSchedulesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAutomationSchedules(ctx, request.(ListAutomationSchedulesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAutomationSchedules")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListAutomationSchedulesResponseObject); ok {
+		if err := validResponse.VisitListAutomationSchedulesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateAutomationSchedule operation middleware
+func (sh *strictHandler) CreateAutomationSchedule(w http.ResponseWriter, r *http.Request) {
+	var request CreateAutomationScheduleRequestObject
+
+	var body CreateAutomationScheduleJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateAutomationSchedule(ctx, request.(CreateAutomationScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateAutomationSchedule")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateAutomationScheduleResponseObject); ok {
+		if err := validResponse.VisitCreateAutomationScheduleResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PreviewAutomationSchedule operation middleware
+func (sh *strictHandler) PreviewAutomationSchedule(w http.ResponseWriter, r *http.Request) {
+	var request PreviewAutomationScheduleRequestObject
+
+	var body PreviewAutomationScheduleJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewAutomationSchedule(ctx, request.(PreviewAutomationScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewAutomationSchedule")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PreviewAutomationScheduleResponseObject); ok {
+		if err := validResponse.VisitPreviewAutomationScheduleResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteAutomationSchedule operation middleware
+func (sh *strictHandler) DeleteAutomationSchedule(w http.ResponseWriter, r *http.Request, id ScheduleId) {
+	var request DeleteAutomationScheduleRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAutomationSchedule(ctx, request.(DeleteAutomationScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAutomationSchedule")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteAutomationScheduleResponseObject); ok {
+		if err := validResponse.VisitDeleteAutomationScheduleResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAutomationSchedule operation middleware
+func (sh *strictHandler) GetAutomationSchedule(w http.ResponseWriter, r *http.Request, id ScheduleId) {
+	var request GetAutomationScheduleRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAutomationSchedule(ctx, request.(GetAutomationScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAutomationSchedule")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetAutomationScheduleResponseObject); ok {
+		if err := validResponse.VisitGetAutomationScheduleResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateAutomationSchedule operation middleware
+func (sh *strictHandler) UpdateAutomationSchedule(w http.ResponseWriter, r *http.Request, id ScheduleId) {
+	var request UpdateAutomationScheduleRequestObject
+
+	request.Id = id
+
+	var body UpdateAutomationScheduleJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateAutomationSchedule(ctx, request.(UpdateAutomationScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateAutomationSchedule")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateAutomationScheduleResponseObject); ok {
+		if err := validResponse.VisitUpdateAutomationScheduleResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListFirings operation middleware
+func (sh *strictHandler) ListFirings(w http.ResponseWriter, r *http.Request, id ScheduleId, params ListFiringsParams) {
+	var request ListFiringsRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListFirings(ctx, request.(ListFiringsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListFirings")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListFiringsResponseObject); ok {
+		if err := validResponse.VisitListFiringsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RunAutomationSchedule operation middleware
+func (sh *strictHandler) RunAutomationSchedule(w http.ResponseWriter, r *http.Request, id ScheduleId) {
+	var request RunAutomationScheduleRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RunAutomationSchedule(ctx, request.(RunAutomationScheduleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RunAutomationSchedule")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RunAutomationScheduleResponseObject); ok {
+		if err := validResponse.VisitRunAutomationScheduleResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -14,6 +14,7 @@ import (
 	"vedette.dev/vedette/internal/automation/connection"
 	"vedette.dev/vedette/internal/automation/relay"
 	"vedette.dev/vedette/internal/automation/run"
+	"vedette.dev/vedette/internal/automation/schedule"
 	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
@@ -62,10 +63,12 @@ type Config struct {
 	Connections *connection.Directory
 	Runs        *run.Desk
 	Trials      *run.Trial
-	Users       server.Authenticator
-	Journal     access.Journal
-	Budget      *server.Budget // shared with other operators' APIs
-	Limits      *server.Limits // of each user, shared likewise; nil for none
+	// Schedules say when commands run by themselves.
+	Schedules *schedule.Directory
+	Users     server.Authenticator
+	Journal   access.Journal
+	Budget    *server.Budget // shared with other operators' APIs
+	Limits    *server.Limits // of each user, shared likewise; nil for none
 }
 
 // Routes returns the routes of the API.
@@ -74,7 +77,7 @@ func Routes(c Config) []server.Route {
 	handlers := api{
 		scans: c.Scans, uninstalls: c.Uninstalls, upgrades: c.Upgrades, purger: c.Purger, profiles: c.Profiles, installers: c.Installers, doorway: c.Doorway,
 		directory: c.Directory, auditLog: c.AuditLog, connectors: c.Connectors, owns: c.OwnAccounts, instances: c.Instances, relays: c.Relays,
-		connections: c.Connections, runs: c.Runs, trials: c.Trials,
+		connections: c.Connections, runs: c.Runs, trials: c.Trials, schedules: c.Schedules,
 	}
 	strict := NewStrictHandlerWithOptions(handlers, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failBody,
@@ -151,6 +154,7 @@ type api struct {
 	connections *connection.Directory
 	runs        *run.Desk
 	trials      *run.Trial
+	schedules   *schedule.Directory
 }
 
 // ListScans implements GET /automation/v1/scans.

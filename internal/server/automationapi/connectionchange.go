@@ -121,6 +121,11 @@ func (a api) siteFor(ctx context.Context, shared bool, site, recipient *referenc
 	if shared {
 		field, ref = "recipientSite", recipient
 	}
+	return a.siteNamed(ctx, field, ref)
+}
+
+// siteNamed returns the site that a member of a body names, 0 where it names none.
+func (a api) siteNamed(ctx context.Context, field string, ref *reference) (int64, error) {
 	if ref == nil || ref.ID != 0 || ref.Name == "" {
 		if ref == nil {
 			return 0, nil
@@ -185,27 +190,36 @@ func (a api) vaultOf(ctx context.Context, body *passwordVault) (connection.Vault
 	if body.Connection == nil {
 		return use, nil
 	}
-	if use.ConnectionID = body.Connection.ID; use.ConnectionID != 0 {
-		return use, nil
+	var err error
+	use.ConnectionID, err = a.connectionNamed(ctx, "passwordVault", body.Connection)
+	return use, err
+}
+
+// connectionNamed returns the connection that a member of a body names. By its name
+// it is one that the caller sees.
+func (a api) connectionNamed(ctx context.Context, field string, ref *reference) (int64, error) {
+	if ref.ID != 0 {
+		return ref.ID, nil
 	}
 	visible, err := a.connections.List(ctx, server.PrincipalOf(ctx))
 	if err != nil {
-		return use, err
+		return 0, err
 	}
+	var found int64
 	var ids []string
 	for i := range visible {
-		if visible[i].Name == body.Connection.Name {
-			use.ConnectionID = visible[i].ID
-			ids = append(ids, fmt.Sprint(visible[i].ID))
+		if visible[i].Name == ref.Name {
+			found = visible[i].ID
+			ids = append(ids, fmt.Sprint(found))
 		}
 	}
 	switch len(ids) {
 	case 0:
-		return use, fault.New(fault.Invalid, fmt.Sprintf("passwordVault: there is no connection '%s'.", server.Echo(body.Connection.Name)), "List the connections there are.")
+		return 0, fault.New(fault.Invalid, fmt.Sprintf("%s: there is no connection '%s'.", field, server.Echo(ref.Name)), "List the connections there are.")
 	case 1:
-		return use, nil
+		return found, nil
 	}
-	return use, fault.New(fault.Invalid, fmt.Sprintf("passwordVault: the connections %s are called '%s'.", strings.Join(ids, ", "), server.Echo(body.Connection.Name)), "Give the id of one of them.")
+	return 0, fault.New(fault.Invalid, fmt.Sprintf("%s: the connections %s are called '%s'.", field, strings.Join(ids, ", "), server.Echo(ref.Name)), "Give the id of one of them.")
 }
 
 // over returns limits with what the body says in place of what there is.

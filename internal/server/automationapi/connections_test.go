@@ -65,7 +65,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"another member", "ann", "POST", "/connections", made(`,"sites":1`), 400, `unknown field "sites"`},
 		{"a password that is no text", "ann", "POST", "/connections", `{"parameters":{"password":["` + accountPassword + `"]}}`, 400, "parameters must be a string"},
 		{"parameters that are a list", "ann", "POST", "/connections", `{"parameters":["` + accountPassword + `"]}`, 400, "parameters must be an object"},
-		{"no integration", "ann", "POST", "/connections", `{"name":"lab"}`, 400, "Use one of qualys-cloud-agent"},
+		{"no integration", "ann", "POST", "/connections", `{"name":"lab"}`, 400, "Use one of openbao, qualys-cloud-agent"},
 		{"no name", "ann", "POST", "/connections", strings.Replace(made(""), `"lab"`, `""`, 1), 400, "name: the value is missing."},
 		{"a site of others", "ann", "POST", "/connections", made(`,"site":{"name":"Acme"}`), 400, "site: there is no site 'Acme'. Use one of SOC."},
 		{"a site that is not there", "ann", "POST", "/connections", made(`,"site":{"id":9}`), 400, "site: there is no site 9. Use one of SOC."},

@@ -16,6 +16,9 @@ var seeConnections = []access.Permission{
 	access.ViewConnection, access.CreateConnection, access.EditConnection, access.DeleteConnection, access.RunCommand,
 }
 
+// seeSchedules are the permissions with which schedules of commands are seen.
+var seeSchedules = []access.Permission{access.ViewSchedule, access.EditSchedule}
+
 // operations says for every call what it does and what a caller needs beside API
 // access. Calls without permissions are for managers alone.
 var operations = map[string]server.Operation{
@@ -66,6 +69,17 @@ var operations = map[string]server.Operation{
 	"GET /automation/v1/runs/{id}":                            {Name: "get run", AnyOf: []access.Permission{access.ViewConnection, access.RunCommand}},
 	"POST /automation/v1/runs/{id}/cancel":                    {Name: "cancel run", AnyOf: []access.Permission{access.RunCommand}, Write: true},
 	"POST /automation/v1/runs/{id}/again":                     {Name: "run again", AnyOf: []access.Permission{access.RunCommand}, Write: true},
+
+	// Which schedules these are about, schedule.Directory decides. Whoever may change
+	// them has to find them.
+	"GET /automation/v1/schedules":              {Name: "list automation schedules", AnyOf: seeSchedules},
+	"POST /automation/v1/schedules":             {Name: "create automation schedule", AnyOf: []access.Permission{access.EditSchedule}, Write: true},
+	"POST /automation/v1/schedules/preview":     {Name: "preview automation schedule", AnyOf: seeSchedules},
+	"GET /automation/v1/schedules/{id}":         {Name: "get automation schedule", AnyOf: seeSchedules},
+	"PATCH /automation/v1/schedules/{id}":       {Name: "update automation schedule", AnyOf: []access.Permission{access.EditSchedule}, Write: true},
+	"DELETE /automation/v1/schedules/{id}":      {Name: "delete automation schedule", AnyOf: []access.Permission{access.EditSchedule}, Write: true},
+	"POST /automation/v1/schedules/{id}/run":    {Name: "run automation schedule", AnyOf: []access.Permission{access.EditSchedule}, Write: true},
+	"GET /automation/v1/schedules/{id}/firings": {Name: "list firings", AnyOf: seeSchedules},
 
 	"GET /automation/v1/users":               {Name: "list users"},
 	"POST /automation/v1/users":              {Name: "create user", Write: true},
