@@ -257,8 +257,12 @@ func (s *Store) PruneRuns(ctx context.Context, before time.Time) (int, error) {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "DELETE FROM connection_launches WHERE launched < ?", micros(before))
-		return err
+		for _, old := range []string{"connection_launches WHERE launched", "notices WHERE happened"} {
+			if _, err := tx.Exec(ctx, "DELETE FROM "+old+" < ?", micros(before)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return 0, fmt.Errorf("prune runs: %w", err)

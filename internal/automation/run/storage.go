@@ -89,6 +89,7 @@ type Sweep interface {
 	// QueueChecks queues a health check for each connection that is due, at most limit,
 	// and returns how many it queued. One whose last check has not ended is passed over.
 	QueueChecks(ctx context.Context, at time.Time, random func() float64, limit int) (int, error)
-	// PruneRuns removes runs that ended before, some at a time, and returns how many.
+	// PruneRuns removes runs that ended before, some at a time, and returns how many;
+	// and with them what was launched, or was to be told, before.
 	PruneRuns(ctx context.Context, before time.Time) (int, error)
 }
