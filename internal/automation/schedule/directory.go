@@ -170,6 +170,9 @@ func (d *Directory) Update(ctx context.Context, p access.Principal, id int64, ch
 		switch {
 		case change.Active == nil || *change.Active == s.Active:
 		case *change.Active:
+			if err := d.mayStart(ctx, p, &s); err != nil {
+				return s, err
+			}
 			s = s.Resumed(now)
 		default:
 			s = s.Paused(pausedByHand(p))
@@ -192,17 +195,31 @@ func (d *Directory) Delete(ctx context.Context, p access.Principal, id int64) er
 	return d.Schedules.DeleteSchedule(ctx, id)
 }
 
-// RunNow has a schedule run beside its firings, with the rights of its owner: what it
-// does was chosen by them.
+// RunNow has a schedule run beside its firings, with the rights of its owner, who
+// chose what it does. Who has it run must have the right to do so as well.
 func (d *Directory) RunNow(ctx context.Context, p access.Principal, id int64) (Firing, error) {
-	if _, err := d.Get(ctx, p, id); err != nil {
+	s, err := d.Get(ctx, p, id)
+	if err != nil {
 		return Firing{}, err
 	}
-	if !p.May(access.RunCommand) {
-		return Firing{}, fault.New(fault.Forbidden, fmt.Sprintf("User '%s' may not run a schedule, it needs %s.", p.User.Username, access.RunCommand.Label()),
-			"Ask a manager to check the permission settings of this account.")
+	if err := d.mayStart(ctx, p, &s); err != nil {
+		return Firing{}, err
 	}
 	return d.Schedules.FireNow(ctx, id, d.Now().UTC())
+}
+
+// mayStart refuses somebody who could not run what a schedule runs: its owner's
+// rights are not theirs to use.
+func (d *Directory) mayStart(ctx context.Context, p access.Principal, s *Schedule) error {
+	if !p.May(access.RunCommand) {
+		return fault.New(fault.Forbidden, fmt.Sprintf("User '%s' may not run a schedule, it needs %s.", p.User.Username, access.RunCommand.Label()),
+			"Ask a manager to check the permission settings of this account.")
+	}
+	if s.Target.ConnectionID == 0 {
+		return nil
+	}
+	_, err := d.Connections.ToUse(ctx, p, s.Target.ConnectionID)
+	return err
 }
 
 // Firings returns the firings of a schedule, newest first, at most limit.

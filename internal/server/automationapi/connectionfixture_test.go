@@ -19,6 +19,7 @@ import (
 	"vedette.dev/vedette/internal/automation/integration"
 	"vedette.dev/vedette/internal/automation/relay"
 	"vedette.dev/vedette/internal/automation/run"
+	"vedette.dev/vedette/internal/automation/schedule"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/internal/server/automationapi"
@@ -214,7 +215,8 @@ func (l *links) end(id int64, o run.Run) {
 // no site. Acme (2) is the site of a client.
 type switchboard struct {
 	office
-	links *links
+	links    *links
+	calendar *calendar
 }
 
 func newSwitchboard(t *testing.T) switchboard {
@@ -245,10 +247,11 @@ func newSwitchboard(t *testing.T) switchboard {
 	}
 	now := func() time.Time { return start }
 	directory := &connection.Directory{Connections: l, Sites: l, People: memory, Relays: l, Now: now, Random: func() float64 { return 0 }}
-	s := switchboard{office{memory: memory, mux: server.NewMux(slog.New(slog.DiscardHandler))}, l}
+	desk := &run.Desk{Records: l, Connections: directory, Now: now}
+	s := switchboard{office{memory: memory, mux: server.NewMux(slog.New(slog.DiscardHandler))}, l, &calendar{}}
 	s.mux.Add(automationapi.Routes(automationapi.Config{
 		Users: operators{memory}, Journal: memory, Connections: directory, Relays: &relay.Directory{Relays: plants{}},
-		Runs:   &run.Desk{Records: l, Connections: directory, Now: now},
+		Runs: desk, Schedules: &schedule.Directory{Schedules: s.calendar, Connections: directory, Desk: desk, Now: now},
 		Trials: &run.Trial{Connections: directory, Runner: &run.Runner{Opener: opener{}, Now: now, Log: slog.New(slog.DiscardHandler)}},
 	})...)
 	return s
