@@ -79,7 +79,7 @@ func (p *platform) commandRuns(layer *automationLayer, now func() time.Time, log
 		},
 		Due: func(ctx context.Context) ([]int64, error) {
 			if _, err := p.store.QueueChecks(ctx, now(), rand.Float64, checksAtMost); err != nil {
-				return nil, err
+				log.WarnContext(ctx, "health checks were not queued", "error", err)
 			}
 			return p.store.PendingRuns(ctx, now(), jobs.SweepAtMost)
 		},

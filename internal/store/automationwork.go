@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -208,6 +209,7 @@ func (s *Store) QueueChecks(ctx context.Context, at time.Time, random func() flo
 		return 0, fmt.Errorf("find connections to check: %w", err)
 	}
 	queued := 0
+	var failed error
 	for _, id := range due {
 		made := false
 		err := s.InTx(ctx, func(tx *Tx) (err error) {
@@ -215,13 +217,14 @@ func (s *Store) QueueChecks(ctx context.Context, at time.Time, random func() flo
 			return err
 		})
 		if err != nil {
-			return queued, fmt.Errorf("queue health check of connection %d: %w", id, err)
+			// One connection does not keep the others from being checked.
+			failed = errors.Join(failed, fmt.Errorf("queue health check of connection %d: %w", id, err))
 		}
-		if made {
+		if made && err == nil {
 			queued++
 		}
 	}
-	return queued, nil
+	return queued, failed
 }
 
 // queueCheck queues the health check of a connection that is still due, and says when
@@ -243,10 +246,14 @@ func (t *Tx) queueCheck(ctx context.Context, id int64, at time.Time, random func
 	if err != nil || len(open) > 0 || c.Health.Next.IsZero() {
 		return false, err
 	}
-	return true, t.createRun(ctx, &run.Run{
+	err = t.createRun(ctx, &run.Run{
 		ConnectionID: id, ConnectionName: c.Name, SiteID: c.SiteID, Integration: c.Integration, Command: connection.TestCommand, Inputs: integration.Values{},
 		Origin: run.ByHealth, State: run.Queued, Queued: at,
 	}, nil)
+	if fault.Is(err, fault.Busy) {
+		return false, nil // it has as many runs as it may, and is looked at the next time
+	}
+	return err == nil, err
 }
 
 // PruneRuns removes old runs; see run.Sweep.

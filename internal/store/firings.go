@@ -82,7 +82,8 @@ func (t *Tx) addFiring(ctx context.Context, f *schedule.Firing) error {
 	if err != nil {
 		return fmt.Errorf("record firing: %w", err)
 	}
-	_, err = t.Exec(ctx, "DELETE FROM schedule_firings WHERE schedule_id = ? AND firing < (SELECT firing FROM schedule_firings WHERE schedule_id = ? ORDER BY firing DESC LIMIT 1 OFFSET ?)",
+	// What waits, or is owed a run, stays.
+	_, err = t.Exec(ctx, "DELETE FROM schedule_firings WHERE schedule_id = ? AND (started OR action = 'skip') AND firing < (SELECT firing FROM schedule_firings WHERE schedule_id = ? ORDER BY firing DESC LIMIT 1 OFFSET ?)",
 		f.ScheduleID, f.ScheduleID, schedule.KeptFirings)
 	if err != nil || !starts(f.Action) {
 		return err
@@ -248,7 +249,22 @@ func (t *Tx) finishFiring(ctx context.Context, r *run.Run) error {
 	if err != nil {
 		return err
 	}
+	others, err := t.ids(ctx, "SELECT id FROM automation_runs WHERE schedule_id = ? AND ended IS NULL AND id <> ? LIMIT 1", s.ID, r.ID)
+	if err != nil {
+		return err
+	}
+	waiting := s.Waiting
+	if len(others) > 0 {
+		s.Waiting = time.Time{} // for the end of those as well
+	}
 	after, decision := s.Finished(schedule.EndOf(r.State))
+	switch {
+	case len(others) == 0 || waiting.IsZero():
+	case after.Active:
+		after.Waiting = waiting
+	default:
+		decision = schedule.Decision{Action: schedule.Skip, Firing: waiting, Reason: "The schedule was paused: " + after.PausedReason}
+	}
 	if decision.Action != schedule.Nothing {
 		_, err := t.Exec(ctx, "UPDATE schedule_firings SET action = ?, reason = ? WHERE schedule_id = ? AND firing = ? AND by_hand = ?",
 			string(decision.Action), decision.Reason, s.ID, micros(decision.Firing), false)

@@ -134,7 +134,7 @@ func (d *Directory) Draft(ctx context.Context, p access.Principal, draft Draft) 
 	if c.Grants, err = d.grantees(ctx, c.Grants); err != nil {
 		return Connection{}, nil, err
 	}
-	secrets, err := d.settle(ctx, p, &c, of, draft.Parameters)
+	secrets, err := d.settle(ctx, p, &c, of, draft.Parameters, VaultUse{})
 	return c, secrets, err
 }
 
@@ -146,8 +146,8 @@ func noIntegration(name string) error {
 	return fault.New(fault.Invalid, fmt.Sprintf("integration: there is no integration '%s'.", shorten(name)), "Use one of "+strings.Join(known, ", ")+".")
 }
 
-// settle fills in, and checks, what a connection is to be.
-func (d *Directory) settle(ctx context.Context, p access.Principal, c *Connection, of integration.Integration, parameters map[string]string) (map[string]string, error) {
+// settle fills in, and checks, what a connection is to be that had a vault before.
+func (d *Directory) settle(ctx context.Context, p access.Principal, c *Connection, of integration.Integration, parameters map[string]string, had VaultUse) (map[string]string, error) {
 	c.withDefaults()
 	if err := c.check(); err != nil {
 		return nil, err
@@ -155,8 +155,10 @@ func (d *Directory) settle(ctx context.Context, p access.Principal, c *Connectio
 	if err := c.Vault.check(of); err != nil {
 		return nil, err
 	}
-	if c.Vault.Enabled() {
-		vault, err := d.get(ctx, p, c.Vault.ConnectionID, Use)
+	if c.Vault.Enabled() && (c.Vault.ConnectionID != had.ConnectionID || !maps.Equal(c.Vault.Items, had.Items)) {
+		// Who chooses what is fetched can have it sent to a server of their own: that
+		// is more than to use a vault.
+		vault, err := d.get(ctx, p, c.Vault.ConnectionID, Edit)
 		if err != nil {
 			return nil, fmt.Errorf("find vault: %w", err)
 		}
@@ -175,10 +177,11 @@ func (d *Directory) settle(ctx context.Context, p access.Principal, c *Connectio
 	return c.setParameters(of, parameters)
 }
 
-// Update changes a connection. Who may use it, only its owners say.
+// Update changes a connection. Who may use it, and which sites see it, only its owners
+// say.
 func (d *Directory) Update(ctx context.Context, p access.Principal, id int64, change Change) (Connection, error) {
 	needed := Edit
-	if change.Grants != nil {
+	if change.Grants != nil || change.SiteID != nil || change.Shared != nil {
 		needed = Own
 	}
 	if _, err := d.get(ctx, p, id, needed); err != nil {
@@ -209,7 +212,7 @@ func (d *Directory) apply(ctx context.Context, p access.Principal, c *Connection
 			return nil, err
 		}
 	}
-	secrets, err := d.settle(ctx, p, c, of, change.Parameters)
+	secrets, err := d.settle(ctx, p, c, of, change.Parameters, before.Vault)
 	if err != nil {
 		return nil, err
 	}
@@ -266,8 +269,7 @@ func sameTarget(of integration.Integration, before, after *Connection, given map
 // read them on the way, are the same.
 func sameAddresses(of integration.Integration, before, after *Connection) bool {
 	for _, p := range of.Parameters {
-		where := p.Type == integration.URL || p.Name == integration.ParameterAllowHTTP || p.Name == integration.ParameterCACertificate
-		if where && before.Parameters[p.Name] != after.Parameters[p.Name] {
+		if sendsTo(p) && before.Parameters[p.Name] != after.Parameters[p.Name] {
 			return false
 		}
 	}

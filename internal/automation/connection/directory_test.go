@@ -225,6 +225,12 @@ func TestADraftThatCannotBeNamesFieldValueAndWhatIsAllowed(t *testing.T) {
 		"vault that is none": {func(d *connection.Draft) {
 			d.Vault = connection.VaultUse{ConnectionID: 1, Items: map[string]connection.VaultItem{"password": {Path: "a", Field: "b"}}}
 		}, []string{"passwordVault", "not a connection to a password vault"}},
+		"address of a vault": {func(d *connection.Draft) {
+			d.Vault = connection.VaultUse{ConnectionID: 1, Items: map[string]connection.VaultItem{"serverUrl": {Path: "a", Field: "b"}}}
+		}, []string{"passwordVault", "'serverUrl'", "may come from a vault"}},
+		"authority of a vault": {func(d *connection.Draft) {
+			d.Vault = connection.VaultUse{ConnectionID: 1, Items: map[string]connection.VaultItem{"caCertificate": {Path: "a", Field: "b"}}}
+		}, []string{"passwordVault", "'caCertificate'", "password, username"}},
 		"vault of nothing": {func(d *connection.Draft) {
 			d.Vault = connection.VaultUse{ConnectionID: 1, Items: map[string]connection.VaultItem{"pin": {Path: "a", Field: "b"}}}
 		}, []string{"passwordVault", "'pin'", "password"}},
@@ -392,5 +398,47 @@ func TestAChangeLeavesWhatItDoesNotName(t *testing.T) {
 	}
 	if _, err := h.ToUse(t.Context(), h.as("ana"), c.ID); !fault.Is(err, fault.Conflict) {
 		t.Errorf("an inactive connection is used: %v", err)
+	}
+}
+
+// What is fetched goes where the connection leads, so who chooses an item can have
+// its value: that takes more than the right to use the vault.
+func TestWhoMayOnlyUseAVaultChoosesNoItemOfIt(t *testing.T) {
+	t.Parallel()
+	h := newHouse()
+	h.connections[1] = connection.Connection{ID: 1, Integration: "openbao", Name: "bao", SiteID: 1, Active: true, Grants: []connection.Grant{
+		{Kind: connection.ToUser, ID: 1, Name: "ana", Level: connection.Edit}, {Kind: connection.ToUser, ID: 2, Name: "bob", Level: connection.Use},
+	}}
+	d := draft()
+	delete(d.Parameters, "password")
+	d.Vault = connection.VaultUse{ConnectionID: 1, Items: map[string]connection.VaultItem{"password": {Path: "soc/qualys", Field: "password"}}}
+	if _, _, err := h.Draft(t.Context(), h.as("bob"), d); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("bob chose an item: %v", err)
+	}
+	d.Grants = []connection.Grant{{Kind: connection.ToUser, Name: "ana", Level: connection.Own}, {Kind: connection.ToUser, Name: "bob", Level: connection.Edit}}
+	c := h.made(t, "ana", d)
+	text := "new words"
+	if _, err := h.Update(t.Context(), h.as("bob"), c.ID, connection.Change{Description: &text}); err != nil {
+		t.Errorf("bob may not change what has nothing to do with the vault: %v", err)
+	}
+	other := connection.VaultUse{ConnectionID: 1, Items: map[string]connection.VaultItem{"password": {Path: "soc/root", Field: "password"}}}
+	if _, err := h.Update(t.Context(), h.as("bob"), c.ID, connection.Change{Vault: &other}); !fault.Is(err, fault.Forbidden) {
+		t.Errorf("bob chose another item: %v", err)
+	}
+}
+
+func TestWhoMayEditAConnectionOpensItToNoOtherSite(t *testing.T) {
+	t.Parallel()
+	h := newHouse()
+	d := draft()
+	d.Grants = []connection.Grant{{Kind: connection.ToUser, Name: "ana", Level: connection.Own}, {Kind: connection.ToUser, Name: "bob", Level: connection.Edit}}
+	c := h.made(t, "ana", d)
+	for name, change := range map[string]connection.Change{"shared": {Shared: new(true)}, "moved": {SiteID: new(int64(1))}} {
+		if _, err := h.Update(t.Context(), h.as("bob"), c.ID, change); !fault.Is(err, fault.Forbidden) {
+			t.Errorf("%s by an editor: %v", name, err)
+		}
+		if _, err := h.Update(t.Context(), h.as("ana"), c.ID, change); err != nil {
+			t.Errorf("%s by an owner: %v", name, err)
+		}
 	}
 }

@@ -183,13 +183,14 @@ func (v VaultUse) check(of integration.Integration) error {
 	}
 	known := map[string]bool{}
 	for _, p := range of.Parameters {
-		known[p.Name] = true
+		known[p.Name] = !sendsTo(p)
 	}
+	maps.DeleteFunc(known, func(_ string, allowed bool) bool { return !allowed })
 	for _, name := range slices.Sorted(maps.Keys(v.Items)) {
 		item := v.Items[name]
 		switch {
 		case !known[name]:
-			return fault.New(fault.Invalid, fmt.Sprintf("passwordVault: %s has no parameter '%s'.", of.DisplayName, shorten(name)), "Use one of "+strings.Join(slices.Sorted(maps.Keys(known)), ", ")+".")
+			return fault.New(fault.Invalid, fmt.Sprintf("passwordVault: %s has no parameter '%s' that may come from a vault.", of.DisplayName, shorten(name)), "Use one of "+strings.Join(slices.Sorted(maps.Keys(known)), ", ")+".")
 		case item.Path == "" || item.Field == "":
 			return fault.New(fault.Invalid, fmt.Sprintf("passwordVault: the item for '%s' has no path or no field.", name), "Specify where in the vault the value is: the path of the item, and its field.")
 		}
@@ -198,6 +199,13 @@ func (v VaultUse) check(of integration.Integration) error {
 		}
 	}
 	return nil
+}
+
+// sendsTo reports whether a parameter says where secrets go, or who may read them on
+// the way. Such a one is chosen at the connection, where a change of it asks for the
+// secrets anew.
+func sendsTo(p integration.Parameter) bool {
+	return p.Type == integration.URL || p.Name == integration.ParameterAllowHTTP || p.Name == integration.ParameterCACertificate
 }
 
 func secretNames(of integration.Integration) map[string]bool {

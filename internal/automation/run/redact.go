@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -32,8 +33,10 @@ func (b *Beginning) hidden() []string {
 			values = append(values, v)
 		}
 	}
+	users := slices.Collect(maps.Values(b.Connection.Parameters))
+	users = slices.AppendSeq(users, maps.Keys(b.fetched))
 	for _, v := range slices.Clone(values) {
-		for _, user := range b.Connection.Parameters {
+		for _, user := range users {
 			// As HTTP Basic has it.
 			values = append(values, base64.StdEncoding.EncodeToString([]byte(user+":"+v)))
 		}
@@ -49,11 +52,7 @@ func redact(o automation.Outcome, hidden []string) automation.Outcome {
 	if len(hidden) == 0 {
 		return o
 	}
-	pairs := make([]string, 0, 2*len(hidden))
-	for _, v := range hidden {
-		pairs = append(pairs, v, connection.Kept)
-	}
-	clean := strings.NewReplacer(pairs...)
+	clean := replacer(hidden)
 	for i := range o.Errors {
 		e := &o.Errors[i]
 		e.Indicator, e.Message, e.Resolution = clean.Replace(e.Indicator), clean.Replace(e.Message), clean.Replace(e.Resolution)
@@ -70,6 +69,22 @@ func redact(o automation.Outcome, hidden []string) automation.Outcome {
 	o.ContextData = redactJSON(o.ContextData, hidden, clean)
 	o.Passdown = redactJSON(o.Passdown, hidden, clean)
 	return o
+}
+
+func replacer(hidden []string) *strings.Replacer {
+	pairs := make([]string, 0, 2*len(hidden))
+	for _, v := range hidden {
+		pairs = append(pairs, v, connection.Kept)
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// redactText takes secrets out of a document that is kept between two looks.
+func redactText(doc json.RawMessage, hidden []string) json.RawMessage {
+	if len(hidden) == 0 {
+		return doc
+	}
+	return redactJSON(doc, hidden, replacer(hidden))
 }
 
 // redactJSON takes secrets out of the texts of a document. One without any is left

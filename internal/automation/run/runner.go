@@ -227,10 +227,13 @@ func (r *Runner) store(ctx context.Context, b Beginning, answer integration.Answ
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer cancel()
 	now := r.Now().UTC()
-	b.Run.Outcome = redact(answer.Outcome, b.hidden())
-	if next := answer.Continue; next != nil && b.Run.State != Unknown {
-		b.Run.State, b.Run.Cursor, b.Run.Resume = Waiting, next.Cursor, now.Add(next.After)
-		b.Run.Outcome.Notes = append(b.Run.Outcome.Notes, next.Reason)
+	hidden, next := b.hidden(), answer.Continue
+	if next != nil {
+		answer.Notes = append(answer.Notes, next.Reason)
+	}
+	b.Run.Outcome = redact(answer.Outcome, hidden)
+	if next != nil && b.Run.State != Unknown {
+		b.Run.State, b.Run.Cursor, b.Run.Resume = Waiting, redactText(next.Cursor, hidden), now.Add(next.After)
 		return next.After, ignoreOver(r.Work.PauseCommand(ctx, b.Run))
 	}
 	if b.Run.State != Unknown {

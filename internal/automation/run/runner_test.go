@@ -305,3 +305,24 @@ func TestWhatAPlatformRepeatsOfSecretsIsNotKept(t *testing.T) {
 		t.Errorf("the message is lost: %s", kept)
 	}
 }
+
+func TestAWaitingRunKeepsNoSecretThatThePlatformRepeated(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "60")
+		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintf(w, "later: %s %s", password, r.Header.Get("Authorization"))
+	})
+	d.begin.Run.Command = "search-cloud-agents"
+	if again := d.carry(t); again < time.Minute || d.paused == nil {
+		t.Fatalf("it comes back after %s, paused as %+v", again, d.paused)
+	}
+	kept, err := json.Marshal(d.paused)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(kept), password) || strings.Contains(string(kept), "YW5hOmNvcnJlY3QtaG9yc2UtNzQzMQ==") || !strings.Contains(string(kept), "later: "+connection.Kept) {
+		t.Errorf("it keeps %s", kept)
+	}
+}

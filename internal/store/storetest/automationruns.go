@@ -32,6 +32,7 @@ func testAutomationRuns(t *testing.T, create func(tb testing.TB) Database) {
 		"runs of a connection that is gone stay and end":       testRunOutlivesConnection,
 		"runs are listed by what they are":                     testRunList,
 		"health checks are queued once each time":              testHealthChecks,
+		"a connection that is full keeps no other one waiting": testFullConnection,
 		"an outage is told once, and its end":                  testHealthTold,
 		"old runs are removed":                                 testPruneRuns,
 	} {
@@ -332,6 +333,35 @@ func testHealthChecks(t *testing.T, l *layer) {
 	}
 	if n := must(l.QueueChecks(ctx, due.Add(time.Hour), half, 10))(t); n != 0 {
 		t.Errorf("%d checks beside one that has not ended", n)
+	}
+}
+
+// testFullConnection has a connection with as many runs as it may have.
+func testFullConnection(t *testing.T, l *layer) {
+	ctx := t.Context()
+	full, other := l.connection(t, "full"), l.connection(t, "other")
+	err := l.InTx(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO automation_runs (connection_id, connection_name, site_id, integration, command, inputs, origin, started_by, address, dry_run, force,
+			state, attempts, return_data, failures, queued)
+			WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+			SELECT c.id, c.name, c.site_id, c.integration, 'search-cloud-agents', '{}', 'command', 'ana', '', c.health_told AND NOT c.health_told, c.health_told AND NOT c.health_told,
+			'queued', 0, '', '[]', 0 FROM n CROSS JOIN connections AS c WHERE c.id = ?`, run.MaxPending, full.ID)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = l.CreateRun(ctx, search(full), nil)
+	wantCode(t, err, fault.Busy)
+	due := Start.Add(time.Hour)
+	if n := must(l.QueueChecks(ctx, due, half, 10))(t); n != 1 {
+		t.Errorf("%d checks were queued beside a connection that is full", n)
+	}
+	if runs := must(l.Runs(ctx, run.Filter{Origin: run.ByHealth, Limit: 10}))(t); len(runs) != 1 || runs[0].ConnectionID != other.ID {
+		t.Errorf("checks are %+v", runs)
+	}
+	if next := must(l.Connection(ctx, full.ID))(t).Health.Next; !next.After(due) {
+		t.Errorf("the full one is looked at again %s", next)
 	}
 }
 

@@ -25,6 +25,7 @@ func testSchedules(t *testing.T, create func(tb testing.TB) Database) {
 		"a firing that was decided about is started once, also later": testFiringStartedOnce,
 		"a run hands on to the next":                                  testFiringPassdown,
 		"a firing waits for the end of the run before":                testFiringQueued,
+		"a firing waits for all runs before":                          testFiringQueuedBeside,
 		"a firing cancels the run before":                             testFiringCancels,
 		"a schedule that fails again and again is paused and tells":   testSchedulePaused,
 		"a schedule runs by hand beside its firings":                  testFiringByHand,
@@ -234,6 +235,32 @@ func testFiringQueued(t *testing.T, p *planned) {
 	runs := must(p.Runs(ctx, run.Filter{ScheduleID: s.ID, Limit: 10}))(t)
 	if len(runs) != 2 || !runs[0].Fired.Equal(hour(2)) {
 		t.Errorf("its runs are %+v", runs)
+	}
+}
+
+// testFiringQueuedBeside has a run by hand end while the one that is waited for goes on.
+func testFiringQueuedBeside(t *testing.T, p *planned) {
+	ctx := t.Context()
+	s := p.hourly(t, func(s *schedule.Spec) { s.Overlap = schedule.OverlapQueue })
+	p.fire(t, s, hour(1))
+	first := must(p.Runs(ctx, run.Filter{ScheduleID: s.ID, Limit: 1}))(t)[0]
+	p.fire(t, s, hour(2))
+	must(p.FireNow(ctx, s.ID, hour(2).Add(time.Minute)))(t)
+	p.startOwed(t, s)
+	p.end(t, s, run.Succeeded)
+	if n := p.startOwed(t, s); n != 0 {
+		t.Errorf("%d runs are owed while the first goes on", n)
+	}
+	if got := must(p.Schedule(ctx, s.ID))(t); !got.Waiting.Equal(hour(2)) {
+		t.Errorf("it waits for %s", got.Waiting)
+	}
+	b := must(p.BeginCommand(ctx, first.ID, Start))(t)
+	b.Run.State, b.Run.Ended = run.Succeeded, Start
+	if err := p.EndCommand(ctx, b.Run, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := p.startOwed(t, s); n != 1 {
+		t.Errorf("%d runs are owed after the end of the first", n)
 	}
 }
 
