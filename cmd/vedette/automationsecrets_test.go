@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"vedette.dev/vedette/internal/access"
@@ -49,24 +48,6 @@ func gossip(t *testing.T) *httptest.Server {
 	return platform
 }
 
-// heard is a log that a test reads while it is written.
-type heard struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (h *heard) Write(p []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.text.Write(p)
-}
-
-func (h *heard) String() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.text.String()
-}
-
 // forms are the ways in which a secret of the account soar may be written.
 func forms(t *testing.T, secret string) []string {
 	t.Helper()
@@ -86,7 +67,7 @@ func forms(t *testing.T, secret string) []string {
 // platform.
 func TestASecretThatWasPlantedAppearsNowhere(t *testing.T) {
 	t.Parallel()
-	log := &heard{}
+	log := &lockedBuffer{}
 	p := startLoggedPlatform(t, platformConfig{}, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	p.addUser(t, hashOf(t, operatorPassword), caller{name: "boss", manager: true}, access.Scope{})
 	var answers []string

@@ -92,7 +92,7 @@ func (n *closedNetwork) startRelay(t *testing.T, arguments string) (stop func(),
 	return stop, said
 }
 
-// lockedBuffer is written to by a relay and read by its test.
+// lockedBuffer is written to by what a test runs, and read by the test.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

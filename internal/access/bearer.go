@@ -58,7 +58,7 @@ func refusedToken() error {
 // bearer finds out whose a token is.
 func (a *Authenticator) bearer(ctx context.Context, token string) (bearer, error) {
 	if strings.HasPrefix(token, TokenPrefix) {
-		user, t, err := a.storage.UserOfToken(ctx, tokenDigest(token))
+		user, t, err := a.storage.UserOfToken(ctx, TokenDigest(token))
 		if err != nil {
 			return bearer{}, unknownToken(err)
 		}

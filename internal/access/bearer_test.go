@@ -19,8 +19,8 @@ import (
 
 // apiToken stores a token of the first user that lasts a day.
 func (b bench) apiToken() string {
-	secret := newTokenSecret()
-	b.tokens[string(tokenDigest(secret))] = Token{ID: 9, UserID: 1, Name: "nightly", Created: *b.clock, Expires: b.clock.Add(24 * time.Hour)}
+	secret := NewTokenSecret(TokenPrefix)
+	b.tokens[string(TokenDigest(secret))] = Token{ID: 9, UserID: 1, Name: "nightly", Created: *b.clock, Expires: b.clock.Add(24 * time.Hour)}
 	return secret
 }
 
@@ -247,8 +247,8 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		"100 KB":                            strings.Repeat("A", 100_000),
 		"100 KB that begin like an API one": TokenPrefix + strings.Repeat("A", 100_000),
 		"genuine with 100 KB behind it":     genuine + strings.Repeat("A", 100_000),
-		"API token that is none":            newTokenSecret(),
-		"digest of an API token":            TokenPrefix + encode(tokenDigest(b.apiToken())),
+		"API token that is none":            NewTokenSecret(TokenPrefix),
+		"digest of an API token":            TokenPrefix + encode(TokenDigest(b.apiToken())),
 		"algorithm none":                    encode([]byte(`{"alg":"none"}`)) + "." + encode(payload) + ".",
 		"algorithm none, another spelling":  encode([]byte(`{"alg":"nOnE"}`)) + "." + encode(payload) + ".",
 		"no algorithm":                      encode([]byte(`{}`)) + "." + encode(payload) + "." + parts[2],

@@ -35,11 +35,11 @@ func (d *Directory) CreateToken(ctx context.Context, by Principal, username, nam
 		return Token{}, "", fault.New(fault.Invalid, fmt.Sprintf("expiresIn: invalid value '%d'.", int64(lifetime/time.Second)),
 			fmt.Sprintf("Give seconds from %d to %d, which is a year.", int64(MinTokenLife/time.Second), int64(MaxTokenLife/time.Second)))
 	}
-	secret = newTokenSecret()
+	secret = NewTokenSecret(TokenPrefix)
 	// Not cut to the second: one that is made right after a change of the password
 	// would be dated before it, and have ended before it began.
 	now := d.Now().UTC()
-	t, err = d.Accounts.CreateToken(ctx, Token{UserID: by.User.ID, Name: name, Created: now, Expires: now.Add(lifetime)}, tokenDigest(secret), MaxTokens)
+	t, err = d.Accounts.CreateToken(ctx, Token{UserID: by.User.ID, Name: name, Created: now, Expires: now.Add(lifetime)}, TokenDigest(secret), MaxTokens)
 	if err != nil {
 		return Token{}, "", err
 	}

@@ -14,16 +14,17 @@ const TokenPrefix = "vdt_"
 // digest of it is enough.
 const tokenBytes = 32
 
-// newTokenSecret returns the secret of a new token, as it is sent.
-func newTokenSecret() string {
+// NewTokenSecret returns the secret of a new token, as it is sent: the prefix and 256
+// random bits.
+func NewTokenSecret(prefix string) string {
 	secret := make([]byte, tokenBytes)
 	rand.Read(secret)
-	return TokenPrefix + base64.RawURLEncoding.EncodeToString(secret)
+	return prefix + base64.RawURLEncoding.EncodeToString(secret)
 }
 
-// tokenDigest returns what is stored of a secret: the SHA-256 of all of it,
+// TokenDigest returns what is stored of a secret: the SHA-256 of all of it,
 // prefix included.
-func tokenDigest(secret string) []byte {
+func TokenDigest(secret string) []byte {
 	sum := sha256.Sum256([]byte(secret))
 	return sum[:]
 }

@@ -17,6 +17,17 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s[:maxEcho], "") + "…"
 }
 
+// Echo makes a text of a user fit to be repeated in a message: one printable line of
+// at most 80 bytes and, where more was left out, an ellipsis.
+func Echo(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, shorten(text))
+}
+
 // sentence gives text the full stop that a message ends with, and makes it one
 // line.
 func sentence(text string) string {

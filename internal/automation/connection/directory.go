@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/automation/integration"
 	"vedette.dev/vedette/internal/fault"
 )
@@ -143,7 +144,7 @@ func noIntegration(name string) error {
 	for _, i := range integration.Integrations() {
 		known = append(known, i.Name)
 	}
-	return fault.New(fault.Invalid, fmt.Sprintf("integration: there is no integration '%s'.", shorten(name)), "Use one of "+strings.Join(known, ", ")+".")
+	return fault.New(fault.Invalid, fmt.Sprintf("integration: there is no integration '%s'.", automation.Echo(name)), "Use one of "+strings.Join(known, ", ")+".")
 }
 
 // settle fills in, and checks, what a connection is to be that had a vault before.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/fault"
 )
 
@@ -89,13 +90,13 @@ func (d *Directory) grantees(ctx context.Context, grants []Grant) ([]Grant, erro
 	found := make([]Grant, 0, len(grants))
 	for _, g := range grants {
 		if !slices.Contains(Levels(), g.Level) {
-			return nil, fault.New(fault.Invalid, fmt.Sprintf("userPermissions: invalid level '%s'.", shorten(string(g.Level))), "Specify level as use, edit or own.")
+			return nil, fault.New(fault.Invalid, fmt.Sprintf("userPermissions: invalid level '%s'.", automation.Echo(string(g.Level))), "Specify level as use, edit or own.")
 		}
 		switch g.Kind {
 		case ToUser:
 			u, err := d.People.UserByName(ctx, g.Name)
 			if fault.Is(err, fault.NotFound) {
-				return nil, fault.New(fault.Invalid, fmt.Sprintf("userPermissions: there is no user '%s'.", shorten(g.Name)), "Use the exact user name.")
+				return nil, fault.New(fault.Invalid, fmt.Sprintf("userPermissions: there is no user '%s'.", automation.Echo(g.Name)), "Use the exact user name.")
 			}
 			if err != nil {
 				return nil, err
@@ -104,14 +105,14 @@ func (d *Directory) grantees(ctx context.Context, grants []Grant) ([]Grant, erro
 		case ToRole:
 			i := slices.IndexFunc(roles, func(r access.Role) bool { return r.Name == g.Name })
 			if i < 0 {
-				return nil, fault.New(fault.Invalid, fmt.Sprintf("userPermissions: there is no role '%s'.", shorten(g.Name)), "Use the exact name of a role.")
+				return nil, fault.New(fault.Invalid, fmt.Sprintf("userPermissions: there is no role '%s'.", automation.Echo(g.Name)), "Use the exact name of a role.")
 			}
 			g.ID = roles[i].ID
 		default:
-			return nil, fault.New(fault.Invalid, fmt.Sprintf("userPermissions: invalid kind '%s'.", shorten(string(g.Kind))), "Specify kind as user or role.")
+			return nil, fault.New(fault.Invalid, fmt.Sprintf("userPermissions: invalid kind '%s'.", automation.Echo(string(g.Kind))), "Specify kind as user or role.")
 		}
 		if slices.ContainsFunc(found, func(other Grant) bool { return other.Kind == g.Kind && other.ID == g.ID }) {
-			return nil, fault.New(fault.Invalid, fmt.Sprintf("userPermissions: %s '%s' is there twice.", g.Kind, shorten(g.Name)), "Name everybody once.")
+			return nil, fault.New(fault.Invalid, fmt.Sprintf("userPermissions: %s '%s' is there twice.", g.Kind, automation.Echo(g.Name)), "Name everybody once.")
 		}
 		found = append(found, g)
 	}

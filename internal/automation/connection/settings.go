@@ -3,12 +3,13 @@ package connection
 import (
 	"fmt"
 	"maps"
-	"net/mail"
 	"slices"
 	"strings"
 	"time"
 
+	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/automation/integration"
+	"vedette.dev/vedette/internal/automation/notice"
 	"vedette.dev/vedette/internal/fault"
 )
 
@@ -60,7 +61,7 @@ func (c *Connection) check() error {
 		return err
 	}
 	if c.Shared && c.SiteKind == Client {
-		return fault.New(fault.Invalid, fmt.Sprintf("recipientSite: site '%s' is the site of a client.", shorten(c.SiteName)),
+		return fault.New(fault.Invalid, fmt.Sprintf("recipientSite: site '%s' is the site of a client.", automation.Echo(c.SiteName)),
 			"A connection that is shared to internal sites needs an internal site as the recipient of its events.")
 	}
 	if err := checkText("description", c.Description, MaxDescriptionBytes); err != nil {
@@ -99,8 +100,8 @@ func (c Check) check(active bool) error {
 		return fault.Newf(fault.Invalid, "mailTo: there are %d addresses, at most %d are allowed.", len(c.MailTo), MaxMailTo)
 	}
 	for _, address := range c.MailTo {
-		if parsed, err := mail.ParseAddress(address); err != nil || parsed.Address != address {
-			return fault.New(fault.Invalid, fmt.Sprintf("mailTo: '%s' is not an e-mail address.", shorten(address)), "Specify addresses such as soc@example.net.")
+		if _, err := notice.ParseAddress(address); err != nil {
+			return fault.New(fault.Invalid, fmt.Sprintf("mailTo: '%s' is not an e-mail address.", automation.Echo(address)), "Specify addresses such as soc@example.net.")
 		}
 	}
 	return nil
@@ -166,7 +167,7 @@ func byName(of integration.Integration, given map[string]string) (map[string]str
 			name = p.Name
 		}
 		if _, twice := named[name]; twice {
-			return nil, fault.New(fault.Invalid, fmt.Sprintf("parameters: %s is given twice.", shorten(name)), "Give it once, by its name or by the name of its field.")
+			return nil, fault.New(fault.Invalid, fmt.Sprintf("parameters: %s is given twice.", automation.Echo(name)), "Give it once, by its name or by the name of its field.")
 		}
 		named[name] = value
 	}
@@ -190,7 +191,7 @@ func (v VaultUse) check(of integration.Integration) error {
 		item := v.Items[name]
 		switch {
 		case !known[name]:
-			return fault.New(fault.Invalid, fmt.Sprintf("passwordVault: %s has no parameter '%s' that may come from a vault.", of.DisplayName, shorten(name)), "Use one of "+strings.Join(slices.Sorted(maps.Keys(known)), ", ")+".")
+			return fault.New(fault.Invalid, fmt.Sprintf("passwordVault: %s has no parameter '%s' that may come from a vault.", of.DisplayName, automation.Echo(name)), "Use one of "+strings.Join(slices.Sorted(maps.Keys(known)), ", ")+".")
 		case item.Path == "" || item.Field == "":
 			return fault.New(fault.Invalid, fmt.Sprintf("passwordVault: the item for '%s' has no path or no field.", name), "Specify where in the vault the value is: the path of the item, and its field.")
 		}

@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/fault"
 )
 
@@ -42,7 +43,7 @@ func (s Site) check() error {
 		return err
 	}
 	if s.Kind != Internal && s.Kind != Client {
-		return fault.New(fault.Invalid, fmt.Sprintf("kind: invalid value '%s'.", shorten(string(s.Kind))), "Specify kind as internal or client.")
+		return fault.New(fault.Invalid, fmt.Sprintf("kind: invalid value '%s'.", automation.Echo(string(s.Kind))), "Specify kind as internal or client.")
 	}
 	return checkText("description", s.Description, MaxDescriptionBytes)
 }
@@ -53,7 +54,7 @@ func checkName(field, name string) error {
 		return fault.New(fault.Invalid, field+": the value is missing.", fmt.Sprintf("Specify %s as a text of 1 to %d bytes.", field, MaxNameBytes))
 	}
 	if first, _ := utf8.DecodeRuneInString(name); unicode.IsSpace(first) {
-		return fault.New(fault.Invalid, fmt.Sprintf("%s: '%s' begins with a space.", field, shorten(name)), "Leave the space out.")
+		return fault.New(fault.Invalid, fmt.Sprintf("%s: '%s' begins with a space.", field, automation.Echo(name)), "Leave the space out.")
 	}
 	return checkText(field, name, MaxNameBytes)
 }
@@ -65,24 +66,8 @@ func checkText(field, text string, limit int) error {
 	}
 	for _, r := range text {
 		if r == utf8.RuneError || unicode.IsControl(r) && r != '\n' {
-			return fault.New(fault.Invalid, fmt.Sprintf("%s: '%s' holds a character that cannot be printed.", field, shorten(text)), "Use printable UTF-8 text.")
+			return fault.New(fault.Invalid, fmt.Sprintf("%s: '%s' holds a character that cannot be printed.", field, automation.Echo(text)), "Use printable UTF-8 text.")
 		}
 	}
 	return nil
-}
-
-// shorten returns the beginning of a text that a message repeats, in one line.
-func shorten(text string) string {
-	const longest = 60
-	clean := []rune{}
-	for _, r := range text {
-		if len(clean) == longest {
-			return string(clean) + "…"
-		}
-		if !unicode.IsPrint(r) {
-			r = '?'
-		}
-		clean = append(clean, r)
-	}
-	return string(clean)
 }

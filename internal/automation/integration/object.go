@@ -72,7 +72,7 @@ func (k kind[R]) gone(id int64, done string) automation.Outcome {
 func named[R qps.Record](ctx context.Context, k kind[R], text, list string, search func(context.Context, ...qps.Criterion) ([]R, error)) (int64, error) {
 	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
 		if id <= 0 {
-			return 0, fault.New(fault.Invalid, fmt.Sprintf("The %s %q is neither a name nor a positive integer.", k.what, shorten(text)), "")
+			return 0, fault.New(fault.Invalid, fmt.Sprintf("The %s %q is neither a name nor a positive integer.", k.what, automation.Echo(text)), "")
 		}
 		return id, nil
 	}
@@ -88,7 +88,7 @@ func named[R qps.Record](ctx context.Context, k kind[R], text, list string, sear
 func (k kind[R]) only(text, list string, found []R) (int64, error) {
 	switch len(found) {
 	case 0:
-		return 0, fault.New(fault.NotFound, fmt.Sprintf("There is no %s %q.", k.what, shorten(text)), list)
+		return 0, fault.New(fault.NotFound, fmt.Sprintf("There is no %s %q.", k.what, automation.Echo(text)), list)
 	case 1:
 		return k.id(found[0]), nil
 	}
@@ -96,7 +96,7 @@ func (k kind[R]) only(text, list string, found []R) (int64, error) {
 	for i, object := range found {
 		ids[i] = strconv.FormatInt(k.id(object), 10)
 	}
-	return 0, fault.New(fault.Conflict, fmt.Sprintf("The name %q is that of several: %s %s.", shorten(text), k.what, strings.Join(ids, ", ")), "Use the ID.")
+	return 0, fault.New(fault.Conflict, fmt.Sprintf("The name %q is that of several: %s %s.", automation.Echo(text), k.what, strings.Join(ids, ", ")), "Use the ID.")
 }
 
 // nothingToChange is the error of an update that names nothing.

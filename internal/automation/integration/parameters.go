@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode"
 
+	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps/qpsclient"
 )
@@ -49,7 +50,7 @@ func (i Integration) CheckParameters(values map[string]string, elsewhere ...stri
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		p, ok := i.Parameter(name)
 		if !ok {
-			return nil, fault.New(fault.Invalid, fmt.Sprintf("%s has no parameter %q.", i.DisplayName, shorten(name)), i.parameterNames())
+			return nil, fault.New(fault.Invalid, fmt.Sprintf("%s has no parameter %q.", i.DisplayName, automation.Echo(name)), i.parameterNames())
 		}
 		if _, twice := given[p.Name]; twice {
 			return nil, p.refuse("is given twice, as "+p.Name+" and as "+p.DisplayName, "Give it once.")
@@ -118,7 +119,7 @@ func (p Parameter) read(value string, others map[string]string) (string, error) 
 		}
 	case ParameterAPIVersion:
 		if !apiVersion.MatchString(value) {
-			return "", p.refuse(fmt.Sprintf("%q is not allowed, use a number such as 2.0", shorten(value)), "")
+			return "", p.refuse(fmt.Sprintf("%q is not allowed, use a number such as 2.0", automation.Echo(value)), "")
 		}
 	case ParameterCACertificate:
 		if !x509.NewCertPool().AppendCertsFromPEM([]byte(value)) {
@@ -128,7 +129,7 @@ func (p Parameter) read(value string, others map[string]string) (string, error) 
 	if p.Type == Boolean {
 		value = strings.ToLower(value)
 		if value != "true" && value != "false" {
-			return "", p.refuse(fmt.Sprintf("%q is not allowed, use True or False", shorten(value)), "")
+			return "", p.refuse(fmt.Sprintf("%q is not allowed, use True or False", automation.Echo(value)), "")
 		}
 	}
 	return value, nil
@@ -193,7 +194,7 @@ func hostOf(u *url.URL) (string, error) {
 	}
 	n, err := strconv.Atoi(port)
 	if err != nil || n < 1 || n > 65535 {
-		return "", fmt.Errorf("has port %s, use one from 1 to 65535", shorten(port))
+		return "", fmt.Errorf("has port %s, use one from 1 to 65535", automation.Echo(port))
 	}
 	if port == map[string]string{"https": "443", "http": "80"}[u.Scheme] {
 		return name, nil

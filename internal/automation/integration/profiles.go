@@ -171,12 +171,12 @@ func performanceSettings(object map[string]any) (performance.Settings, error) {
 	for _, key := range slices.Sorted(maps.Keys(object)) {
 		value, ok := scalar(object[key])
 		if !ok {
-			return nil, fault.New(fault.Invalid, fmt.Sprintf("Performance Parameters parameter: the value of %q is neither a text nor a number.", shorten(key)), "")
+			return nil, fault.New(fault.Invalid, fmt.Sprintf("Performance Parameters parameter: the value of %q is neither a text nor a number.", automation.Echo(key)), "")
 		}
 		if _, known := performance.Lookup(key); !known {
 			for _, p := range performance.Catalogue() {
 				if strings.EqualFold(p.Key, key) {
-					return nil, fault.New(fault.Invalid, fmt.Sprintf("Performance Parameters parameter: %q is not known.", shorten(key)), "Did you mean "+p.Key+"?")
+					return nil, fault.New(fault.Invalid, fmt.Sprintf("Performance Parameters parameter: %q is not known.", automation.Echo(key)), "Did you mean "+p.Key+"?")
 				}
 			}
 		}

@@ -73,10 +73,10 @@ func echo(in Input, raw any) string {
 		return "value"
 	}
 	if text, ok := raw.(string); ok {
-		return strconv.Quote(shorten(text))
+		return strconv.Quote(automation.Echo(text))
 	}
 	if text, err := json.Marshal(raw); err == nil {
-		return shorten(string(text))
+		return automation.Echo(string(text))
 	}
 	return fmt.Sprintf("value of type %T", raw)
 }

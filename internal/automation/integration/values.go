@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/fault"
 )
 
@@ -110,7 +111,7 @@ func (c Command) named(raw map[string]any) (map[string]any, error) {
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
 		in, ok := c.Input(name)
 		if !ok {
-			return nil, fault.New(fault.Invalid, fmt.Sprintf("%s has no input %q.", c.DisplayName, shorten(name)), c.inputNames())
+			return nil, fault.New(fault.Invalid, fmt.Sprintf("%s has no input %q.", c.DisplayName, automation.Echo(name)), c.inputNames())
 		}
 		if _, twice := given[in.Name]; twice {
 			return nil, in.refuse("is given twice, as "+in.Name+" and as "+in.DisplayName, "Give it once.")
@@ -142,13 +143,3 @@ func (c Command) obtain(in Input) string {
 // cloudAgentIDs is the display name of the input that most commands on agents
 // have.
 const cloudAgentIDs = "Cloud Agent IDs"
-
-// maxEcho bounds how much of an input a message repeats, in bytes.
-const maxEcho = 80
-
-func shorten(s string) string {
-	if len(s) <= maxEcho {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxEcho], "") + "…"
-}

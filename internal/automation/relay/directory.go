@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/fault"
 )
 
@@ -38,9 +39,9 @@ func (d *Directory) Register(ctx context.Context, name, description, site string
 	if err := checkDescription(description); err != nil {
 		return Relay{}, "", err
 	}
-	token = newToken()
+	token = access.NewTokenSecret(TokenPrefix)
 	now := d.Now().UTC()
-	r, err = d.Relays.CreateRelay(ctx, Relay{Name: name, Description: description, Created: now, TokenChanged: now}, site, tokenDigest(token))
+	r, err = d.Relays.CreateRelay(ctx, Relay{Name: name, Description: description, Created: now, TokenChanged: now}, site, access.TokenDigest(token))
 	if err != nil {
 		return Relay{}, "", err
 	}
@@ -75,8 +76,8 @@ func (d *Directory) Rotate(ctx context.Context, reference string) (r Relay, toke
 	if r, err = d.Find(ctx, reference); err != nil {
 		return Relay{}, "", err
 	}
-	token = newToken()
-	if r, err = d.Relays.SetRelayToken(ctx, r.ID, tokenDigest(token), d.Now().UTC()); err != nil {
+	token = access.NewTokenSecret(TokenPrefix)
+	if r, err = d.Relays.SetRelayToken(ctx, r.ID, access.TokenDigest(token), d.Now().UTC()); err != nil {
 		return Relay{}, "", err
 	}
 	d.ended(r.ID)
@@ -122,7 +123,7 @@ func (d *Directory) Admit(ctx context.Context, token string) (Relay, error) {
 	if !strings.HasPrefix(token, TokenPrefix) || len(token) > maxTokenBytes {
 		return Relay{}, refusedToken()
 	}
-	r, err := d.Relays.RelayOfToken(ctx, tokenDigest(token))
+	r, err := d.Relays.RelayOfToken(ctx, access.TokenDigest(token))
 	if fault.Is(err, fault.NotFound) {
 		return Relay{}, refusedToken()
 	}

@@ -240,7 +240,7 @@ func find(of, name string) (integration.Command, error) {
 		for n, c := range i.Commands {
 			names[n] = c.Name
 		}
-		return command, fault.New(fault.Invalid, fmt.Sprintf("command: %s has no command '%s'.", i.DisplayName, shorten(name)), "Use one of "+strings.Join(names, ", ")+".")
+		return command, fault.New(fault.Invalid, fmt.Sprintf("command: %s has no command '%s'.", i.DisplayName, automation.Echo(name)), "Use one of "+strings.Join(names, ", ")+".")
 	}
 	return command, nil
 }
@@ -251,13 +251,4 @@ func indicator(r *Run) string {
 		return command.Indicator
 	}
 	return r.Command + " failed."
-}
-
-// shorten returns the beginning of a text that a message repeats.
-func shorten(text string) string {
-	const longest = 60
-	if len(text) > longest {
-		return strings.ToValidUTF8(text[:longest], "") + "…"
-	}
-	return text
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"vedette.dev/vedette/internal/automation"
 )
 
 // maxCronLength bounds the text of a cron, in bytes; sixty minutes one by one have
@@ -109,7 +111,7 @@ func checkFields(fields []string) error {
 		open := strings.Contains(fields[i], "*-") || strings.Contains(fields[i], "?-")
 		empty := strings.Contains(","+fields[i]+",", ",,")
 		if err != nil || open || empty {
-			return fmt.Errorf("%s %q is not understood, use * or a list of %s with ranges as 1-5 and steps as */2", field.name, echo(fields[i]), field.allowed)
+			return fmt.Errorf("%s %q is not understood, use * or a list of %s with ranges as 1-5 and steps as */2", field.name, automation.Echo(fields[i]), field.allowed)
 		}
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"vedette.dev/vedette/internal/automation"
 )
 
 // The bounds of an interval.
@@ -86,7 +88,7 @@ func (i Interval) MarshalText() ([]byte, error) { return []byte(i.String()), nil
 func (i *Interval) UnmarshalText(text []byte) error {
 	parsed, err := ParseInterval(string(text))
 	if err != nil {
-		return fmt.Errorf("%q is no interval, %w", echo(string(text)), err)
+		return fmt.Errorf("%q is no interval, %w", automation.Echo(string(text)), err)
 	}
 	*i = parsed
 	return nil

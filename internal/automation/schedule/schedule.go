@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/fault"
 )
 
@@ -63,9 +64,9 @@ func (s Schedule) Check() error {
 	case s.Target.Command == "" && s.Target.PlaybookID == 0:
 		return fault.New(fault.Invalid, "Neither a command nor a playbook is given.", "Say what the schedule runs.")
 	case s.Target.Command != "" && s.Target.PlaybookID != 0:
-		return fault.New(fault.Invalid, fmt.Sprintf("Command '%s' and playbook %d exclude each other.", echo(s.Target.Command), s.Target.PlaybookID), "Say which of them the schedule runs.")
+		return fault.New(fault.Invalid, fmt.Sprintf("Command '%s' and playbook %d exclude each other.", automation.Echo(s.Target.Command), s.Target.PlaybookID), "Say which of them the schedule runs.")
 	case s.Target.Command != "" && s.Target.ConnectionID == 0:
-		return fault.New(fault.Invalid, fmt.Sprintf("Command '%s' has no connection.", echo(s.Target.Command)), "Name the connection that it runs on.")
+		return fault.New(fault.Invalid, fmt.Sprintf("Command '%s' has no connection.", automation.Echo(s.Target.Command)), "Name the connection that it runs on.")
 	}
 	return s.Spec.Check()
 }

@@ -86,7 +86,7 @@ func (s Spec) Check() error {
 
 // refuse is the error of a setting.
 func refuse(field, value, why, next string) error {
-	return fault.New(fault.Invalid, fmt.Sprintf("%s: '%s' is not allowed, %s.", field, echo(value), why), next)
+	return fault.New(fault.Invalid, fmt.Sprintf("%s: '%s' is not allowed, %s.", field, automation.Echo(value), why), next)
 }
 
 func wire(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -140,7 +140,7 @@ func (s Spec) rule() (rule, error) {
 	}
 	switch {
 	case s.Every != 0 && s.Cron != "":
-		return nil, fault.New(fault.Invalid, fmt.Sprintf("every '%s' and cron '%s' exclude each other.", s.Every, echo(s.Cron)), "Give one of them.")
+		return nil, fault.New(fault.Invalid, fmt.Sprintf("every '%s' and cron '%s' exclude each other.", s.Every, automation.Echo(s.Cron)), "Give one of them.")
 	case s.Cron != "":
 		times, err := parseCron(s.Cron)
 		if err != nil {

@@ -4,23 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 )
-
-// echo makes a text of a user fit to be repeated in a message.
-func echo(text string) string {
-	const most = 80
-	clean := []rune(strings.ToValidUTF8(strings.Map(func(r rune) rune {
-		if !unicode.IsGraphic(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text), "�"))
-	if len(clean) <= most {
-		return string(clean)
-	}
-	return string(clean[:most]) + "…"
-}
 
 // joined returns a list as people write it: "a, b and c".
 func joined(parts []string) string {
