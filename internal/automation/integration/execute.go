@@ -34,6 +34,7 @@ type execution struct {
 	call    Call
 	state   cursor
 	pause   *pause // set by an operation that has not finished
+	beaten  bool   // another run launches the same scans at this moment
 }
 
 // cursor is what of a call outlives the process.

@@ -16,6 +16,10 @@ import (
 // was cancelled.
 const settleWithin = 10 * time.Second
 
+// givesWayFor bounds how long a launch waits for another one of the same scans to be
+// settled, and givesWayAgain is the pause between two looks.
+const givesWayFor, givesWayAgain = 30 * time.Second, 2 * time.Second
+
 func idTexts(ids []int64) []string {
 	texts := make([]string, len(ids))
 	for i, id := range ids {
@@ -50,6 +54,17 @@ func (x *execution) launch(ctx context.Context, scanType automation.ScanType) au
 	if err != nil {
 		return x.fail(internalFailure("The record of launched scans cannot be read.", err))
 	}
+	if x.patient() && slices.ContainsFunc(entries, func(e LaunchEntry) bool { return e.Key != x.call.Key && !e.Settled }) {
+		// Whether there will be a scan to follow, the other run has yet to find out.
+		x.beaten = true
+		claim.AssetIDs = slices.DeleteFunc(claim.AssetIDs, func(id int64) bool {
+			return slices.ContainsFunc(entries, func(e LaunchEntry) bool { return e.AssetID == id })
+		})
+		if err := ledger.Settle(ctx, claim, nil, claim.AssetIDs); err != nil {
+			return x.fail(internalFailure("The record of launched scans cannot be written.", err))
+		}
+		return automation.Outcome{}
+	}
 	for _, e := range entries {
 		if e.Key == x.call.Key {
 			x.state.Tally.Done = append(x.state.Tally.Done, e.AssetID)
@@ -63,6 +78,14 @@ func (x *execution) launch(ctx context.Context, scanType automation.ScanType) au
 		out.Notes = append(out.Notes, "The launch could not be recorded. For some minutes, runs will skip the same scans.")
 	}
 	return out
+}
+
+// patient reports whether a launch gives way to another run that launches the same
+// scans at this moment: one that waits for scans must not take an earlier scan for
+// that of the other run. It does so for a short time only, since the other run may
+// have died.
+func (x *execution) patient() bool {
+	return x.call.Wait != nil && x.session.Now().Sub(x.state.Began) < givesWayFor
 }
 
 // left returns the ids that an earlier attempt has not come to.

@@ -204,6 +204,50 @@ func TestALaunchWaitsForItsScansWithoutHoldingAWorker(t *testing.T) {
 	}
 }
 
+// Two runs at the same moment: before the first has its scan, what the platform lists
+// is an earlier one, or nothing.
+func TestALaunchThatWaitsGivesWayToOneOnItsWay(t *testing.T) {
+	t.Parallel()
+	p := newPlatform(t)
+	p.scans = map[int64][]qpsclient.ScanState{1: {qpsclient.ScanComplete}, 2: {qpsclient.ScanComplete}}
+	l := &ledger{entries: map[int64]LaunchEntry{1: {AssetID: 1, Key: "run-1", At: testNow()}}}
+	c := command(t, "launch-on-demand-scans")
+	v, err := c.Check(map[string]any{"cloudAgentIds": []any{1, 2}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := p.session(t)
+	s.Ledger = l
+	call := Call{Values: v, Key: "run-2", Wait: &Wait{}}
+	first := c.Execute(t.Context(), s, call)
+	if first.Continue == nil || first.Continue.After != givesWayAgain || launches(p) != 0 || len(l.entries) != 1 {
+		t.Fatalf("it went on with %+v, %d launches, claims %v", first, launches(p), l.entries)
+	}
+	t.Run("the_other_has_its_scan", func(t *testing.T) {
+		settled := &ledger{entries: map[int64]LaunchEntry{1: {AssetID: 1, Key: "run-1", At: testNow(), Settled: true}}}
+		s, call := s, call
+		s.Ledger, call.Cursor = settled, first.Continue.Cursor
+		if a := c.Execute(t.Context(), s, call); a.Continue != nil || a.State != automation.Successful || launches(p) != 1 {
+			t.Errorf("it came to %+v after %d launches", a, launches(p))
+		}
+	})
+	t.Run("the_other_gave_up", func(t *testing.T) {
+		s, call := s, call
+		s.Ledger, call.Cursor = &ledger{entries: map[int64]LaunchEntry{}}, first.Continue.Cursor
+		if a := c.Execute(t.Context(), s, call); a.Continue != nil || a.State != automation.Successful || launches(p) != 3 {
+			t.Errorf("it came to %+v after %d launches", a, launches(p))
+		}
+	})
+	t.Run("the_other_is_dead", func(t *testing.T) {
+		_ = p.sleep(t.Context(), givesWayFor)
+		s, call := s, call
+		s.Ledger, call.Cursor = l, first.Continue.Cursor
+		if a := c.Execute(t.Context(), s, call); a.State == "" && a.Continue.Reason == first.Continue.Reason {
+			t.Errorf("it gives way for ever: %+v", a)
+		}
+	})
+}
+
 func TestTheEndOfTheTimeToWaitIsNeverASuccess(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t)

@@ -34,6 +34,9 @@ func (x *execution) launchAndWait(ctx context.Context, scanType automation.ScanT
 		return x.look(ctx, watch, *x.state.Done)
 	}
 	launched := x.launch(ctx, scanType)
+	if x.beaten {
+		return x.pauseWith(watch, launched, givesWayAgain, "Another run launches the same scan at this moment.")
+	}
 	if launched.State == automation.Failed || x.goesOn(launched) {
 		return launched
 	}
