@@ -68,6 +68,9 @@ func (p *platform) openAutomation(now func() time.Time, log *slog.Logger) (*auto
 // commandRuns is the work of carrying out commands: those somebody asked for, and
 // health checks that are due.
 func (p *platform) commandRuns(layer *automationLayer, now func() time.Time, log *slog.Logger) jobs.Kind {
+	pending := jobs.Round(func(ctx context.Context, after int64, limit int) ([]int64, error) {
+		return p.store.PendingRuns(ctx, now(), after, limit)
+	})
 	return jobs.Kind{
 		Name: runs.Job, Workers: commandWorkers, Timeout: runs.Limit + commandGrace,
 		Run: func(ctx context.Context, id int64) error {
@@ -81,7 +84,7 @@ func (p *platform) commandRuns(layer *automationLayer, now func() time.Time, log
 			if _, err := p.store.QueueChecks(ctx, now(), rand.Float64, checksAtMost); err != nil {
 				log.WarnContext(ctx, "health checks were not queued", "error", err)
 			}
-			return p.store.PendingRuns(ctx, now(), jobs.SweepAtMost)
+			return pending(ctx)
 		},
 		GaveUp: func(ctx context.Context, id int64, failure error) error {
 			log.ErrorContext(ctx, "a run of a command failed for good", "run", id, "error", failure)
@@ -94,7 +97,9 @@ func (p *platform) commandRuns(layer *automationLayer, now func() time.Time, log
 func (p *platform) firings(layer *automationLayer, now func() time.Time, log *slog.Logger) jobs.Kind {
 	return jobs.Kind{
 		Name: schedule.Job, Workers: firingWorkers, Look: unhurried, Timeout: firingTimeout, Run: layer.firer.Fire,
-		Due: func(ctx context.Context) ([]int64, error) { return p.store.DueSchedules(ctx, now(), jobs.SweepAtMost) },
+		Due: jobs.Round(func(ctx context.Context, after int64, limit int) ([]int64, error) {
+			return p.store.DueSchedules(ctx, now(), after, limit)
+		}),
 		GaveUp: func(ctx context.Context, id int64, failure error) error {
 			// It is still due, so it is tried again.
 			log.ErrorContext(ctx, "a schedule could not be carried out", "schedule", id, "error", failure)

@@ -24,13 +24,14 @@ const (
 // those that are due by their schedule.
 func (p *platform) connectorRuns(now func() time.Time, log *slog.Logger) jobs.Kind {
 	syncer := &connector.Syncer{Runs: p.store, Cloud: p.cloud, Now: now, Log: log}
+	active := jobs.Round(p.store.ActiveRuns)
 	return jobs.Kind{
 		Name: connector.RunJob, Workers: connectorWorkers, Look: unhurried, Timeout: connector.RunLimit + connectorGrace, Run: syncer.Run,
 		Due: func(ctx context.Context) ([]int64, error) {
 			if _, err := p.store.QueueDue(ctx, now(), dueAtMost); err != nil {
 				return nil, err
 			}
-			return p.store.ActiveRuns(ctx, jobs.SweepAtMost)
+			return active(ctx)
 		},
 		GaveUp: func(ctx context.Context, id int64, failure error) error {
 			log.ErrorContext(ctx, "a run of a connector failed for good", "connector", id, "error", failure)

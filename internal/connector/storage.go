@@ -74,9 +74,9 @@ type Schedule interface {
 	// QueueDue queues runs, with their jobs, of at most limit connectors that are due,
 	// each in a transaction of its own, and returns how many it queued.
 	QueueDue(ctx context.Context, at time.Time, limit int) (int, error)
-	// ActiveRuns returns the connectors, at most limit, that have a run which is queued
-	// or at work, the oldest first: each needs a job.
-	ActiveRuns(ctx context.Context, limit int) ([]int64, error)
+	// ActiveRuns returns, in ascending order and at most limit, the ids greater than
+	// after of connectors that have a run which is queued or at work: each needs a job.
+	ActiveRuns(ctx context.Context, after int64, limit int) ([]int64, error)
 	// GiveUpRun ends the active run of a connector, if it has one, as an ERROR with a
 	// reason: its job failed for good. The connector is due again after its run
 	// frequency.

@@ -35,8 +35,9 @@ type Kind struct {
 	Timeout time.Duration
 	Run     Handler
 	// Due returns the ids of rows that should have a job now, the most urgent first,
-	// whether they have one or not; of many rows the first SweepAtMost will do. It is
-	// asked every SweepEvery by every replica. Nil: nothing is swept.
+	// whether they have one or not; of many rows the first SweepAtMost get one, and the
+	// others must come first at a later look: see Round. It is asked every SweepEvery by
+	// every replica, by one goroutine. Nil: nothing is swept.
 	Due func(ctx context.Context) ([]int64, error)
 	// GaveUp is told of a job that failed at its last attempt, and with which error.
 	// It writes into the row what became of it, or at least when it is due again:

@@ -13,7 +13,7 @@ const (
 	// SweepEvery is how often rows are looked for that are due and have no job.
 	SweepEvery = 5 * time.Second
 	// SweepAtMost is how many rows of a kind get a job at a time; the others follow
-	// when these are done.
+	// at the next look; see Round.
 	SweepAtMost = 1000
 	// sweepBatch is how many jobs are made in one transaction, which is over before
 	// anybody who waits to write would notice.

@@ -186,10 +186,10 @@ func (t *Tx) tell(ctx context.Context, event notice.Event, mailTo []string, at t
 }
 
 // PendingRuns returns runs that need a job; see run.Sweep.
-func (s *Store) PendingRuns(ctx context.Context, at time.Time, limit int) ([]int64, error) {
+func (s *Store) PendingRuns(ctx context.Context, at time.Time, after int64, limit int) ([]int64, error) {
 	var ids []int64
 	err := s.view(ctx, func(tx *Tx) (err error) {
-		ids, err = tx.ids(ctx, "SELECT id FROM automation_runs WHERE ended IS NULL AND (resume IS NULL OR resume <= ?) ORDER BY id LIMIT ?", micros(at), limit)
+		ids, err = tx.ids(ctx, "SELECT id FROM automation_runs WHERE ended IS NULL AND (resume IS NULL OR resume <= ?) AND id > ? ORDER BY id LIMIT ?", micros(at), after, limit)
 		return err
 	})
 	if err != nil {

@@ -143,10 +143,10 @@ func (s *Store) QueueDue(ctx context.Context, at time.Time, limit int) (int, err
 }
 
 // ActiveRuns returns the connectors whose run needs a job; see connector.Schedule.
-func (s *Store) ActiveRuns(ctx context.Context, limit int) ([]int64, error) {
+func (s *Store) ActiveRuns(ctx context.Context, after int64, limit int) ([]int64, error) {
 	var ids []int64
 	err := s.view(ctx, func(tx *Tx) (err error) {
-		ids, err = tx.ids(ctx, "SELECT connector_id FROM connector_runs WHERE ended IS NULL ORDER BY id LIMIT ?", limit)
+		ids, err = tx.ids(ctx, "SELECT connector_id FROM connector_runs WHERE ended IS NULL AND connector_id > ? ORDER BY connector_id LIMIT ?", after, limit)
 		return err
 	})
 	if err != nil {

@@ -189,14 +189,10 @@ func (s *Store) DeleteSchedule(ctx context.Context, id int64) error {
 }
 
 // DueSchedules returns schedules with something to do; see schedule.Schedules.
-func (s *Store) DueSchedules(ctx context.Context, now time.Time, limit int) ([]int64, error) {
+func (s *Store) DueSchedules(ctx context.Context, now time.Time, after int64, limit int) ([]int64, error) {
 	var ids []int64
 	err := s.view(ctx, func(tx *Tx) (err error) {
-		if ids, err = tx.ids(ctx, "SELECT id FROM automation_schedules WHERE owing ORDER BY id LIMIT ?", limit); err != nil || len(ids) == limit {
-			return err
-		}
-		due, err := tx.ids(ctx, "SELECT id FROM automation_schedules WHERE due <= ? AND NOT owing ORDER BY due LIMIT ?", micros(now), limit-len(ids))
-		ids = append(ids, due...)
+		ids, err = tx.ids(ctx, "SELECT id FROM automation_schedules WHERE (owing OR due <= ?) AND id > ? ORDER BY id LIMIT ?", micros(now), after, limit)
 		return err
 	})
 	if err != nil {

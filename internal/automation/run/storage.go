@@ -83,9 +83,10 @@ type Work interface {
 
 // Sweep is the storage of what makes runs go on by themselves.
 type Sweep interface {
-	// PendingRuns returns runs, at most limit, that have not ended, and of those that
-	// wait the ones whose time has come: each needs a job.
-	PendingRuns(ctx context.Context, at time.Time, limit int) ([]int64, error)
+	// PendingRuns returns, in ascending order and at most limit, the ids greater than
+	// after of runs that have not ended, and of those that wait the ones whose time has
+	// come: each needs a job.
+	PendingRuns(ctx context.Context, at time.Time, after int64, limit int) ([]int64, error)
 	// QueueChecks queues a health check for each connection that is due, at most limit,
 	// and returns how many it queued. One whose last check has not ended is passed over.
 	QueueChecks(ctx context.Context, at time.Time, random func() float64, limit int) (int, error)

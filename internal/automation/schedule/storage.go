@@ -48,9 +48,9 @@ type Schedules interface {
 	UpdateSchedule(ctx context.Context, id int64, change func(Schedule) (Schedule, error)) (Schedule, error)
 	// DeleteSchedule removes a schedule with its firings. Runs stay.
 	DeleteSchedule(ctx context.Context, id int64) error
-	// DueSchedules returns the ids of schedules whose DueAt has come, or that owe a
-	// firing its run, at most limit, the most overdue first.
-	DueSchedules(ctx context.Context, now time.Time, limit int) ([]int64, error)
+	// DueSchedules returns, in ascending order and at most limit, the ids greater than
+	// after of schedules whose DueAt has come, or that owe a firing its run.
+	DueSchedules(ctx context.Context, now time.Time, after int64, limit int) ([]int64, error)
 	// Fire has a schedule decide (Schedule.Fire) and stores what comes of it in the
 	// same transaction: the schedule, the firing, and the end of runs that it cancels.
 	// A firing whose Action is Nothing was not due, and nothing is stored.

@@ -18,7 +18,7 @@ import (
 // carriedOut is the part of the storage that carries out firings, which no call of
 // the API needs.
 type carriedOut interface {
-	DueSchedules(ctx context.Context, now time.Time, limit int) ([]int64, error)
+	DueSchedules(ctx context.Context, now time.Time, after int64, limit int) ([]int64, error)
 	Fire(ctx context.Context, id int64, now time.Time) (schedule.Firing, error)
 	OwedFirings(ctx context.Context, id int64) (schedule.Schedule, []schedule.Firing, error)
 	StartFiring(ctx context.Context, f schedule.Firing, r run.Run, secrets map[string]string) error

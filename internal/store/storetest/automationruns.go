@@ -25,6 +25,7 @@ func testAutomationRuns(t *testing.T, create func(tb testing.TB) Database) {
 		"a run is kept with everything it did":                 testRunRoundTrip,
 		"one key is one run of a user":                         testRunKey,
 		"a run waits, goes on and ends":                        testRunPauses,
+		"no run is hidden behind those that stay open":         testPendingInTurn,
 		"no more runs of a connection are at work than may be": testRunsAtOnce,
 		"a run that was cut off says so":                       testRunCutOff,
 		"a cancelled run stores nothing any more":              testRunCancelled,
@@ -140,10 +141,10 @@ func testRunPauses(t *testing.T, l *layer) {
 	if got := must(l.Run(ctx, r.ID))(t); got.State != run.Waiting || string(got.Cursor) != `{"page":2}` || len(got.Outcome.Notes) != 1 {
 		t.Errorf("it waits as %+v", got)
 	}
-	if due := must(l.PendingRuns(ctx, Start, 10))(t); len(due) > 0 {
+	if due := must(l.PendingRuns(ctx, Start, 0, 10))(t); len(due) > 0 {
 		t.Errorf("due before its time: %v", due)
 	}
-	if due := must(l.PendingRuns(ctx, Start.Add(time.Minute), 10))(t); !cmp.Equal(due, []int64{r.ID}) {
+	if due := must(l.PendingRuns(ctx, Start.Add(time.Minute), 0, 10))(t); !cmp.Equal(due, []int64{r.ID}) {
 		t.Errorf("due are %v", due)
 	}
 	on := must(l.BeginCommand(ctx, r.ID, Start.Add(time.Minute)))(t)

@@ -39,8 +39,11 @@ func testQueueRun(t *testing.T, c *clouds) {
 	if diff := cmp.Diff(want, runs); diff != "" {
 		t.Errorf("runs (-want +got):\n%s", diff)
 	}
-	if active := must(c.ActiveRuns(ctx, 10))(t); !cmp.Equal(active, []int64{made.ID}) {
+	if active := must(c.ActiveRuns(ctx, 0, 10))(t); !cmp.Equal(active, []int64{made.ID}) {
 		t.Errorf("active are %v", active)
+	}
+	if active := must(c.ActiveRuns(ctx, made.ID, 10))(t); len(active) > 0 {
+		t.Errorf("active after it are %v", active)
 	}
 	c.begin(t, made.ID)
 	if joined := must(c.Run(ctx, all, made.ID, "bob"))(t); joined.State != connector.Running {
@@ -265,7 +268,7 @@ func testGivenUpRun(t *testing.T, c *clouds) {
 		t.Errorf("given up it is %+v", got)
 	}
 	wantSuperseded(t, c.Progress(ctx, run))
-	if active := must(c.ActiveRuns(ctx, 10))(t); active != nil {
+	if active := must(c.ActiveRuns(ctx, 0, 10))(t); active != nil {
 		t.Errorf("active are %v", active)
 	}
 }

@@ -22,6 +22,7 @@ func testSchedules(t *testing.T, create func(tb testing.TB) Database) {
 	for name, test := range map[string]func(t *testing.T, p *planned){
 		"a schedule is stored, changed and removed":                   testScheduleRoundTrip,
 		"a firing happens once, whoever fires":                        testFiringOnce,
+		"no schedule is hidden behind those that stay due":            testDueInTurn,
 		"a firing that was decided about is started once, also later": testFiringStartedOnce,
 		"a run hands on to the next":                                  testFiringPassdown,
 		"a firing waits for the end of the run before":                testFiringQueued,
@@ -128,7 +129,7 @@ func testScheduleRoundTrip(t *testing.T, p *planned) {
 	if diff := cmp.Diff(paused, must(p.Schedule(ctx, s.ID))(t)); diff != "" || paused.Active {
 		t.Errorf("paused (-want +got):\n%s", diff)
 	}
-	if due := must(p.DueSchedules(ctx, Start.Add(1000*time.Hour), 10))(t); len(due) > 0 {
+	if due := must(p.DueSchedules(ctx, Start.Add(1000*time.Hour), 0, 10))(t); len(due) > 0 {
 		t.Errorf("a paused schedule is due: %v", due)
 	}
 	if err := p.DeleteSchedule(ctx, s.ID); err != nil {
@@ -145,7 +146,7 @@ func testFiringOnce(t *testing.T, p *planned) {
 	if f := must(p.Fire(ctx, s.ID, hour(1).Add(-time.Second)))(t); f.Action != schedule.Nothing {
 		t.Errorf("it fires before its time: %+v", f)
 	}
-	if due := must(p.DueSchedules(ctx, hour(1), 10))(t); !cmp.Equal(due, []int64{s.ID}) {
+	if due := must(p.DueSchedules(ctx, hour(1), 0, 10))(t); !cmp.Equal(due, []int64{s.ID}) {
 		t.Errorf("due are %v", due)
 	}
 	var mu sync.Mutex
@@ -177,7 +178,7 @@ func testFiringStartedOnce(t *testing.T, p *planned) {
 	ctx := t.Context()
 	s := p.hourly(t, nil)
 	f := must(p.Fire(ctx, s.ID, hour(1)))(t)
-	if due := must(p.DueSchedules(ctx, hour(1), 10))(t); !cmp.Equal(due, []int64{s.ID}) {
+	if due := must(p.DueSchedules(ctx, hour(1), 0, 10))(t); !cmp.Equal(due, []int64{s.ID}) {
 		t.Errorf("a firing without a run is not due: %v", due)
 	}
 	var wait sync.WaitGroup
@@ -193,7 +194,7 @@ func testFiringStartedOnce(t *testing.T, p *planned) {
 	if len(runs) != 1 || !runs[0].Fired.Equal(hour(1)) {
 		t.Fatalf("its runs are %+v", runs)
 	}
-	if due := must(p.DueSchedules(ctx, hour(1), 10))(t); len(due) > 0 {
+	if due := must(p.DueSchedules(ctx, hour(1), 0, 10))(t); len(due) > 0 {
 		t.Errorf("a firing with a run is due: %v", due)
 	}
 	if all := must(p.Firings(ctx, s.ID, 10))(t); len(all) != 1 || all[0].RunID != runs[0].ID || all[0].RunState != run.Queued || all[0].Action != schedule.Start {
