@@ -57,7 +57,7 @@ func (e *noMechanism) Error() string {
 // account proves who sends. It is an smtp.Auth that chooses the mechanism when it
 // knows what the server offers and whether the connection is encrypted.
 type account struct {
-	settings Settings
+	settings notice.MailSettings
 	local    bool // the connection ends on this machine
 	chosen   smtp.Auth
 }
@@ -68,14 +68,14 @@ func (a *account) Start(server *smtp.ServerInfo) (string, []byte, error) {
 		return "", nil, errInClear
 	}
 	user, password := a.settings.Username, a.settings.Password.Reveal()
-	for _, mechanism := range []Auth{AuthPlain, AuthLogin, AuthCRAMMD5} {
-		if a.settings.Auth != AuthAuto && a.settings.Auth != mechanism || !offers(server, mechanism) {
+	for _, mechanism := range []notice.Auth{notice.AuthPlain, notice.AuthLogin, notice.AuthCRAMMD5} {
+		if a.settings.Auth != notice.AuthAuto && a.settings.Auth != mechanism || !offers(server, mechanism) {
 			continue
 		}
 		switch mechanism {
-		case AuthPlain:
+		case notice.AuthPlain:
 			a.chosen = smtp.PlainAuth("", user, password, server.Name, true)
-		case AuthLogin:
+		case notice.AuthLogin:
 			a.chosen = smtp.LoginAuth(user, password, server.Name, true)
 		default:
 			a.chosen = smtp.CRAMMD5Auth(user, password)
@@ -90,7 +90,7 @@ func (a *account) Next(challenge []byte, more bool) ([]byte, error) {
 	return a.chosen.Next(challenge, more)
 }
 
-func offers(server *smtp.ServerInfo, mechanism Auth) bool {
+func offers(server *smtp.ServerInfo, mechanism notice.Auth) bool {
 	for _, name := range server.Auth {
 		if strings.EqualFold(name, string(mechanism)) {
 			return true

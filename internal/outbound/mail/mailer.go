@@ -25,7 +25,7 @@ const recipientLimit = 100
 // Mailer sends messages to a mail server. It is safe for concurrent use; it keeps
 // no connection.
 type Mailer struct {
-	settings Settings
+	settings notice.MailSettings
 	security *tls.Config
 	policy   egress.Policy
 	version  string
@@ -34,13 +34,13 @@ type Mailer struct {
 var _ notice.Channel = (*Mailer)(nil)
 
 // New returns a Mailer that names the product's version in its mails. It refuses
-// what Settings.Check refuses, and connects to no address that policy refuses.
-func New(s Settings, policy egress.Policy, version string) (*Mailer, error) {
+// what MailSettings.Check refuses, and connects to no address that policy refuses.
+func New(s notice.MailSettings, policy egress.Policy, version string) (*Mailer, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	s = s.complete()
-	security, err := s.tlsConfig()
+	s = s.Complete()
+	security, err := s.ClientTLS()
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (m *Mailer) open(ctx context.Context) (*smtp.Client, error) {
 func (m *Mailer) greet(ctx context.Context, raw net.Conn) (*smtp.Client, error) {
 	s := m.settings
 	connection := net.Conn(&bounded{Conn: raw, left: answerLimit})
-	if s.Security == TLS {
+	if s.Security == notice.TLS {
 		encrypted := tls.Client(connection, m.security)
 		if err := encrypted.HandshakeContext(ctx); err != nil {
 			return nil, &tlsError{err}
@@ -126,7 +126,7 @@ func (m *Mailer) greet(ctx context.Context, raw net.Conn) (*smtp.Client, error) 
 	if err := client.Hello(ownName()); err != nil {
 		return nil, err
 	}
-	if s.Security == StartTLS {
+	if s.Security == notice.StartTLS {
 		if err := m.startTLS(client); err != nil {
 			return nil, err
 		}
@@ -187,7 +187,7 @@ func (m *Mailer) compose(message notice.Message, to notice.Address) *gomail.Msg 
 
 // ownName is what this machine calls itself to a server.
 func ownName() string {
-	if name, err := os.Hostname(); err == nil && isHost(name) {
+	if name, err := os.Hostname(); err == nil && (notice.Address{Mailbox: "x@" + name}).Check() == nil {
 		return name
 	}
 	return "localhost"

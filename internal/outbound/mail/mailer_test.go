@@ -37,15 +37,15 @@ func address(t *testing.T, text string) notice.Address {
 }
 
 // settings are those for a server of the test.
-func settings(t *testing.T, s *mailtest.Server) mail.Settings {
+func settings(t *testing.T, s *mailtest.Server) notice.MailSettings {
 	t.Helper()
-	return mail.Settings{
+	return notice.MailSettings{
 		Host: s.Host, Port: s.Port, CA: s.CA, From: address(t, "Vedette <vedette@example.org>"),
 		Username: "ada", Password: hidden.New(password), Timeout: 20 * time.Second,
 	}
 }
 
-func send(t *testing.T, s mail.Settings, to ...string) error {
+func send(t *testing.T, s notice.MailSettings, to ...string) error {
 	t.Helper()
 	mailer, err := mail.New(s, egress.Policy{}, "1.2.3")
 	if err != nil {
@@ -140,7 +140,7 @@ func TestEveryRecipientGetsAMailOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	server := mailtest.New(t, mailtest.Options{TLS: true, Username: "ada", Password: password})
 	s := settings(t, server)
-	s.Security = mail.TLS
+	s.Security = notice.TLS
 	if err := send(t, s, "soc@example.org", "noc@example.org"); err != nil {
 		t.Fatal(err)
 	}
@@ -153,11 +153,11 @@ func TestEveryRecipientGetsAMailOfTheirOwn(t *testing.T) {
 func TestEveryMechanismProvesTheAccount(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		auth    mail.Auth
+		auth    notice.Auth
 		offered []string
 	}{
-		{mail.AuthAuto, []string{"PLAIN"}}, {"", []string{"LOGIN"}}, {mail.AuthAuto, []string{"XOAUTH2", "CRAM-MD5"}},
-		{mail.AuthPlain, []string{"CRAM-MD5", "LOGIN", "PLAIN"}}, {mail.AuthLogin, []string{"PLAIN", "LOGIN"}}, {mail.AuthCRAMMD5, []string{"PLAIN", "CRAM-MD5"}},
+		{notice.AuthAuto, []string{"PLAIN"}}, {"", []string{"LOGIN"}}, {notice.AuthAuto, []string{"XOAUTH2", "CRAM-MD5"}},
+		{notice.AuthPlain, []string{"CRAM-MD5", "LOGIN", "PLAIN"}}, {notice.AuthLogin, []string{"PLAIN", "LOGIN"}}, {notice.AuthCRAMMD5, []string{"PLAIN", "CRAM-MD5"}},
 	} {
 		server := mailtest.New(t, mailtest.Options{Username: "ada", Password: password, Mechanisms: tt.offered})
 		s := settings(t, server)
@@ -236,7 +236,7 @@ func TestNothingIsSentInClearUnlessThatIsChosen(t *testing.T) {
 		t.Errorf("a server without STARTTLS: %+v, %d logins", f, server.Logins())
 	}
 	s := settings(t, server)
-	s.Security = mail.NoTLS
+	s.Security = notice.NoTLS
 	if err := send(t, s, "soc@example.org"); err != nil || server.Mails()[0].Encrypted {
 		t.Errorf("in clear to this machine: %v", err)
 	}
@@ -251,10 +251,10 @@ func TestAnotherServerThanTheTrustedOneGetsNothing(t *testing.T) {
 	server := mailtest.New(t, mailtest.Options{Username: "ada", Password: password})
 	web := httptest.NewTLSServer(nil)
 	t.Cleanup(web.Close)
-	for name, change := range map[string]func(*mail.Settings){
-		"authority":               func(s *mail.Settings) { s.CA = "" },
-		"name":                    func(s *mail.Settings) { s.Host = "localhost" },
-		"TLS where there is none": func(s *mail.Settings) { s.Security = mail.TLS },
+	for name, change := range map[string]func(*notice.MailSettings){
+		"authority":               func(s *notice.MailSettings) { s.CA = "" },
+		"name":                    func(s *notice.MailSettings) { s.Host = "localhost" },
+		"TLS where there is none": func(s *notice.MailSettings) { s.Security = notice.TLS },
 	} {
 		s := settings(t, server)
 		change(&s)
@@ -313,7 +313,7 @@ func TestNobodyThereIsTemporaryAndAForbiddenAddressIsNot(t *testing.T) {
 	}
 	port := listener.Addr().(*net.TCPAddr).Port
 	_ = listener.Close()
-	s := mail.Settings{Host: "127.0.0.1", Port: port, From: address(t, "a@example.org")}
+	s := notice.MailSettings{Host: "127.0.0.1", Port: port, From: address(t, "a@example.org")}
 	if f := failure(t, send(t, s, "soc@example.org")); !f.Temporary {
 		t.Errorf("nobody listens: %+v", f)
 	}
@@ -345,24 +345,24 @@ func TestSettingsAreRefusedByFieldValueAndWhatIsAllowed(t *testing.T) {
 	t.Parallel()
 	web := httptest.NewTLSServer(nil)
 	t.Cleanup(web.Close)
-	good := mail.Settings{Host: "smtp.example.org", From: address(t, "a@example.org"), Username: "ada", Password: hidden.New(password),
+	good := notice.MailSettings{Host: "smtp.example.org", From: address(t, "a@example.org"), Username: "ada", Password: hidden.New(password),
 		CA: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw}))}
 	if err := good.Check(); err != nil {
 		t.Fatal(err)
 	}
-	for want, spoil := range map[string]func(*mail.Settings){
-		`Host of the mail settings is ""`:                    func(s *mail.Settings) { s.Host = "" },
-		`Host of the mail settings is "smtp.example.org:25"`: func(s *mail.Settings) { s.Host = "smtp.example.org:25" },
-		`Host of the mail settings is "a b"`:                 func(s *mail.Settings) { s.Host = "a\nb" },
-		`Port of the mail settings is "70000"`:               func(s *mail.Settings) { s.Port = 70000 },
-		`Security of the mail settings is "ssl"`:             func(s *mail.Settings) { s.Security = "ssl" },
-		`Auth of the mail settings is "ntlm"`:                func(s *mail.Settings) { s.Auth = "ntlm" },
-		`Timeout of the mail settings is "1ms"`:              func(s *mail.Settings) { s.Timeout = time.Millisecond },
-		`one of Username and Password`:                       func(s *mail.Settings) { s.Password = hidden.Text{} },
-		`Username of the mail settings is`:                   func(s *mail.Settings) { s.Username = "a\r\nb" },
-		`zero byte`:                                          func(s *mail.Settings) { s.Password = hidden.New("a\x00b") },
-		`CA of the mail settings holds no certificate`:       func(s *mail.Settings) { s.CA = "-----BEGIN" },
-		`"" is not a mail address`:                           func(s *mail.Settings) { s.From = notice.Address{} },
+	for want, spoil := range map[string]func(*notice.MailSettings){
+		`Host of the mail settings is ""`:                    func(s *notice.MailSettings) { s.Host = "" },
+		`Host of the mail settings is "smtp.example.org:25"`: func(s *notice.MailSettings) { s.Host = "smtp.example.org:25" },
+		`Host of the mail settings is "a b"`:                 func(s *notice.MailSettings) { s.Host = "a\nb" },
+		`Port of the mail settings is "70000"`:               func(s *notice.MailSettings) { s.Port = 70000 },
+		`Security of the mail settings is "ssl"`:             func(s *notice.MailSettings) { s.Security = "ssl" },
+		`Auth of the mail settings is "ntlm"`:                func(s *notice.MailSettings) { s.Auth = "ntlm" },
+		`Timeout of the mail settings is "1ms"`:              func(s *notice.MailSettings) { s.Timeout = time.Millisecond },
+		`one of Username and Password`:                       func(s *notice.MailSettings) { s.Password = hidden.Text{} },
+		`Username of the mail settings is`:                   func(s *notice.MailSettings) { s.Username = "a\r\nb" },
+		`zero byte`:                                          func(s *notice.MailSettings) { s.Password = hidden.New("a\x00b") },
+		`CA of the mail settings holds no certificate`:       func(s *notice.MailSettings) { s.CA = "-----BEGIN" },
+		`"" is not a mail address`:                           func(s *notice.MailSettings) { s.From = notice.Address{} },
 	} {
 		s := good
 		spoil(&s)

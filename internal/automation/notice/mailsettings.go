@@ -1,15 +1,13 @@
-package mail
+package notice
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"vedette.dev/vedette/internal/automation/notice"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/hidden"
 )
@@ -36,15 +34,15 @@ const (
 	AuthCRAMMD5 Auth = "cram-md5"
 )
 
-// Settings are how to reach a mail server.
-type Settings struct {
+// MailSettings are how to reach a mail server.
+type MailSettings struct {
 	Host     string
 	Port     int      // 0: 587 with STARTTLS, 465 with TLS, 25 without
 	Security Security // empty: STARTTLS
 	Username string   // empty: without an account
 	Password hidden.Text
-	Auth     Auth           // empty: auto
-	From     notice.Address // of the header and of the envelope
+	Auth     Auth    // empty: auto
+	From     Address // of the header and of the envelope
 	// CA are the certificates, in PEM, that the server's is signed by, instead of
 	// those that this machine trusts. It may be empty.
 	CA string
@@ -52,7 +50,7 @@ type Settings struct {
 	Timeout time.Duration
 }
 
-// Bounds of Settings.Timeout.
+// Bounds of MailSettings.Timeout.
 const (
 	defaultTimeout = 30 * time.Second
 	leastTimeout   = time.Second
@@ -61,8 +59,8 @@ const (
 
 // Check refuses settings that cannot work or must not be used, as fault.Invalid.
 // It asks no server.
-func (s Settings) Check() error {
-	s = s.complete()
+func (s MailSettings) Check() error {
+	s = s.Complete()
 	switch {
 	case !isHost(s.Host):
 		return invalid("Host", s.Host, "a host name or an address, without a port: smtp.example.org")
@@ -78,19 +76,19 @@ func (s Settings) Check() error {
 	if err := s.checkAccount(); err != nil {
 		return err
 	}
-	if _, err := s.authorities(); err != nil {
+	if _, err := authorities("mail", s.CA); err != nil {
 		return err
 	}
 	return s.From.Check()
 }
 
-func (s Settings) checkAccount() error {
+func (s MailSettings) checkAccount() error {
 	switch {
 	case (s.Username == "") != s.Password.IsEmpty():
 		return fault.Newf(fault.Invalid, "The mail settings have one of Username and Password: give both, or none for a server that asks for no account.")
 	case s.Username == "":
 		return nil
-	case s.Username != notice.Line(s.Username, 254):
+	case s.Username != Line(s.Username, 254):
 		return invalid("Username", s.Username, "one printable line of at most 254 characters")
 	case strings.ContainsRune(s.Password.Reveal(), 0):
 		return fault.Newf(fault.Invalid, "The Password of the mail settings has a zero byte.")
@@ -102,8 +100,8 @@ func (s Settings) checkAccount() error {
 	return nil
 }
 
-// complete returns the settings with defaults in place of what is not set.
-func (s Settings) complete() Settings {
+// Complete returns the settings with defaults in place of what is not set.
+func (s MailSettings) Complete() MailSettings {
 	if s.Security == "" {
 		s.Security = StartTLS
 	}
@@ -119,25 +117,14 @@ func (s Settings) complete() Settings {
 	return s
 }
 
-// authorities returns the certificates of CA, nil for those of this machine.
-func (s Settings) authorities() (*x509.CertPool, error) {
-	if s.CA == "" {
-		return nil, nil
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM([]byte(s.CA)) {
-		return nil, fault.New(fault.Invalid, "CA of the mail settings holds no certificate.", "Give one or more certificates in PEM, from -----BEGIN CERTIFICATE----- on.")
-	}
-	return pool, nil
-}
-
-func (s Settings) tlsConfig() (*tls.Config, error) {
-	pool, err := s.authorities()
+// ClientTLS returns how the server is trusted; see CA.
+func (s MailSettings) ClientTLS() (*tls.Config, error) {
+	pool, err := authorities("mail", s.CA)
 	return &tls.Config{ServerName: s.Host, RootCAs: pool, MinVersion: tls.VersionTLS12}, err
 }
 
 func invalid(field string, value any, allowed string) error {
-	return fault.Newf(fault.Invalid, "%s of the mail settings is %q; allowed: %s.", field, notice.Line(fmt.Sprint(value), 80), allowed)
+	return fault.Newf(fault.Invalid, "%s of the mail settings is %q; allowed: %s.", field, Line(fmt.Sprint(value), 80), allowed)
 }
 
 // isHost reports whether a text is a host name or an IP address.
@@ -145,7 +132,7 @@ func isHost(text string) bool {
 	if _, err := netip.ParseAddr(text); err == nil {
 		return true
 	}
-	return notice.Address{Mailbox: "x@" + text}.Check() == nil
+	return Address{Mailbox: "x@" + text}.Check() == nil
 }
 
 // isThisMachine reports whether a host can be none but this machine. What a name
