@@ -61,7 +61,7 @@ func (p *platform) openAutomation(now func() time.Time, log *slog.Logger) (*auto
 		connections: directory, runner: runner, desk: desk,
 		trial:     &runs.Trial{Connections: directory, Runner: runner},
 		schedules: &schedule.Directory{Schedules: p.store, Connections: directory, Desk: desk, Now: now},
-		firer:     &schedule.Firer{Schedules: p.store, Desk: desk, Owners: p.store, Now: now, Log: log},
+		firer:     &schedule.Firer{Schedules: p.store, Desk: desk, Owners: p.store, Journal: p.store, Now: now, Log: log},
 	}, nil
 }
 

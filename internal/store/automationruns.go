@@ -19,7 +19,7 @@ var _ run.Records = (*Store)(nil)
 const runSecrets = "run"
 
 const (
-	automationRunColumns = `connection_id, connection_name, site_id, integration, command, inputs, origin, started_by, address, schedule_id, fired, rerun_of,
+	automationRunColumns = `connection_id, connection_name, site_id, integration, command, inputs, origin, started_by, user_id, address, schedule_id, fired, rerun_of,
 		dry_run, force, wait, key, state, attempts, cursor, passdown, return_data, failures, queued, started, ended, resume`
 	automationRunQuery = "SELECT id, " + automationRunColumns + " FROM automation_runs"
 )
@@ -45,7 +45,7 @@ func automationRunValues(r *run.Run) ([]any, error) {
 		}
 	}
 	return []any{
-		optional(r.ConnectionID), r.ConnectionName, r.SiteID, r.Integration, r.Command, inputs, string(r.Origin), r.StartedBy, r.Address,
+		optional(r.ConnectionID), r.ConnectionName, r.SiteID, r.Integration, r.Command, inputs, string(r.Origin), r.StartedBy, optional(r.UserID), r.Address,
 		optional(r.ScheduleID), micros(r.Fired), optional(r.RerunOf), r.DryRun, r.Force, optionalText(wait), optionalText(r.Key),
 		string(r.State), r.Attempts, optionalText(r.Cursor), optionalText(r.Passdown), string(r.Outcome.State), failures,
 		micros(r.Queued), micros(r.Started), micros(r.Ended), micros(r.Resume),
@@ -54,16 +54,16 @@ func automationRunValues(r *run.Run) ([]any, error) {
 
 func scanAutomationRun(scan func(...any) error) (run.Run, error) {
 	var r run.Run
-	var connection, schedule, fired, rerun, queued, started, ended, resume sql.NullInt64
+	var connection, user, schedule, fired, rerun, queued, started, ended, resume sql.NullInt64
 	var inputs, failures []byte
 	var wait, key, cursor, passdown sql.NullString
-	err := scan(&r.ID, &connection, &r.ConnectionName, &r.SiteID, &r.Integration, &r.Command, &inputs, &r.Origin, &r.StartedBy, &r.Address,
+	err := scan(&r.ID, &connection, &r.ConnectionName, &r.SiteID, &r.Integration, &r.Command, &inputs, &r.Origin, &r.StartedBy, &user, &r.Address,
 		&schedule, &fired, &rerun, &r.DryRun, &r.Force, &wait, &key, &r.State, &r.Attempts, &cursor, &passdown, &r.Outcome.State, &failures,
 		&queued, &started, &ended, &resume)
 	if err != nil {
 		return r, err
 	}
-	r.ConnectionID, r.ScheduleID, r.RerunOf, r.Key = connection.Int64, schedule.Int64, rerun.Int64, key.String
+	r.ConnectionID, r.UserID, r.ScheduleID, r.RerunOf, r.Key = connection.Int64, user.Int64, schedule.Int64, rerun.Int64, key.String
 	r.Fired, r.Queued, r.Started, r.Ended, r.Resume = when(fired), when(queued), when(started), when(ended), when(resume)
 	if cursor.Valid {
 		r.Cursor = json.RawMessage(cursor.String)
@@ -92,7 +92,7 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, secrets map[string]str
 	created := false
 	err := s.InTx(ctx, func(tx *Tx) (err error) {
 		if r.Key != "" {
-			earlier, err := tx.automationRuns(ctx, " WHERE started_by = ? AND key = ?", r.StartedBy, r.Key)
+			earlier, err := tx.automationRuns(ctx, " WHERE user_id = ? AND key = ?", r.UserID, r.Key)
 			if err != nil {
 				return err
 			}
@@ -129,7 +129,7 @@ func (t *Tx) createRun(ctx context.Context, r *run.Run, secrets map[string]strin
 		return err
 	}
 	err = t.QueryRow(ctx, "INSERT INTO automation_runs ("+automationRunColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, values...).Scan(&r.ID)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, values...).Scan(&r.ID)
 	if err != nil {
 		return fmt.Errorf("store run: %w", err)
 	}

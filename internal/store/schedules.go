@@ -16,8 +16,8 @@ var _ schedule.Schedules = (*Store)(nil)
 
 const (
 	// scheduleColumns are those that a change of a schedule writes.
-	scheduleColumns = "name, site_id, owner, command, playbook_id, connection_id, inputs, spec, active, paused_reason, failures, next_firing, last_firing, waiting, due"
-	scheduleQuery   = "SELECT id, name, site_id, owner, command, playbook_id, connection_id, inputs, spec, active, paused_reason, failures, next_firing, last_firing, waiting FROM automation_schedules"
+	scheduleColumns = "name, site_id, owner, owner_id, command, playbook_id, connection_id, inputs, spec, active, paused_reason, failures, next_firing, last_firing, waiting, due"
+	scheduleQuery   = "SELECT id, name, site_id, owner, owner_id, command, playbook_id, connection_id, inputs, spec, active, paused_reason, failures, next_firing, last_firing, waiting FROM automation_schedules"
 )
 
 func scheduleValues(s *schedule.Schedule) ([]any, error) {
@@ -30,21 +30,21 @@ func scheduleValues(s *schedule.Schedule) ([]any, error) {
 		return nil, err
 	}
 	return []any{
-		s.Name, s.SiteID, s.Owner, s.Target.Command, optional(s.Target.PlaybookID), optional(s.Target.ConnectionID), inputs, spec,
+		s.Name, s.SiteID, s.Owner, optional(s.OwnerID), s.Target.Command, optional(s.Target.PlaybookID), optional(s.Target.ConnectionID), inputs, spec,
 		s.Active, s.PausedReason, s.Failures, micros(s.Next), micros(s.Last), micros(s.Waiting), micros(s.DueAt()),
 	}, nil
 }
 
 func scanSchedule(scan func(...any) error) (schedule.Schedule, error) {
 	var s schedule.Schedule
-	var playbook, connection, next, last, waiting sql.NullInt64
+	var owner, playbook, connection, next, last, waiting sql.NullInt64
 	var inputs, spec []byte
-	err := scan(&s.ID, &s.Name, &s.SiteID, &s.Owner, &s.Target.Command, &playbook, &connection, &inputs, &spec,
+	err := scan(&s.ID, &s.Name, &s.SiteID, &s.Owner, &owner, &s.Target.Command, &playbook, &connection, &inputs, &spec,
 		&s.Active, &s.PausedReason, &s.Failures, &next, &last, &waiting)
 	if err != nil {
 		return s, err
 	}
-	s.Target.PlaybookID, s.Target.ConnectionID = playbook.Int64, connection.Int64
+	s.OwnerID, s.Target.PlaybookID, s.Target.ConnectionID = owner.Int64, playbook.Int64, connection.Int64
 	s.Next, s.Last, s.Waiting = when(next), when(last), when(waiting)
 	return s, errors.Join(decode(inputs, &s.Target.Inputs), decode(spec, &s.Spec))
 }
@@ -76,7 +76,7 @@ func (t *Tx) writeSchedule(ctx context.Context, s *schedule.Schedule) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.Exec(ctx, `UPDATE automation_schedules SET name = ?, site_id = ?, owner = ?, command = ?, playbook_id = ?, connection_id = ?, inputs = ?, spec = ?, active = ?,
+	_, err = t.Exec(ctx, `UPDATE automation_schedules SET name = ?, site_id = ?, owner = ?, owner_id = ?, command = ?, playbook_id = ?, connection_id = ?, inputs = ?, spec = ?, active = ?,
 		paused_reason = ?, failures = ?, next_firing = ?, last_firing = ?, waiting = ?, due = ? WHERE id = ?`, append(values, s.ID)...)
 	if err != nil {
 		return fmt.Errorf("write schedule %d: %w", s.ID, err)
@@ -134,7 +134,7 @@ func (s *Store) CreateSchedule(ctx context.Context, made schedule.Schedule) (sch
 		if err != nil {
 			return err
 		}
-		err = tx.QueryRow(ctx, "INSERT INTO automation_schedules ("+scheduleColumns+", owing) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+		err = tx.QueryRow(ctx, "INSERT INTO automation_schedules ("+scheduleColumns+", owing) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
 			append(values, false)...).Scan(&made.ID)
 		if err != nil {
 			return err

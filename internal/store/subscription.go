@@ -11,8 +11,12 @@ import (
 func (s *Store) EnsureSubscription(ctx context.Context, customerID string, at time.Time) (string, error) {
 	var stored string
 	err := s.InTx(ctx, func(tx *Tx) error {
-		_, err := tx.Exec(ctx, "INSERT INTO subscription (id, customer_id, created) VALUES (1, ?, ?) ON CONFLICT DO NOTHING",
+		made, err := tx.affected(ctx, "INSERT INTO subscription (id, customer_id, created) VALUES (1, ?, ?) ON CONFLICT DO NOTHING",
 			customerID, seconds(at))
+		if err == nil && made > 0 {
+			// The first site came with the schema, which knows no time.
+			_, err = tx.Exec(ctx, "UPDATE sites SET created = ? WHERE created = 0", seconds(at))
+		}
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ func (d *Desk) Prepare(ctx context.Context, p access.Principal, req Request) (Ru
 		return Run{}, nil, err
 	}
 	r, secrets, err := d.prepare(&c, req)
-	r.StartedBy = p.User.Username
+	r.StartedBy, r.UserID = p.User.Username, p.User.ID
 	return r, secrets, err
 }
 

@@ -66,10 +66,13 @@ type Run struct {
 	// StartedBy is the user, Address where their request came from; both are empty
 	// when the platform started it by itself.
 	StartedBy, Address string
-	ScheduleID         int64 // of a firing
-	Fired              time.Time
-	RerunOf            int64 // the run that it repeats
-	DryRun             bool
+	// UserID is the user of StartedBy, whose name may come back with somebody else; 0
+	// for nobody.
+	UserID     int64
+	ScheduleID int64 // of a firing
+	Fired      time.Time
+	RerunOf    int64 // the run that it repeats
+	DryRun     bool
 	// Force repeats a scan even if the same one was launched a moment ago.
 	Force bool
 	Wait  *integration.Wait

@@ -110,7 +110,7 @@ func pausedByHand(p access.Principal) string { return fmt.Sprintf("'%s' paused i
 // settle fills in what a schedule is to run and with whose rights, and refuses what
 // these do not allow now.
 func (d *Directory) settle(ctx context.Context, p access.Principal, s *Schedule, times integration.TimeReader) error {
-	s.Owner = p.User.Username
+	s.OwnerID, s.Owner = p.User.ID, p.User.Username
 	if s.Target.PlaybookID != 0 {
 		return fault.New(fault.Invalid, fmt.Sprintf("playbook: there is no playbook %d.", s.Target.PlaybookID), "")
 	}

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -17,8 +18,8 @@ const Job = "schedule-firing"
 
 // Owners is where those are found with whose rights schedules run.
 type Owners interface {
-	// UserByName returns the user, or fault.NotFound.
-	UserByName(ctx context.Context, username string) (access.User, error)
+	// UserByID returns the user, or fault.NotFound.
+	UserByID(ctx context.Context, id int64) (access.User, error)
 }
 
 // Desk is where the runs of firings are prepared; *run.Desk is one.
@@ -32,8 +33,10 @@ type Firer struct {
 	Schedules Schedules
 	Desk      Desk
 	Owners    Owners
-	Now       func() time.Time
-	Log       *slog.Logger
+	// Journal takes a row for each firing that its owner's rights do not allow.
+	Journal access.Journal
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Fire has a schedule decide about the firing it has reached, and starts what is owed:
@@ -59,37 +62,67 @@ func (f *Firer) start(ctx context.Context, id int64) error {
 	if err != nil || len(owed) == 0 {
 		return err
 	}
-	r, secrets := f.prepare(ctx, s)
+	r, secrets, reason := f.prepare(ctx, &s)
+	if _, said := errors.AsType[*fault.Error](reason); reason != nil && !said {
+		return fmt.Errorf("prepare run of schedule %d: %w", id, reason) // nobody knows, and the next try may
+	}
 	for _, firing := range owed {
 		r.Fired = firing.At
 		if err := f.Schedules.StartFiring(ctx, firing, r, secrets); err != nil {
 			return fmt.Errorf("start firing %s of schedule %d: %w", wire(firing.At), id, err)
+		}
+		if fault.Is(reason, fault.Forbidden) {
+			f.recordRefusal(ctx, &s, &r)
 		}
 	}
 	return nil
 }
 
 // prepare returns the run of a firing. One that may not be is a run that has failed
-// already, so that people find it among the others and see why.
-func (f *Firer) prepare(ctx context.Context, s Schedule) (run.Run, map[string]string) {
+// already, so that people find it among the others and see why, which is returned as
+// well.
+func (f *Firer) prepare(ctx context.Context, s *Schedule) (run.Run, map[string]string, error) {
 	request := run.Request{ConnectionID: s.Target.ConnectionID, Command: s.Target.Command, Inputs: s.Target.Inputs, Origin: run.BySchedule}
 	var r run.Run
 	var secrets map[string]string
-	owner, err := f.Owners.UserByName(ctx, s.Owner)
-	switch {
-	case fault.Is(err, fault.NotFound) || err == nil && owner.Disabled:
-		err = fault.New(fault.Forbidden, fmt.Sprintf("The schedule runs with the rights of user '%s', who is gone or disabled.", s.Owner), "Change the schedule: it then runs with the rights of whoever changed it.")
-	case err == nil:
-		p := access.NewPrincipal(owner)
-		if err = mayRun(p); err == nil {
-			r, secrets, err = f.Desk.Prepare(ctx, p, request)
-		}
+	p, err := f.owner(ctx, s)
+	if err == nil {
+		r, secrets, err = f.Desk.Prepare(ctx, p, request)
+	}
+	if access.IsHidden(err) {
+		err = fault.New(fault.Forbidden, fmt.Sprintf("User '%s', with whose rights the schedule runs, may not use its connection any more.", s.Owner),
+			"Grant it to them, or change the schedule: it then runs with the rights of whoever changed it.")
 	}
 	if err != nil {
 		r = run.Refused(request, err, f.Now().UTC())
 	}
-	r.SiteID, r.ScheduleID, r.StartedBy = s.SiteID, s.ID, s.Owner
-	return r, secrets
+	r.SiteID, r.ScheduleID, r.StartedBy, r.UserID = s.SiteID, s.ID, s.Owner, s.OwnerID
+	return r, secrets, err
+}
+
+// owner returns who a schedule runs as, with the rights they have now. Nobody else of
+// the same name is.
+func (f *Firer) owner(ctx context.Context, s *Schedule) (access.Principal, error) {
+	owner, err := f.Owners.UserByID(ctx, s.OwnerID)
+	if fault.Is(err, fault.NotFound) || err == nil && owner.Disabled {
+		err = fault.New(fault.Forbidden, fmt.Sprintf("The schedule runs with the rights of user '%s', who is gone or disabled.", s.Owner), "Change the schedule: it then runs with the rights of whoever changed it.")
+	}
+	if err != nil {
+		return access.Principal{}, err
+	}
+	p := access.NewPrincipal(owner)
+	return p, mayRun(p)
+}
+
+// recordRefusal writes into the audit log that a firing was not allowed.
+func (f *Firer) recordRefusal(ctx context.Context, s *Schedule, r *run.Run) {
+	entry := access.Entry{
+		Time: f.Now().UTC(), Actor: s.Owner, Action: "fire automation schedule", Object: fmt.Sprintf("%d %s", s.ID, s.Name),
+		Outcome: access.Refused, Detail: r.Outcome.Errors[0].Message,
+	}
+	if err := f.Journal.Append(ctx, entry); err != nil {
+		f.Log.ErrorContext(ctx, "the audit log did not take a row", "error", err, "user", entry.Actor, "action", entry.Action, "object", entry.Object)
+	}
 }
 
 // mayRun refuses an owner who lost the right to run commands.

@@ -32,10 +32,13 @@ type Schedule struct {
 	ID     int64
 	Name   string // unique in its site
 	SiteID int64
-	// Owner is the user with whose rights it runs, those they have at the firing.
-	Owner  string
-	Target Target
-	Spec   Spec
+	// OwnerID is the user with whose rights it runs, those they have at the firing, and
+	// Owner their name, which may come back with somebody else. OwnerID 0 is nobody: then
+	// nothing is run.
+	OwnerID int64
+	Owner   string
+	Target  Target
+	Spec    Spec
 
 	// Active says that it fires. One that is not has no Next.
 	Active bool

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/rivermigrate"
 
@@ -215,6 +216,20 @@ func TestAHostThatCameWhileItsDatabaseWasMigratedIsFound(t *testing.T) {
 	if _, err := s.Host(t.Context(), fleet.WholeFleet(), 20_000); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestSchedulesAndRunsKeepTheirUsersWhenTheyAreKnownByIDs(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.Database(t)
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.FillBeforeUserIDs(t, goose.DialectPostgres, db, store.JobsMigration(func(db *sql.DB) riverdriver.Driver[*sql.Tx] { return riverdatabasesql.New(db) }))
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	storetest.CheckUserIDs(t, open(t, dsn, time.Now))
 }
 
 func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {

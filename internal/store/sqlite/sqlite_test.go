@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
 
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/store"
@@ -76,6 +77,20 @@ func TestUsersKeepWhatTheyMayDoWhenRolesCome(t *testing.T) {
 		t.Fatal(err)
 	}
 	storetest.CheckUpgrade(t, open(t, path, time.Now))
+}
+
+func TestSchedulesAndRunsKeepTheirUsersWhenTheyAreKnownByIDs(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "vedette.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.FillBeforeUserIDs(t, goose.DialectSQLite3, db, store.JobsMigrationInTx(riversqlite.New(nil)))
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	storetest.CheckUserIDs(t, open(t, path, time.Now))
 }
 
 func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {

@@ -51,7 +51,7 @@ func launchClaim(key string, ids ...int64) integration.LaunchClaim {
 func search(c connection.Connection) run.Run {
 	return run.Run{
 		ConnectionID: c.ID, ConnectionName: c.Name, SiteID: c.SiteID, Integration: c.Integration, Command: "search-cloud-agents",
-		Inputs: integration.Values{"os": "Windows"}, Origin: run.ByCommand, StartedBy: "ana", Address: "203.0.113.9", State: run.Queued, Queued: Start,
+		Inputs: integration.Values{"os": "Windows"}, Origin: run.ByCommand, StartedBy: "ana", UserID: 41, Address: "203.0.113.9", State: run.Queued, Queued: Start,
 	}
 }
 
@@ -123,7 +123,8 @@ func testRunKey(t *testing.T, l *layer) {
 			t.Fatalf("one key made the runs %v", ids)
 		}
 	}
-	r.StartedBy = "bob"
+	// Somebody else, who may even have the name of the first.
+	r.UserID = 42
 	if other := l.queued(t, r, nil); other.ID == ids[0] {
 		t.Error("another user got the run of the first")
 	}

@@ -29,6 +29,14 @@ func testBootstrap(t *testing.T, create func(tb testing.TB) Database) {
 			t.Errorf("got %q and %q, want %q", stored, read, CustomerID)
 		}
 	})
+	t.Run("the first site is as old as the subscription", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, create)
+		must(b.EnsureSubscription(t.Context(), CustomerID, Start.Add(time.Hour)))(t)
+		if sites := must(b.Sites(t.Context()))(t); len(sites) != 1 || !sites[0].Created.Equal(Start) {
+			t.Errorf("sites are %+v", sites)
+		}
+	})
 	t.Run("the system tag is made once", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t, create)

@@ -52,7 +52,7 @@ type planned struct {
 func (p *planned) hourly(t *testing.T, change func(*schedule.Spec)) schedule.Schedule {
 	t.Helper()
 	s := schedule.Schedule{
-		Name: "nightly search", SiteID: p.main, Owner: "ana",
+		Name: "nightly search", SiteID: p.main, OwnerID: 41, Owner: "ana",
 		Target: schedule.Target{Command: "search-cloud-agents", ConnectionID: p.lab.ID, Inputs: map[string]any{"os": "Windows"}},
 		Spec:   schedule.Spec{Cron: "0 * * * *", Zone: "Europe/Berlin"},
 	}
