@@ -55,7 +55,9 @@ func (p *platform) openAutomation(now func() time.Time, log *slog.Logger) (*auto
 		}
 	}
 	directory := &links.Directory{Connections: p.store, Sites: p.store, People: p.store, Relays: p.store, Now: now, Random: rand.Float64}
-	runner := &runs.Runner{Work: p.store, Opener: sessions, Vaults: vaults, Now: now, Log: log}
+	runner := &runs.Runner{
+		Work: p.store, Opener: sessions, Vaults: vaults, Rights: runs.UserRights{Users: p.store, Connections: directory}, Journal: p.store, Now: now, Log: log,
+	}
 	desk := &runs.Desk{Records: p.store, Connections: directory, Now: now}
 	return &automationLayer{
 		connections: directory, runner: runner, desk: desk,

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/automation/connection"
 	"vedette.dev/vedette/internal/automation/integration"
@@ -42,8 +43,13 @@ type Runner struct {
 	Work   Work
 	Opener Opener
 	Vaults Vaults
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Rights are asked before each call, by the user with whose rights a run goes on:
+	// they may have lost them while it was queued, or waited. Journal takes a row for
+	// each refusal.
+	Rights  Rights
+	Journal access.Journal
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 const (
@@ -115,6 +121,14 @@ func (r *Runner) answer(ctx context.Context, b *Beginning) integration.Answer {
 	if b.CutOff && command.Repeat == integration.Never && !b.Run.DryRun {
 		b.Run.State = Unknown
 		return integration.Answer{Outcome: unknownOutcome(command)}
+	}
+	switch err := r.mayGoOn(ctx, b); {
+	case fault.Is(err, fault.Forbidden):
+		r.recordRefusal(ctx, &b.Run, err)
+		return integration.Answer{Outcome: command.Fail(err)}
+	case err != nil:
+		r.Log.WarnContext(ctx, "a run is put off, for its starter could not be looked up", "run", b.Run.ID, "error", err)
+		return unasked(b)
 	}
 	answer, err := r.execute(ctx, b, command)
 	if err != nil {

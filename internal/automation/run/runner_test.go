@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/automation/connection"
 	"vedette.dev/vedette/internal/automation/integration"
@@ -39,6 +40,22 @@ type desk struct {
 	vault   map[string]string // what the vault has
 	fetched []string
 	tries   int
+	rights  error // of who started the run
+	asked   []access.Permission
+	entries []access.Entry
+}
+
+func (d *desk) MayRun(_ context.Context, userID, connectionID int64, anyOf ...access.Permission) error {
+	if userID != 41 || connectionID != 3 {
+		return fmt.Errorf("asked about user %d and connection %d", userID, connectionID)
+	}
+	d.asked = anyOf
+	return d.rights
+}
+
+func (d *desk) Append(_ context.Context, e access.Entry) error {
+	d.entries = append(d.entries, e)
+	return nil
 }
 
 func (d *desk) BeginCommand(context.Context, int64, time.Time) (run.Beginning, error) {
@@ -80,7 +97,7 @@ func (d *desk) Drop(_ run.Vault, item connection.VaultItem) { d.vault[item.Path]
 // called again.
 func (d *desk) carry(t *testing.T) time.Duration {
 	t.Helper()
-	r := &run.Runner{Work: d, Opener: d, Vaults: d, Now: func() time.Time { return start }, Log: slog.New(slog.DiscardHandler)}
+	r := &run.Runner{Work: d, Opener: d, Vaults: d, Rights: d, Journal: d, Now: func() time.Time { return start }, Log: slog.New(slog.DiscardHandler)}
 	again, err := r.Run(t.Context(), d.begin.Run.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +111,8 @@ func newDesk(t *testing.T, platform http.HandlerFunc) *desk {
 	server := httptest.NewServer(platform)
 	t.Cleanup(server.Close)
 	return &desk{tries: 1, vault: map[string]string{}, begin: run.Beginning{
-		Run: run.Run{ID: 7, ConnectionID: 3, ConnectionName: "lab", Integration: "qualys-cloud-agent", Command: connection.TestCommand, State: run.Running, Queued: start, Inputs: integration.Values{}},
+		Run: run.Run{ID: 7, ConnectionID: 3, ConnectionName: "lab", Integration: "qualys-cloud-agent", Command: connection.TestCommand, State: run.Running, Queued: start, Inputs: integration.Values{},
+			Origin: run.ByCommand, StartedBy: "ana", UserID: 41, Address: "203.0.113.9"},
 		Connection: connection.Connection{
 			ID: 3, Integration: "qualys-cloud-agent", Name: "lab", SiteName: "Main", Active: true,
 			Parameters: map[string]string{"serverUrl": server.URL, "username": "ana", "apiVersion": "2.0", "allowHttp": "true"},
@@ -241,7 +259,7 @@ func TestARunOfAPlatformThatStopsIsLeftToTheNext(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 	})
-	r := &run.Runner{Work: d, Opener: d, Now: func() time.Time { return start }, Log: slog.New(slog.DiscardHandler)}
+	r := &run.Runner{Work: d, Opener: d, Rights: d, Journal: d, Now: func() time.Time { return start }, Log: slog.New(slog.DiscardHandler)}
 	if _, err := r.Run(ctx, 7); !errors.Is(err, context.Canceled) || d.ended != nil {
 		t.Errorf("it returned %v and ended as %+v", err, d.ended)
 	}

@@ -65,6 +65,7 @@ type Beginning struct {
 	NoConnection bool
 
 	fetched map[string]bool // what came from the vault
+	trial   bool            // it is none of a stored run
 }
 
 // Work is the storage Runner needs.

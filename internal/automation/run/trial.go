@@ -29,7 +29,7 @@ func (t *Trial) Test(ctx context.Context, p access.Principal, draft connection.D
 	}
 	b := Beginning{
 		Run:        Run{ConnectionName: c.Name, Integration: c.Integration, Command: connection.TestCommand, Origin: ByTest, Queued: t.Runner.Now()},
-		Connection: c, Secrets: secrets,
+		Connection: c, Secrets: secrets, trial: true,
 	}
 	// A draft may be inactive; that says nothing of whether it would work.
 	b.Connection.Active = true
