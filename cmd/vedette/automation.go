@@ -9,6 +9,7 @@ import (
 	"time"
 
 	links "vedette.dev/vedette/internal/automation/connection"
+	"vedette.dev/vedette/internal/automation/notice"
 	runs "vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/automation/schedule"
 	"vedette.dev/vedette/internal/jobs"
@@ -39,6 +40,8 @@ type automationLayer struct {
 	trial       *runs.Trial
 	schedules   *schedule.Directory
 	firer       *schedule.Firer
+	sender      *notice.Sender
+	notices     *notice.Directory
 }
 
 // openAutomation makes the automation layer of a platform.
@@ -58,12 +61,14 @@ func (p *platform) openAutomation(now func() time.Time, log *slog.Logger) (*auto
 	runner := &runs.Runner{
 		Work: p.store, Opener: sessions, Vaults: vaults, Rights: runs.UserRights{Users: p.store, Connections: directory}, Journal: p.store, Now: now, Log: log,
 	}
+	sender := p.newSender(now)
 	desk := &runs.Desk{Records: p.store, Connections: directory, Now: now}
 	return &automationLayer{
 		connections: directory, runner: runner, desk: desk,
 		trial:     &runs.Trial{Connections: directory, Runner: runner},
 		schedules: &schedule.Directory{Schedules: p.store, Connections: directory, Desk: desk, Now: now},
 		firer:     &schedule.Firer{Schedules: p.store, Desk: desk, Owners: p.store, Journal: p.store, Now: now, Log: log},
+		sender:    sender, notices: &notice.Directory{Storage: p.store, Sender: sender, Templates: notice.Embedded(), Now: now},
 	}, nil
 }
 

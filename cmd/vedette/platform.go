@@ -234,7 +234,10 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	p.background = append(p.background, func(ctx context.Context) {
 		sweep(ctx, log, "old runs were not removed", p.pruneRuns(now))
 	})
-	engine, err := p.jobEngine([]jobs.Kind{p.connectorRuns(now, log), p.commandRuns(p.automation, now, log), p.firings(p.automation, now, log)}, log)
+	kinds := []jobs.Kind{
+		p.connectorRuns(now, log), p.commandRuns(p.automation, now, log), p.firings(p.automation, now, log), p.noticeDeliveries(p.automation, now, log),
+	}
+	engine, err := p.jobEngine(kinds, log)
 	if err != nil {
 		return err
 	}

@@ -167,24 +167,6 @@ func (t *Tx) noteHealth(ctx context.Context, id int64, at time.Time, checked fun
 	return t.tell(ctx, event, c.Check.MailTo, at)
 }
 
-// tell queues what people are to be told.
-func (t *Tx) tell(ctx context.Context, event notice.Event, mailTo []string, at time.Time) error {
-	data, err := encode(event)
-	if err != nil {
-		return err
-	}
-	to, err := encode(append([]string{}, mailTo...))
-	if err != nil {
-		return err
-	}
-	_, err = t.Exec(ctx, "INSERT INTO notices (kind, data, mail_to, happened, attempts, next_attempt, failure) VALUES (?, ?, ?, ?, 0, ?, '')",
-		string(event.Kind()), data, to, micros(at), micros(at))
-	if err != nil {
-		return fmt.Errorf("queue notice: %w", err)
-	}
-	return nil
-}
-
 // PendingRuns returns runs that need a job; see run.Sweep.
 func (s *Store) PendingRuns(ctx context.Context, at time.Time, after int64, limit int) ([]int64, error) {
 	var ids []int64

@@ -288,13 +288,14 @@ func (t *Tx) finishFiring(ctx context.Context, r *run.Run) error {
 	return t.writeSchedule(ctx, &after)
 }
 
-// tellPaused tells those who are told of the connection that a schedule was paused.
+// tellPaused tells those who are told of the connection, and the webhook, that a
+// schedule was paused.
 func (t *Tx) tellPaused(ctx context.Context, s *schedule.Schedule, r *run.Run) error {
 	if r.ConnectionID == 0 {
 		return nil
 	}
 	found, err := t.connections(ctx, " WHERE c.id = ?", "", r.ConnectionID)
-	if err != nil || len(found) == 0 || len(found[0].Check.MailTo) == 0 {
+	if err != nil || len(found) == 0 {
 		return err
 	}
 	event := notice.SchedulePaused{Schedule: s.Name, Runs: s.Target.Command, Connection: found[0].Name, Site: found[0].SiteName, Failures: s.Failures}

@@ -1,6 +1,8 @@
 package notice
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"vedette.dev/vedette/internal/automation"
@@ -28,6 +30,33 @@ func Kinds() []Kind {
 // Event is something to tell: one of the structs of this package. Its JSON form
 // is the data of a webhook.
 type Event interface{ Kind() Kind }
+
+// ParseEvent reads the JSON form of an event of a kind.
+func ParseEvent(kind Kind, data []byte) (Event, error) {
+	switch kind {
+	case KindHealthCheckFailed:
+		return parse[HealthCheckFailed](data)
+	case KindHealthCheckRecovered:
+		return parse[HealthCheckRecovered](data)
+	case KindSchedulePaused:
+		return parse[SchedulePaused](data)
+	case KindApprovalAsked:
+		return parse[ApprovalAsked](data)
+	case KindRunFailed:
+		return parse[RunFailed](data)
+	case KindTest:
+		return parse[Test](data)
+	}
+	return nil, fmt.Errorf("there are no events of kind %q", kind)
+}
+
+func parse[E Event](data []byte) (Event, error) {
+	var event E
+	if err := json.Unmarshal(data, &event); err != nil {
+		return nil, fmt.Errorf("read event of kind %s: %w", event.Kind(), err)
+	}
+	return event, nil
+}
 
 // Link is the URL of a page of this platform, http or https. It carries no right:
 // who follows it has to sign in.

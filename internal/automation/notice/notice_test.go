@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"encoding/json"
 	"flag"
 	"net/mail"
 	"os"
@@ -48,6 +49,20 @@ func message(t *testing.T, event Event) Message {
 		t.Fatal(err)
 	}
 	return m
+}
+
+func TestEveryEventIsReadAsItWasWritten(t *testing.T) {
+	t.Parallel()
+	for _, event := range events() {
+		data, err := json.Marshal(event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ParseEvent(event.Kind(), data)
+		if diff := cmp.Diff(event, got); err != nil || diff != "" {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+	}
 }
 
 func TestEveryKindReadsAsItsGoldenFile(t *testing.T) {

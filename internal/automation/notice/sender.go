@@ -2,6 +2,7 @@ package notice
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -90,6 +91,27 @@ func (s *Sender) mail(ctx context.Context, settings *MailSettings, m Message) er
 		return &SendError{Temporary: true, Pending: m.Recipients, Message: err.Error(), Resolution: "Ask a manager to check the settings for mail.", Err: err}
 	}
 	return channel.Send(ctx, m)
+}
+
+// webhook posts the event of a message: its kind, when it was, and its JSON form
+// (Standard Webhooks, "Payload structure").
+func (s *Sender) webhook(ctx context.Context, settings *WebhookSettings, m Message) error {
+	if settings == nil {
+		return &SendError{
+			Temporary: true, Message: "This platform has no webhook any more.",
+			Resolution: "Ask a manager to set it: vedette automation webhook set.",
+		}
+	}
+	body, err := json.Marshal(struct {
+		Type      Kind      `json:"type"`
+		Timestamp time.Time `json:"timestamp"`
+		Data      Event     `json:"data"`
+	}{m.Event.Kind(), m.Time, m.Event})
+	if err != nil {
+		return &SendError{Message: fmt.Sprintf("The message %s cannot be written as JSON.", m.ID), Err: err}
+	}
+	_, err = s.Webhooks.Send(ctx, settings.Target, settings.Secret, m.ID, body)
+	return err
 }
 
 // unread is the failure of settings that could not be read.

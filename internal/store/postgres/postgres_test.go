@@ -257,6 +257,21 @@ func TestUsersKeepWhatTheyMayDoWhenRolesCome(t *testing.T) {
 	storetest.CheckUpgrade(t, open(t, dsn, time.Now))
 }
 
+func TestNoticesThatWaitedForTheirDeliveryGetIt(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.Database(t)
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	driver := func(db *sql.DB) riverdriver.Driver[*sql.Tx] { return riverdatabasesql.New(db) }
+	storetest.FillQueuedNotices(t, goose.DialectPostgres, db, store.JobsMigration(driver))
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	storetest.CheckQueuedNotices(t, open(t, dsn, time.Now))
+}
+
 func TestATransactionThatIsLeftOpenIsEnded(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgtest.Database(t), time.Now)

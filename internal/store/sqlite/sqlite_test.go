@@ -93,6 +93,20 @@ func TestSchedulesAndRunsKeepTheirUsersWhenTheyAreKnownByIDs(t *testing.T) {
 	storetest.CheckUserIDs(t, open(t, path, time.Now))
 }
 
+func TestNoticesThatWaitedForTheirDeliveryGetIt(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "vedette.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.FillQueuedNotices(t, goose.DialectSQLite3, db, store.JobsMigrationInTx(riversqlite.New(nil)))
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	storetest.CheckQueuedNotices(t, open(t, path, time.Now))
+}
+
 func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "vedette.db")

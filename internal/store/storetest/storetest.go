@@ -64,6 +64,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"automation runs", testAutomationRuns},
 		{"automation schedules", testSchedules},
 		{"relays", testRelays},
+		{"notices", testNotices},
 	} {
 		t.Run(subject.name, func(t *testing.T) {
 			t.Parallel()
