@@ -29,6 +29,10 @@
 // A job that fails is tried again, see attempts, with growing pauses. Then the
 // engine gives up (Kind.GaveUp) and leaves the row alone until it is due again.
 //
+// Replicas of one database need not do the same kinds: one leaves the jobs of kinds
+// it does not do to those that do, whichever of them looks after the jobs of replicas
+// that died. It has to be told their names for that (Options.Elsewhere).
+//
 // # Limits
 //
 // No job is started by a notification: it waits for the next poll, see

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -38,6 +39,9 @@ type Options struct {
 	// when the engine starts were cut off, and run again at once instead of when
 	// their lease is over.
 	Sole bool
+	// Elsewhere are the kinds that other engines of this database may do and this one
+	// does not. Their jobs can be enqueued and cancelled here, and are kept for those.
+	Elsewhere []string
 
 	// For tests: the clock by which jobs come due, the database's by default; how
 	// often jobs are looked for; the waits when it stops.
@@ -75,6 +79,12 @@ func New(database Database, kinds []Kind, options Options) (*Engine, error) {
 		// A queue of its own: a kind with much to do does not hold up the others.
 		queues[kind.Name] = river.QueueConfig{MaxWorkers: kind.Workers, FetchPollInterval: e.options.look(kind)}
 		river.AddWorkerArgs(workers, args{kind: kind.Name}, &worker{kind: kind, engine: e})
+	}
+	for _, name := range options.Elsewhere {
+		if _, here := queues[name]; here {
+			return nil, fmt.Errorf("job kind %s is done here and elsewhere", name)
+		}
+		river.AddWorkerArgs(workers, args{kind: name}, absent{})
 	}
 	var err error
 	e.client, err = river.NewClient(database.driver, e.options.config(queues, workers))
@@ -203,10 +213,8 @@ func (e *Engine) Cancel(ctx context.Context, tx *sql.Tx, kind string, id int64) 
 }
 
 func (e *Engine) know(kind string) error {
-	for _, k := range e.kinds {
-		if k.Name == kind {
-			return nil
-		}
+	if e.client != nil && slices.Contains(e.options.Elsewhere, kind) || slices.ContainsFunc(e.kinds, func(k Kind) bool { return k.Name == kind }) {
+		return nil
 	}
 	return fmt.Errorf("there is no job kind %q", kind)
 }

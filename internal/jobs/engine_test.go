@@ -37,6 +37,8 @@ func runSuite(t *testing.T, engine string, create func(testing.TB) string) {
 		{"the only engine of a database takes up what was cut off at once", testKilledAlone},
 		{"the lease of a job that runs is renewed", testRenewal},
 		{"a run that lost its job says nothing of it", testLost},
+		{"jobs of a kind that is done elsewhere are left to others", testElsewhere},
+		{"a job of a killed replica is kept by one that does not do its kind", testKilledElsewhere},
 	} {
 		t.Run(strings.ReplaceAll(test.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()

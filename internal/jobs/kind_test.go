@@ -53,6 +53,10 @@ func TestAKindSaysWhatIsWrongWithIt(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "sync is there twice") {
 		t.Errorf("error = %v, want that a kind is there twice", err)
 	}
+	_, err = jobs.New(database, []jobs.Kind{good}, jobs.Options{Log: slog.New(slog.DiscardHandler), Elsewhere: []string{kind}})
+	if err == nil || !strings.Contains(err.Error(), "sync is done here and elsewhere") {
+		t.Errorf("error = %v, want that a kind is done here and elsewhere", err)
+	}
 }
 
 func TestAnEngineWithoutKindsDoesNotStart(t *testing.T) {

@@ -50,6 +50,17 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 	return err
 }
 
+// absent stands for the workers of a kind that other engines do. No job reaches it,
+// for their queues are not looked at here. But of all engines of a database one looks
+// after the jobs of replicas that died, and it would throw away those of a kind for
+// which it has no worker.
+type absent struct{ river.WorkerDefaults[args] }
+
+// Work implements river.Worker.
+func (absent) Work(_ context.Context, job *river.Job[args]) error {
+	return fmt.Errorf("jobs of kind %s are done elsewhere", job.Kind)
+}
+
 // run calls the handler, of which a panic is an error.
 func (w *worker) run(ctx context.Context, id int64) (err error) {
 	defer func() {
