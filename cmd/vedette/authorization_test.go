@@ -254,7 +254,7 @@ func startOperatorPlatform(tb testing.TB, config platformConfig) *operatorPlatfo
 
 func startLoggedPlatform(tb testing.TB, config platformConfig, log *slog.Logger) *operatorPlatform {
 	tb.Helper()
-	config.Data, config.Listen = tb.TempDir(), cmp.Or(config.Listen, "127.0.0.1:0")
+	config.Data, config.Listen = cmp.Or(config.Data, tb.TempDir()), cmp.Or(config.Listen, "127.0.0.1:0")
 	p, err := openPlatform(tb.Context(), config, log)
 	if err != nil {
 		tb.Fatal(err)

@@ -20,30 +20,38 @@ const (
 	firstKeyTitle = "First key"
 )
 
-// bootstrap makes what a platform cannot be without, as far as it is missing:
-// the subscription, the system tag, the system profiles, an administrator and an
-// activation key. It returns, and keeps in admin.env, what is needed to use
-// them. It can be cut off anywhere and run again.
-func bootstrap(ctx context.Context, db *store.Store, folder *dataFolder, url string, now time.Time) (adminEnv, error) {
-	content, err := folder.read(adminEnvFile)
+// bootstrap makes what a platform cannot be without, as far as it is missing: the
+// subscription and an administrator, and for a fleet the system tag, the system
+// profiles and an activation key. It returns, and keeps in admin.env, what is needed
+// to use them. It can be cut off anywhere and run again.
+func (p *platform) bootstrap(ctx context.Context, now time.Time) (adminEnv, error) {
+	content, err := p.folder.read(adminEnvFile)
 	if err != nil {
 		return adminEnv{}, err
 	}
 	admin := readAdminEnv(content)
-	admin.url, admin.caFile = url, folder.caFile()
-	if admin.customerID, err = db.EnsureSubscription(ctx, uuid.NewString(), now); err != nil {
+	admin.url, admin.caFile = p.url, p.folder.caFile()
+	if admin.customerID, err = p.store.EnsureSubscription(ctx, uuid.NewString(), now); err != nil {
 		return adminEnv{}, err
 	}
+	if !p.alone {
+		if admin.activationKey, err = bootstrapFleet(ctx, p.store, now); err != nil {
+			return adminEnv{}, err
+		}
+	}
+	return admin, ensureAdmin(ctx, p.store, p.folder, &admin, now)
+}
+
+// bootstrapFleet makes what no fleet can be without. It returns the activation key
+// to install agents with.
+func bootstrapFleet(ctx context.Context, db *store.Store, now time.Time) (key string, err error) {
 	if _, err := db.EnsureSystemTag(ctx, now); err != nil {
-		return adminEnv{}, err
+		return "", err
 	}
 	if err := db.EnsureSystemProfiles(ctx, systemProfiles(now)); err != nil {
-		return adminEnv{}, err
+		return "", err
 	}
-	if admin.activationKey, err = ensureKey(ctx, db, now); err != nil {
-		return adminEnv{}, err
-	}
-	return admin, ensureAdmin(ctx, db, folder, &admin, now)
+	return ensureKey(ctx, db, now)
 }
 
 // systemProfiles are the three recommended levels; Normal is for every agent

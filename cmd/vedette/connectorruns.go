@@ -7,6 +7,7 @@ import (
 
 	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/jobs"
+	"vedette.dev/vedette/internal/outbound/aws"
 )
 
 const (
@@ -22,8 +23,8 @@ const (
 
 // connectorRuns is the work of running connectors: those somebody asked for, and
 // those that are due by their schedule.
-func (p *platform) connectorRuns(now func() time.Time, log *slog.Logger) jobs.Kind {
-	syncer := &connector.Syncer{Runs: p.store, Cloud: p.cloud, Now: now, Log: log}
+func (p *platform) connectorRuns(cloud *aws.Cloud, now func() time.Time, log *slog.Logger) jobs.Kind {
+	syncer := &connector.Syncer{Runs: p.store, Cloud: cloud, Now: now, Log: log}
 	active := jobs.Round(p.store.ActiveRuns)
 	return jobs.Kind{
 		Name: connector.RunJob, Workers: connectorWorkers, Look: unhurried, Timeout: connector.RunLimit + connectorGrace, Run: syncer.Run,

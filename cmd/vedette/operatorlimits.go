@@ -82,9 +82,12 @@ func (c failureConfig) open() (*failures.Injector, error) {
 	return failures.New(c.Header, script, time.After), nil
 }
 
-// announce says what is not as everywhere: limits, and failures on demand, which
+// announce says what is not as everywhere: a layer that is alone, limits, and failures on demand, which
 // nobody shall meet unawares.
 func (c platformConfig) announce(show *progress) {
+	if c.alone() {
+		show.done("only", "the automation layer: no agents, no QPS, no fleet of its own")
+	}
 	if c.Limits.Requests > 0 || c.Limits.Concurrency > 0 {
 		calls, concurrency := "any number of", "any number"
 		if c.Limits.Requests > 0 {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -16,21 +15,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/automation/relay"
 	"vedette.dev/vedette/internal/fault"
-	"vedette.dev/vedette/internal/fleet"
-	"vedette.dev/vedette/internal/inventory"
-	"vedette.dev/vedette/internal/jobs"
-	"vedette.dev/vedette/internal/ondemand"
-	"vedette.dev/vedette/internal/outbound/aws"
 	tunnel "vedette.dev/vedette/internal/outbound/relay"
 	"vedette.dev/vedette/internal/packages"
-	"vedette.dev/vedette/internal/releases"
 	"vedette.dev/vedette/internal/server"
-	"vedette.dev/vedette/internal/server/agentapi"
 	"vedette.dev/vedette/internal/server/failures"
 	"vedette.dev/vedette/internal/store"
 	"vedette.dev/vedette/internal/store/postgres"
@@ -48,6 +38,7 @@ type platformConfig struct {
 	Plain     string `koanf:"plain"`      // HOST:PORT without TLS; empty for none
 	PublicURL string `koanf:"public-url"` // how others reach it; empty: as it listens
 	Database  string `koanf:"database"`   // postgres://…; empty: SQLite in the data folder
+	Only      string `koanf:"only"`       // the one layer to run; empty: all of them
 	Packages  string `koanf:"packages"`   // folder with agent packages; empty: packages beside the program
 	// AuditRetention is how many days the audit log goes back; 0 for ever.
 	AuditRetention *int `koanf:"audit-retention"`
@@ -62,7 +53,6 @@ type platformConfig struct {
 // platform is a platform that listens and is ready to run.
 type platform struct {
 	folder      *dataFolder
-	packages    *packages.Folder
 	store       *store.Store
 	url         string // how this machine reaches it
 	publicURL   string
@@ -71,16 +61,16 @@ type platform struct {
 	fingerprint string // of authority, empty without one
 	admin       adminEnv
 	shared      bool // its database may have other replicas
+	alone       bool // has only the automation layer
 	server      *server.Server
 	bindings    []server.Binding
 	background  []func(context.Context)
-	cloud       *aws.Cloud
 	relays      *relay.Directory
 	channels    *tunnel.Channels // to relays
-	profiles    *fleet.Profiles
 	limits      *server.Limits
 	failures    *failures.Injector
-	auditDays   int // 0 for ever
+	auditDays   int         // 0 for ever
+	fleet       *fleetLayer // nil alone
 	automation  *automationLayer
 	closers     []func() // of what is kept in memory
 }
@@ -88,7 +78,7 @@ type platform struct {
 // openPlatform opens the data folder and the database, listens, and makes what
 // a first start has to make. The caller closes the platform.
 func openPlatform(ctx context.Context, config platformConfig, log *slog.Logger) (p *platform, err error) {
-	p = &platform{shared: config.Database != ""}
+	p = &platform{alone: config.alone(), shared: config.Database != ""}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -106,8 +96,11 @@ func openPlatform(ctx context.Context, config platformConfig, log *slog.Logger) 
 	if p.failures, err = config.Failures.open(); err != nil {
 		return p, err
 	}
-	if p.packages, err = openPackages(config.Packages); err != nil {
-		return p, err
+	var offered *packages.Folder
+	if !p.alone {
+		if offered, err = openPackages(config.Packages); err != nil {
+			return p, err
+		}
 	}
 	if err := checkDatabaseURL(config.Database); err != nil {
 		return p, err
@@ -127,10 +120,10 @@ func openPlatform(ctx context.Context, config platformConfig, log *slog.Logger) 
 	if p.bindings[0].TLS, err = p.tls(config, p.bindings[0].Listener.Addr(), now()); err != nil {
 		return p, err
 	}
-	if p.admin, err = bootstrap(ctx, p.store, p.folder, p.url, now()); err != nil {
+	if p.admin, err = p.bootstrap(ctx, now()); err != nil {
 		return p, fmt.Errorf("prepare database: %w", err)
 	}
-	return p, p.assemble(ctx, now, log)
+	return p, p.assemble(ctx, offered, now, log)
 }
 
 func openStore(ctx context.Context, database string, folder *dataFolder, now func() time.Time) (*store.Store, error) {
@@ -141,8 +134,7 @@ func openStore(ctx context.Context, database string, folder *dataFolder, now fun
 }
 
 // assemble wires the services, the endpoints and the background work.
-func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog.Logger) error {
-	p.cloud = aws.New(buildVersion(), aws.Limits{})
+func (p *platform) assemble(ctx context.Context, offered *packages.Folder, now func() time.Time, log *slog.Logger) error {
 	sessions, err := p.folder.sessionIssuer(p.admin.customerID, now)
 	if err != nil {
 		return err
@@ -151,115 +143,40 @@ func (p *platform) assemble(ctx context.Context, now func() time.Time, log *slog
 	if err != nil {
 		return err
 	}
-	signer, err := p.signer(ctx, now())
-	if err != nil {
-		return err
+	if !p.alone {
+		if p.fleet, err = p.openFleet(ctx, offered, now, log); err != nil {
+			return err
+		}
 	}
 	if err := openSecrets(ctx, p.store, p.folder); err != nil {
 		return err
 	}
-	timestamp, err := p.folder.signingKey(timestampKey)
-	if err != nil {
-		return err
-	}
-	shelf := releases.NewShelf(p.folder.file(releasesFolder), timestamp, now, log)
-	roster := fleet.NewRoster(p.store, now)
-	pulse := fleet.NewPulse(p.store, log)
-	wakeups := &fleet.Wakeups{}
-	launcher := &ondemand.Launcher{Requests: p.store, Targets: p.store, Now: now}
-	gateway := &agentapi.Gateway{
-		Roster: roster, Pulse: pulse, Wakeups: wakeups,
-		Enroller: &fleet.Enroller{Enrolments: p.store, Now: now},
-		Arbiter:  &fleet.Arbiter{Holders: p.store, Roster: roster, Now: now, Log: log},
-		Intake:   inventory.NewIntake(p.store, now),
-		Demands:  p.store, Profiles: p.store, Orders: p.store, Signer: signer, Now: now, Log: log,
-		Releases: shelf, Upgrades: p.store,
-	}
-	rollout := fleet.NewRollout(p.store, now, log)
-	p.profiles = &fleet.Profiles{Store: p.store, Now: now, NewID: uuid.NewString, Changed: rollout.Poke, Hosts: p.store}
-	tail := &fleet.Tail{Changes: p.store, Hint: p.store.Hint(), Roster: roster, Wakeups: wakeups, Log: log}
-
 	p.openRelays(now, log)
 	if p.automation, err = p.openAutomation(now, log); err != nil {
 		return err
 	}
-
-	operators := server.NewBudget(server.OperatorRequests)
-	routes, err := p.failures.Wrap(p.operatorRoutes(users, launcher, operators))
+	routes, err := p.failures.Wrap(p.operatorRoutes(users, server.NewBudget(server.OperatorRequests)))
 	if err != nil {
 		return err
 	}
 	mux := server.NewMux(log)
 	mux.Add(server.HealthRoute(p.store.Ready))
-	mux.Add(gateway.Routes(server.NewBudget(server.AgentRequests))...)
-	installation := &agentapi.Installation{Packages: p.packages, Admission: &fleet.Admission{Keys: p.store, Now: now}, Authority: p.authority}
-	mux.Add(installation.Routes()...)
 	mux.Add(routes...)
+	mux.Add(p.agentRoutes()...)
 	mux.Add(server.SignInRoute(users, sessions), p.channelRoute())
 	p.server = server.New(server.Options{Handler: mux, Log: log})
-	p.background = []func(context.Context){
-		pulse.Run, tail.Run, rollout.Run, shelf.Run, p.channels.Run,
-		(&fleet.RuleEvaluator{Passes: p.store, Hint: p.store.RuleHint(), Log: log}).Run,
-		func(ctx context.Context) {
-			sweep(ctx, log, "on-demand requests were not swept", func(ctx context.Context) error {
-				_, err := launcher.Sweep(ctx)
-				return err
-			})
-		},
-		func(ctx context.Context) {
-			sweep(ctx, log, "updates of activation keys did not reach all agents", p.store.ResumeKeyPushes)
-		},
-		func(ctx context.Context) {
-			sweep(ctx, log, "tallies of hosts were not settled", func(ctx context.Context) error {
-				more, err := p.store.SettleTallies(ctx)
-				for more && err == nil {
-					more, err = p.store.SettleTallies(ctx)
-				}
-				return err
-			})
-		},
-		func(ctx context.Context) {
-			var after int64
-			sweep(ctx, log, "software that no host has was not swept", func(ctx context.Context) (err error) {
-				after, _, err = p.store.SweepSoftware(ctx, after)
-				return err
-			})
-		},
-	}
-	p.background = append(p.background, func(ctx context.Context) {
-		claims := &fleet.ClaimReporter{Instances: p.store, Log: log}
-		sweep(ctx, log, "contested instances were not looked for", claims.Report)
-	})
-	p.background = append(p.background, accessSweeps(p.store, p.auditDays, now, log)...)
-	p.background = append(p.background, func(ctx context.Context) {
-		sweep(ctx, log, "old runs were not removed", p.pruneRuns(now))
-	})
-	kinds := []jobs.Kind{
-		p.connectorRuns(now, log), p.commandRuns(p.automation, now, log), p.firings(p.automation, now, log), p.noticeDeliveries(p.automation, now, log),
-	}
-	engine, err := p.jobEngine(kinds, log)
+	kinds, elsewhere := p.jobKinds(now, log)
+	engine, err := p.jobEngine(kinds, elsewhere, log)
 	if err != nil {
 		return err
 	}
-	p.background = append(p.background, engine.Run)
+	p.background = append(accessSweeps(p.store, p.auditDays, now, log), engine.Run, p.channels.Run, func(ctx context.Context) {
+		sweep(ctx, log, "old runs were not removed", p.pruneRuns(now))
+	})
+	if !p.alone {
+		p.background = append(p.background, p.fleet.background...)
+	}
 	return nil
-}
-
-// signer returns what signs instructions. Every replica of a database must have
-// the same root: agents have pinned it and refuse another.
-func (p *platform) signer(ctx context.Context, now time.Time) (*agentapi.Signer, error) {
-	signer, err := p.folder.signer(now)
-	if err != nil {
-		return nil, err
-	}
-	pinned, err := p.store.EnsureInstructionRoot(ctx, signer.Root)
-	if err != nil {
-		return nil, err
-	}
-	if !bytes.Equal(pinned, signer.Root) {
-		return nil, fault.New(fault.Conflict, fmt.Sprintf("The root key in %s is not the one the agents of this database trust.", p.folder.file("trust")), copyTrust)
-	}
-	return signer, nil
 }
 
 // run serves until ctx ends, then stops everything it started.

@@ -14,6 +14,9 @@ func (c *platformConfig) check() error {
 	if err := c.checkData(); err != nil {
 		return err
 	}
+	if err := c.checkOnly(); err != nil {
+		return err
+	}
 	if err := checkAddress("listen", c.Listen); err != nil {
 		return err
 	}

@@ -41,26 +41,24 @@ func setupPlatformScript(env *testscript.Env) error {
 	if err := os.MkdirAll(offered, 0o700); err != nil {
 		return err
 	}
+	p, err := startScriptPlatform(env, platformConfig{Data: filepath.Join(env.WorkDir, "data"), Packages: offered})
+	if err == nil {
+		err = enrolScriptAgent(p)
+	}
+	if err != nil {
+		return err
+	}
+	return p.tellScript(env)
+}
+
+// startScriptPlatform runs a platform until the script ends.
+func startScriptPlatform(env *testscript.Env, config platformConfig) (*platform, error) {
 	ctx, stop := context.WithCancel(context.Background())
-	config := platformConfig{Data: filepath.Join(env.WorkDir, "data"), Listen: "127.0.0.1:0", Packages: offered}
+	config.Listen = "127.0.0.1:0"
 	p, err := openPlatform(ctx, config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		stop()
-		return err
-	}
-	key := sha256.Sum256([]byte("the one agent"))
-	enrolled, err := p.store.EnrolAgent(ctx, fleet.Enrolment{
-		ActivationKey: p.admin.activationKey, PublicKey: ed25519.NewKeyFromSeed(key[:]).Public().(ed25519.PublicKey),
-		AgentID: "0f7c1c52-0000-4000-8000-000000000001", AgentVersion: "2.0.0", Host: agentwire.Host{Name: "edge-cache-01"}, At: time.Now(),
-	})
-	if err == nil {
-		err = p.store.RecordUpgrade(ctx, enrolled.HostID, agentwire.UpgradeReport{
-			Outcome: agentwire.UpgradeRolledBack, From: "2.0.0", To: "2.1.0", Reason: "it ended with exit status 3", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		}, time.Now())
-	}
-	if err != nil {
-		stop()
-		return errors.Join(err, p.close())
+		return nil, err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- p.run(ctx) }()
@@ -71,6 +69,27 @@ func setupPlatformScript(env *testscript.Env) error {
 			env.T().FailNow()
 		}
 	})
+	return p, nil
+}
+
+// enrolScriptAgent gives a platform its one agent.
+func enrolScriptAgent(p *platform) error {
+	ctx := context.Background()
+	key := sha256.Sum256([]byte("the one agent"))
+	enrolled, err := p.store.EnrolAgent(ctx, fleet.Enrolment{
+		ActivationKey: p.admin.activationKey, PublicKey: ed25519.NewKeyFromSeed(key[:]).Public().(ed25519.PublicKey),
+		AgentID: "0f7c1c52-0000-4000-8000-000000000001", AgentVersion: "2.0.0", Host: agentwire.Host{Name: "edge-cache-01"}, At: time.Now(),
+	})
+	if err != nil {
+		return err
+	}
+	return p.store.RecordUpgrade(ctx, enrolled.HostID, agentwire.UpgradeReport{
+		Outcome: agentwire.UpgradeRolledBack, From: "2.0.0", To: "2.1.0", Reason: "it ended with exit status 3", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+	}, time.Now())
+}
+
+// tellScript has the commands of a script call the platform.
+func (p *platform) tellScript(env *testscript.Env) error {
 	for name, value := range map[string]string{
 		"VEDETTE_URL": p.admin.url, "VEDETTE_USERNAME": p.admin.username, "VEDETTE_PASSWORD": p.admin.password, "VEDETTE_CA_FILE": p.admin.caFile,
 		"VEDETTE_ACTIVATION_KEY": p.admin.activationKey, "VEDETTE_CUSTOMER_ID": p.admin.customerID,
@@ -81,8 +100,9 @@ func setupPlatformScript(env *testscript.Env) error {
 	return os.WriteFile(filepath.Join(env.WorkDir, "admin-password.txt"), []byte(p.admin.password+"\n"), 0o600)
 }
 
-// until repeats a command until its standard output matches, for what the
-// platform does on its own: until '^1,Edge,' vedette profiles list -o csv
+// until repeats a command until it succeeds and its standard output matches, for
+// what the platform does on its own, or not twice within a second:
+// until '^1,Edge,' vedette profiles list -o csv
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until pattern command [argument…]")
@@ -92,15 +112,15 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	defer again.Stop()
 	deadline := time.After(20 * time.Second)
 	for {
-		ts.Check(ts.Exec(args[1], args[2:]...))
+		err := ts.Exec(args[1], args[2:]...)
 		output := ts.ReadFile("stdout")
-		if pattern.MatchString(output) {
+		if err == nil && pattern.MatchString(output) {
 			return
 		}
 		select {
 		case <-again.C:
 		case <-deadline:
-			ts.Fatalf("the output never matched %q, at last it was:\n%s", args[0], output)
+			ts.Fatalf("the output never matched %q, at last it was:\n%s%s", args[0], output, ts.ReadFile("stderr"))
 		}
 	}
 }

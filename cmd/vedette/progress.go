@@ -41,14 +41,20 @@ func newLog(out io.Writer, verbose bool) *slog.Logger {
 // describe says where things are and what to try. host is this host's asset,
 // nil when it has no agent.
 func (p *platform) describe(ctx context.Context, out io.Writer, host *qps.HostAsset) {
-	fmt.Fprintf(out, "\nVedette is up.\n\n")
-	fmt.Fprintf(out, "  API          %s/qps/rest\n", p.publicURL)
+	if p.alone {
+		fmt.Fprintf(out, "\nVedette is up, with the automation layer alone.\n\n")
+	} else {
+		fmt.Fprintf(out, "\nVedette is up.\n\n")
+		fmt.Fprintf(out, "  API          %s/qps/rest\n", p.publicURL)
+	}
 	fmt.Fprintf(out, "  Automation   %s/automation/v1/openapi.yaml\n", p.publicURL)
 	if p.fingerprint != "" {
 		fmt.Fprintf(out, "  Authority    %s, SHA-256 %s\n", p.admin.caFile, p.fingerprint)
 	}
 	p.describeSignIn(out)
-	p.describeSecondHost(ctx, out)
+	if !p.alone {
+		p.describeSecondHost(ctx, out)
+	}
 	if p.admin.password != "" {
 		p.describeNext(out, host)
 	}
@@ -79,6 +85,10 @@ func (p *platform) describeNext(out io.Writer, host *qps.HostAsset) {
 	if local, err := filepath.Abs(defaultDataFolder); err != nil || local != p.folder.path {
 		fmt.Fprintf(out, "  set -a; . %s; set +a\n", shellWord(p.folder.file(adminEnvFile)))
 	}
+	if p.alone {
+		describeAlone(out)
+		return
+	}
 	fmt.Fprintf(out, "  vedette connections test\n")
 	if host != nil {
 		fmt.Fprintf(out, "  vedette agents search --os %s\n", osWord(host))
@@ -101,9 +111,9 @@ func (p *platform) describeSecondHost(ctx context.Context, out io.Writer) {
 		}
 		return
 	}
-	offered, err := p.packages.Installers(ctx)
+	offered, err := p.fleet.packages.Installers(ctx)
 	if err != nil || len(offered) == 0 {
-		fmt.Fprintf(out, "\nFor other hosts there are no packages in %s:\n'make packages' of the sources builds them, --packages names another folder.\n", p.packages.Path())
+		fmt.Fprintf(out, "\nFor other hosts there are no packages in %s:\n'make packages' of the sources builds them, --packages names another folder.\n", p.fleet.packages.Path())
 		return
 	}
 	line := installLine{

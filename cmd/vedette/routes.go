@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 
 	"vedette.dev/vedette/internal/access"
-	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fleet"
-	"vedette.dev/vedette/internal/ondemand"
-	"vedette.dev/vedette/internal/outbound/aws"
 	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/internal/server/automationapi"
 	"vedette.dev/vedette/internal/server/qpsapi"
@@ -18,30 +16,44 @@ import (
 )
 
 // operatorRoutes returns what people and their programs call.
-func (p *platform) operatorRoutes(users *access.Authenticator, launcher *ondemand.Launcher, budget *server.Budget) []server.Route {
-	version := buildVersion()
-	connectors := &connector.Directory{Connectors: p.store, Accounts: p.store, Now: time.Now}
-	owns := aws.NewOwnAccounts(p.cloud, time.Now)
+func (p *platform) operatorRoutes(users *access.Authenticator, budget *server.Budget) []server.Route {
+	of := automationapi.Config{
+		Users: users, Journal: p.store, Budget: budget, Limits: p.limits,
+		Directory: access.NewDirectory(p.store, p.store, tagNames{p.store}, time.Now), AuditLog: p.store, Relays: p.relays,
+		Connections: p.automation.connections, Runs: p.automation.desk, Trials: p.automation.trial, Schedules: p.automation.schedules,
+	}
+	if p.alone {
+		return append(qpsapi.Absent(), automationapi.Routes(of)...)
+	}
+	f, version := p.fleet, buildVersion()
 	actions := &fleet.Actions{Agents: p.store, Hosts: p.store, Now: time.Now}
+	of.Fleet = &automationapi.Fleet{
+		Scans: p.store, Uninstalls: p.store, Upgrades: p.store, Purger: actions, Profiles: f.profiles,
+		Connectors: f.connectors, OwnAccounts: f.owns, Instances: p.store, Installers: f.packages, Doorway: p.doorway(),
+	}
 	return append(
 		qpsapi.Routes(qpsapi.Config{
-			Hosts: p.store, Scans: launcher, Actions: actions, Profiles: p.profiles, Users: users, Journal: p.store, Budget: budget, Limits: p.limits,
-			Connectors: connectors, OwnAccounts: owns,
-			Tags: p.store, Tagger: &fleet.Tagger{Assignments: p.store}, Packages: p.packages,
+			Hosts: p.store, Scans: f.launcher, Actions: actions, Profiles: f.profiles, Users: users, Journal: p.store, Budget: budget, Limits: p.limits,
+			Connectors: f.connectors, OwnAccounts: f.owns,
+			Tags: p.store, Tagger: &fleet.Tagger{Assignments: p.store}, Packages: f.packages,
 			Keys: &fleet.Keyring{Keys: p.store, Hosts: p.store, Now: time.Now, NewKey: uuid.NewString},
 			Versions: qpsapi.Versions{
 				Application: version, Web: version, Scanner: version, VulnSigs: version,
 				Modules: []qps.ModuleVersion{{Module: "CA", Version: version}},
 			},
 		}),
-		automationapi.Routes(automationapi.Config{
-			Scans: p.store, Uninstalls: p.store, Upgrades: p.store, Purger: actions, Profiles: p.profiles, Users: users, Journal: p.store, Budget: budget, Limits: p.limits,
-			Directory: access.NewDirectory(p.store, p.store, tagNames{p.store}, time.Now), AuditLog: p.store,
-			Connectors: connectors, OwnAccounts: owns, Instances: p.store, Relays: p.relays,
-			Installers: p.packages, Doorway: p.doorway(),
-			Connections: p.automation.connections, Runs: p.automation.desk, Trials: p.automation.trial, Schedules: p.automation.schedules,
-		})...,
+		automationapi.Routes(of)...,
 	)
+}
+
+// agentRoutes returns what agents and those who install them call.
+func (p *platform) agentRoutes() []server.Route {
+	if !p.alone {
+		return p.fleet.agents
+	}
+	return []server.Route{{Path: "/agent/{rest...}", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server.Fail(w, r, server.NoFleet(r))
+	})}}
 }
 
 // doorway is how hosts become agents of the platform.

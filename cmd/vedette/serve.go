@@ -23,7 +23,7 @@ func newServeCommand(a *app) *cobra.Command {
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Run a platform for a fleet, on SQLite or PostgreSQL",
+		Short: "Run a platform for a fleet, or its automation layer alone, on SQLite or PostgreSQL",
 		Long: `Run a platform from a configuration file, without an agent of its own.
 
 The file is YAML; flags override it:
@@ -32,6 +32,7 @@ The file is YAML; flags override it:
   listen: 0.0.0.0:8443
   public-url: https://vedette.example.net:8443
   database: postgres://vedette@db/vedette # SQLite in the data folder when left out
+  only: automation                        # the automation layer alone; the whole platform when left out
   packages: /usr/share/vedette/packages   # agent packages; packages beside the program when left out
   tls:                                    # the platform's own authority when left out
     certificate: /etc/vedette/server.pem
@@ -46,8 +47,14 @@ The file is YAML; flags override it:
     file: /etc/vedette/failures.yaml
 
 The first start makes what is missing, like vedette up, and writes admin.env to the
-data folder. Replicas on one database need copies of the same trust folder.`,
+data folder. Replicas on one database need copies of the same trust folder.
+
+With only the automation layer it works on fleets that others keep, such as a Qualys
+subscription: connections, commands, schedules, users and the audit log are there,
+agents, QPS and everything about hosts are not. The same data folder, or database, can
+be served whole later, and alone again.`,
 		Example: `  vedette serve --config /etc/vedette/vedette.yaml
+  vedette serve --only automation --data /var/lib/vedette --listen 0.0.0.0:8443
   vedette serve --data /var/lib/vedette --database postgres://vedette@localhost/vedette`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -65,6 +72,7 @@ data folder. Replicas on one database need copies of the same trust folder.`,
 	flags.String("plain", "", "HOST:PORT to serve without TLS on, besides; none by default")
 	flags.String("public-url", "", "URL by which agents and clients reach this platform")
 	flags.String("database", "", "postgres:// URL; SQLite in the data folder by default")
+	flags.String("only", "", onlyUsage)
 	flags.String("packages", "", packagesUsage)
 	addOperatorFlags(flags, new(limitConfig), new(failureConfig))
 	flags.BoolVar(&verbose, "verbose", false, "log every request")
@@ -104,7 +112,7 @@ func loadPlatformConfig(path string, cmd *cobra.Command) (platformConfig, error)
 
 // platformKeys are the keys of a configuration file.
 var platformKeys = map[string]bool{
-	"data": true, "listen": true, "plain": true, "public-url": true, "database": true, "packages": true,
+	"data": true, "listen": true, "plain": true, "public-url": true, "database": true, "only": true, "packages": true,
 	"audit-retention": true,
 	"tls.certificate": true, "tls.key": true,
 	"limits.requests": true, "limits.window": true, "limits.concurrency": true, "failures.header": true, "failures.file": true,

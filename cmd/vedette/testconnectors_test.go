@@ -48,7 +48,7 @@ func (c *testConnectors) handle(mux *http.ServeMux, automated bool) {
 		}
 	}
 	if automated {
-		own.Add(automationapi.Routes(automationapi.Config{Connectors: directory, OwnAccounts: c, Instances: c, Users: scriptUsers{}, Journal: noJournal{}})...)
+		own.Add(automationapi.Routes(automationapi.Config{Fleet: &automationapi.Fleet{Connectors: directory, OwnAccounts: c, Instances: c}, Users: scriptUsers{}, Journal: noJournal{}})...)
 		mux.Handle("/automation/v1/aws/", own)
 		mux.Handle("/automation/v1/assets/", own)
 		mux.Handle("/automation/v1/connectors/", own)

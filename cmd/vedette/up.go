@@ -45,10 +45,14 @@ A later start on the same folder continues where the last one stopped.
 What is needed to sign in is written to admin.env in the data folder, readable by
 you alone. Client commands that run beside the default data folder find it there.
 
+With --only automation there is neither agent nor fleet, but the automation layer
+alone, for fleets that other platforms keep, such as a Qualys subscription.
+
 up stays in the foreground until Ctrl-C; the agent ends with it.`,
 		Example: `  vedette up
   vedette up --data /var/lib/vedette --listen 0.0.0.0:8443 --public-url https://vedette.example.net:8443
   vedette up --no-agent --plain 127.0.0.1:8080
+  vedette up --only automation
   vedette up --failures --failures-file failures.yaml --limit-requests 300 --limit-concurrency 2`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return up(cmd.Context(), a, o) },
@@ -58,6 +62,7 @@ up stays in the foreground until Ctrl-C; the agent ends with it.`,
 	flags.StringVar(&o.Listen, "listen", "127.0.0.1:8443", "HOST:PORT to serve TLS on")
 	flags.StringVar(&o.Plain, "plain", "", "HOST:PORT to serve without TLS on, besides; none by default")
 	flags.StringVar(&o.PublicURL, "public-url", "", "URL by which other hosts reach this platform; as it listens by default")
+	flags.StringVar(&o.Only, "only", "", onlyUsage)
 	flags.StringVar(&o.Packages, "packages", "", packagesUsage)
 	flags.BoolVar(&o.noAgent, "no-agent", false, "run no agent for this host")
 	flags.StringVar(&o.agentRoot, "agent-root", "/", "folder where the file system of the agent's host is mounted")
@@ -67,6 +72,7 @@ up stays in the foreground until Ctrl-C; the agent ends with it.`,
 }
 
 func up(ctx context.Context, a *app, o upOptions) error {
+	o.noAgent = o.noAgent || o.alone()
 	if !o.noAgent {
 		if err := checkAgentRoot(o.agentRoot); err != nil {
 			return err

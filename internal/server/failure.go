@@ -158,6 +158,16 @@ func NoRoute(r *http.Request) error {
 	}
 }
 
+// NoFleet says that what is at the path of a request elsewhere is not here, because
+// this platform keeps no fleet.
+func NoFleet(r *http.Request) error {
+	return &transportError{
+		cause: fault.New(fault.NotFound, "There is nothing at "+Echo(r.URL.Path)+": this platform runs the automation layer alone and keeps no fleet.",
+			"Call the platform that keeps it, run a command there with 'vedette automation run', or start this one without --only automation."),
+		status: http.StatusNotFound, code: qps.CodeInvalidURL,
+	}
+}
+
 // wrongMethod says that a path exists and does not take the request's method.
 func wrongMethod(r *http.Request, allowed string) error {
 	return &transportError{

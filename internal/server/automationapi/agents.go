@@ -44,7 +44,7 @@ func (a api) ListUninstalls(ctx context.Context, request ListUninstallsRequestOb
 	if !server.ScopeOf(ctx).All { // the assets are gone, and their tags with them
 		filter.RequestedBy = server.UserOf(ctx).Username
 	}
-	found, err := a.uninstalls.Uninstalls(ctx, filter)
+	found, err := a.Uninstalls.Uninstalls(ctx, filter)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (a api) PurgeAgents(ctx context.Context, request PurgeAgentsRequestObject) 
 		return nil, invalid("inactiveFor", fmt.Sprint(s), fmt.Sprintf("an integer from %d to %d, in seconds", minimum, maxInactiveFor))
 	}
 	server.Describe(ctx, body.text(), "")
-	hosts, err := a.purger.Purge(ctx, fleet.PurgeRule{
+	hosts, err := a.Purger.Purge(ctx, fleet.PurgeRule{
 		Scope:   server.ScopeOf(ctx),
 		Silence: time.Duration(*body.InactiveFor) * time.Second, ActivationKey: body.ActivationKey, Version: body.AgentVersion, Profile: body.Profile,
 	}, !body.Apply)

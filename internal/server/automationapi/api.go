@@ -15,7 +15,6 @@ import (
 	"vedette.dev/vedette/internal/automation/relay"
 	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/automation/schedule"
-	"vedette.dev/vedette/internal/connector"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/ondemand"
@@ -41,23 +40,13 @@ type Scans interface {
 
 // Config is what the API needs. Budget may be left out.
 type Config struct {
-	Scans      Scans
-	Uninstalls Uninstalls
-	Upgrades   Upgrades
-	Purger     Purger
-	Profiles   Profiles
-	Installers Installers
-	// Doorway is how hosts reach the platform.
-	Doorway   Doorway
+	// Fleet is nil on a platform that keeps none: calls about it are answered with
+	// 404 then, and that this is why.
+	Fleet     *Fleet
 	Directory *access.Directory
 	AuditLog  access.AuditLog
-	// Connectors are those of cloud accounts.
-	Connectors *connector.Directory
-	Instances  Instances
 	// Relays are those through which closed networks are reached.
 	Relays *relay.Directory
-	// OwnAccounts may be nil: then the platform's own are not known.
-	OwnAccounts OwnAccounts
 	// Connections are those of the automation layer, Runs what is done with them, and
 	// Trials tests one before it is made.
 	Connections *connection.Directory
@@ -75,9 +64,11 @@ type Config struct {
 func Routes(c Config) []server.Route {
 	collected := &collector{}
 	handlers := api{
-		scans: c.Scans, uninstalls: c.Uninstalls, upgrades: c.Upgrades, purger: c.Purger, profiles: c.Profiles, installers: c.Installers, doorway: c.Doorway,
-		directory: c.Directory, auditLog: c.AuditLog, connectors: c.Connectors, owns: c.OwnAccounts, instances: c.Instances, relays: c.Relays,
+		directory: c.Directory, auditLog: c.AuditLog, relays: c.Relays,
 		connections: c.Connections, runs: c.Runs, trials: c.Trials, schedules: c.Schedules,
+	}
+	if c.Fleet != nil {
+		handlers.Fleet = *c.Fleet
 	}
 	strict := NewStrictHandlerWithOptions(handlers, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failBody,
@@ -87,6 +78,9 @@ func Routes(c Config) []server.Route {
 	collected.HandleFunc("GET /automation/v1/openapi.yaml", serveDescription)
 	for i := range collected.routes {
 		route := &collected.routes[i]
+		if c.Fleet == nil && aboutFleet(route.Path) {
+			route.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { server.Fail(w, r, server.NoFleet(r)) })
+		}
 		route.Handler = server.Guard{Users: c.Users, Journal: c.Journal, Budget: c.Budget, Limits: c.Limits}.Protect(operationOf(*route), route.Handler)
 	}
 	return collected.routes
@@ -138,18 +132,9 @@ func invalid(parameter, value, expected string) error {
 
 // api implements the generated StrictServerInterface.
 type api struct {
-	scans       Scans
-	uninstalls  Uninstalls
-	upgrades    Upgrades
-	purger      Purger
-	profiles    Profiles
-	installers  Installers
-	doorway     Doorway
+	Fleet
 	directory   *access.Directory
 	auditLog    access.AuditLog
-	connectors  *connector.Directory
-	owns        OwnAccounts
-	instances   Instances
 	relays      *relay.Directory
 	connections *connection.Directory
 	runs        *run.Desk
@@ -164,7 +149,7 @@ func (a api) ListScans(ctx context.Context, request ListScansRequestObject) (Lis
 		return nil, err
 	}
 	filter.Scope = server.ScopeOf(ctx)
-	found, err := a.scans.ScanRequests(ctx, filter)
+	found, err := a.Scans.ScanRequests(ctx, filter)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +162,7 @@ func (a api) ListScans(ctx context.Context, request ListScansRequestObject) (Lis
 
 // GetScan implements GET /automation/v1/scans/{id}.
 func (a api) GetScan(ctx context.Context, request GetScanRequestObject) (GetScanResponseObject, error) {
-	found, err := a.scans.ScanRequest(ctx, server.ScopeOf(ctx), request.Id)
+	found, err := a.Scans.ScanRequest(ctx, server.ScopeOf(ctx), request.Id)
 	if err != nil {
 		return nil, err
 	}

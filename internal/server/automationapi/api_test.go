@@ -68,7 +68,7 @@ func requests() []ondemand.Request {
 
 func serve(s *scans, target string, anonymous bool) *httptest.ResponseRecorder {
 	mux := server.NewMux(slog.New(slog.DiscardHandler))
-	mux.Add(automationapi.Routes(automationapi.Config{Scans: s, Users: operators{}})...)
+	mux.Add(automationapi.Routes(automationapi.Config{Fleet: &automationapi.Fleet{Scans: s}, Users: operators{}})...)
 	r := httptest.NewRequest("GET", target, nil)
 	if !anonymous {
 		r.SetBasicAuth("admin", "right")

@@ -31,11 +31,11 @@ var partitions = []connector.Partition{connector.Commercial, connector.GovCloud,
 // ListPartitions implements GET /automation/v1/aws/partitions.
 func (a api) ListPartitions(ctx context.Context, _ ListPartitionsRequestObject) (ListPartitionsResponseObject, error) {
 	scope := server.ScopeOf(ctx)
-	options, err := a.connectors.Options(ctx, scope)
+	options, err := a.Connectors.Options(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
-	bases, err := a.connectors.BaseAccounts(ctx, scope)
+	bases, err := a.Connectors.BaseAccounts(ctx, scope)
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +53,8 @@ func (a api) partition(ctx context.Context, p connector.Partition, options conne
 			shown.BaseAccount = &BaseAccount{AccountId: base.AccountID, Modified: wireTime(base.Modified)}
 		}
 	}
-	if a.owns != nil && p != connector.China { // there only a base account will do
-		shown.OwnAccountId = known(a.owns.OwnAccount(ctx, p))
+	if a.OwnAccounts != nil && p != connector.China { // there only a base account will do
+		shown.OwnAccountId = known(a.OwnAccounts.OwnAccount(ctx, p))
 	}
 	return shown
 }
@@ -62,11 +62,11 @@ func (a api) partition(ctx context.Context, p connector.Partition, options conne
 // onePartition returns a partition as it is now.
 func (a api) onePartition(ctx context.Context, p connector.Partition) (Partition, error) {
 	scope := server.ScopeOf(ctx)
-	options, err := a.connectors.Options(ctx, scope)
+	options, err := a.Connectors.Options(ctx, scope)
 	if err != nil {
 		return Partition{}, err
 	}
-	bases, err := a.connectors.BaseAccounts(ctx, scope)
+	bases, err := a.Connectors.BaseAccounts(ctx, scope)
 	return a.partition(ctx, p, options, bases), err
 }
 
@@ -77,7 +77,7 @@ func (a api) UpdatePartition(ctx context.Context, request UpdatePartitionRequest
 	if request.Body.Enabled == nil {
 		return nil, fault.New(fault.Invalid, "enabled: the member is missing.", "Specify true or false.")
 	}
-	if err := a.connectors.SetOption(ctx, server.ScopeOf(ctx), p, *request.Body.Enabled); err != nil {
+	if err := a.Connectors.SetOption(ctx, server.ScopeOf(ctx), p, *request.Body.Enabled); err != nil {
 		return nil, err
 	}
 	server.Describe(ctx, request.Partition, fmt.Sprintf("enabled %t", *request.Body.Enabled))
@@ -90,7 +90,7 @@ func (a api) SetBaseAccount(ctx context.Context, request SetBaseAccountRequestOb
 	p, body := connector.Partition(request.Partition), request.Body
 	server.Describe(ctx, request.Partition, "")
 	keys := connector.Keys{AccessKeyID: body.AccessKeyID, SecretKey: body.SecretKey}
-	if err := a.connectors.SetBaseAccount(ctx, server.ScopeOf(ctx), p, body.AccountID, keys); err != nil {
+	if err := a.Connectors.SetBaseAccount(ctx, server.ScopeOf(ctx), p, body.AccountID, keys); err != nil {
 		return nil, err
 	}
 	server.Describe(ctx, request.Partition, "account "+body.AccountID)
@@ -101,7 +101,7 @@ func (a api) SetBaseAccount(ctx context.Context, request SetBaseAccountRequestOb
 // DeleteBaseAccount implements DELETE /automation/v1/aws/partitions/{partition}/base-account.
 func (a api) DeleteBaseAccount(ctx context.Context, request DeleteBaseAccountRequestObject) (DeleteBaseAccountResponseObject, error) {
 	server.Describe(ctx, request.Partition, "")
-	return DeleteBaseAccount204Response{}, a.connectors.DeleteBaseAccount(ctx, server.ScopeOf(ctx), connector.Partition(request.Partition))
+	return DeleteBaseAccount204Response{}, a.Connectors.DeleteBaseAccount(ctx, server.ScopeOf(ctx), connector.Partition(request.Partition))
 }
 
 // ListConnectorRuns implements GET /automation/v1/connectors/{id}/runs.
@@ -112,7 +112,7 @@ func (a api) ListConnectorRuns(ctx context.Context, request ListConnectorRunsReq
 			return nil, invalid("limit", fmt.Sprint(limit), fmt.Sprintf("an integer from 1 to %d", maxPage))
 		}
 	}
-	runs, err := a.connectors.Runs(ctx, server.ScopeOf(ctx), request.Id)
+	runs, err := a.Connectors.Runs(ctx, server.ScopeOf(ctx), request.Id)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func runOf(r *connector.Run) ConnectorRun {
 
 // ListInstanceStates implements GET /automation/v1/assets/{id}/instance-states.
 func (a api) ListInstanceStates(ctx context.Context, request ListInstanceStatesRequestObject) (ListInstanceStatesResponseObject, error) {
-	history, err := a.instances.InstanceHistory(ctx, server.ScopeOf(ctx), request.Id)
+	history, err := a.Instances.InstanceHistory(ctx, server.ScopeOf(ctx), request.Id)
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,7 @@ func newCloudOffice(t *testing.T) cloudOffice {
 		}},
 		{ID: 8, ConnectorID: made.ID, Queued: start.Add(-time.Hour), Started: start.Add(-time.Hour), Ended: start.Add(-time.Minute), State: connector.Failed, Error: "AccessDenied"},
 	}
-	o.mux.Add(automationapi.Routes(automationapi.Config{Users: operators{}, Journal: o.journal, Connectors: d, OwnAccounts: own{}, Instances: histories{}})...)
+	o.mux.Add(automationapi.Routes(automationapi.Config{Users: operators{}, Journal: o.journal, Fleet: &automationapi.Fleet{Connectors: d, OwnAccounts: own{}, Instances: histories{}}})...)
 	return o
 }
 

@@ -22,13 +22,13 @@ type Doorway struct {
 
 // GetInstallation implements GET /automation/v1/installation.
 func (a api) GetInstallation(ctx context.Context, _ GetInstallationRequestObject) (GetInstallationResponseObject, error) {
-	offered, err := a.installers.Installers(ctx)
+	offered, err := a.Installers.Installers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	answer := GetInstallation200JSONResponse{Url: a.doorway.URL, CustomerId: a.doorway.CustomerID, Packages: make([]InstallPackage, len(offered))}
-	if a.doorway.Authority != "" {
-		answer.Authority = &a.doorway.Authority
+	answer := GetInstallation200JSONResponse{Url: a.Doorway.URL, CustomerId: a.Doorway.CustomerID, Packages: make([]InstallPackage, len(offered))}
+	if a.Doorway.Authority != "" {
+		answer.Authority = &a.Doorway.Authority
 	}
 	for i, p := range offered {
 		answer.Packages[i] = InstallPackage{System: p.System, Machine: p.Machine, Version: p.Version}

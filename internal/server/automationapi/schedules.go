@@ -22,7 +22,7 @@ type Profiles interface {
 
 // GetSchedules implements GET /automation/v1/profiles/{id}/schedules.
 func (a api) GetSchedules(ctx context.Context, request GetSchedulesRequestObject) (GetSchedulesResponseObject, error) {
-	profile, err := a.profiles.Get(ctx, request.Id)
+	profile, err := a.Profiles.Get(ctx, request.Id)
 	return GetSchedules200JSONResponse(schedulesOf(profile)), err
 }
 
@@ -35,7 +35,7 @@ func (a api) UpdateSchedules(ctx context.Context, request UpdateSchedulesRequest
 			Module: agentwire.Module(c.Module), Interval: c.IntervalMinutes, Delay: c.DelaySeconds, Randomize: c.RandomizeSeconds,
 		}
 	}
-	profile, err := a.profiles.Reschedule(ctx, server.ScopeOf(ctx), request.Id, changes)
+	profile, err := a.Profiles.Reschedule(ctx, server.ScopeOf(ctx), request.Id, changes)
 	if err != nil {
 		return nil, err
 	}

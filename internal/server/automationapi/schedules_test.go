@@ -63,7 +63,7 @@ func TestSchedulesAreShownAndChanged(t *testing.T) {
 			journal := &accesstest.Memory{}
 			mux := server.NewMux(slog.New(slog.DiscardHandler))
 			mux.Add(automationapi.Routes(automationapi.Config{
-				Profiles: &fleet.Profiles{Store: store, Changed: func() {}}, Users: operators{}, Journal: journal,
+				Fleet: &automationapi.Fleet{Profiles: &fleet.Profiles{Store: store, Changed: func() {}}}, Users: operators{}, Journal: journal,
 			})...)
 			r := httptest.NewRequest(tc.method, "/automation/v1"+tc.target, strings.NewReader(tc.body))
 			r.SetBasicAuth("admin", "right")

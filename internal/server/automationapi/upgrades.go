@@ -29,7 +29,7 @@ func (a api) ListUpgrades(ctx context.Context, request ListUpgradesRequestObject
 		}
 	}
 	f.Unsuccessful = p.Unsuccessful != nil && *p.Unsuccessful
-	found, err := a.upgrades.Upgrades(ctx, f)
+	found, err := a.Upgrades.Upgrades(ctx, f)
 	if err != nil {
 		return nil, err
 	}

@@ -111,9 +111,16 @@ func Routes(c Config) []server.Route {
 		a.route(post, "/qps/rest/{version}/update/ca/agentconfig/{id}", qps.SchemaAgentConfig, versioned(agentVersions, a.updateProfile)),
 		a.route(post, "/qps/rest/{version}/delete/ca/agentconfig/{id}", qps.SchemaAgentConfig, versioned(agentVersions, a.deleteProfile)),
 		a.aboutRoute(both),
-		a.unknownRoute("/qps"),
-		a.unknownRoute("/qps/{rest...}"),
+		a.failingRoute("/qps", server.NoRoute),
+		a.failingRoute("/qps/{rest...}", server.NoRoute),
 	}...)
+}
+
+// Absent returns the routes of a platform that keeps no fleet: they say so, in the
+// envelope and to everybody.
+func Absent() []server.Route {
+	a := &api{}
+	return []server.Route{a.failingRoute("/qps", server.NoFleet), a.failingRoute("/qps/{rest...}", server.NoFleet), a.failingRoute("/msp/{rest...}", server.NoFleet)}
 }
 
 // route makes the route of a call that answers with records of one schema.
@@ -150,11 +157,11 @@ func affected(response *qps.Response) string {
 	return fmt.Sprintf("%d objects", response.Count)
 }
 
-// unknownRoute answers what no call is at, in the envelope.
-func (a *api) unknownRoute(path string) server.Route {
+// failingRoute answers where no call is, in the envelope.
+func (a *api) failingRoute(path string, failure func(r *http.Request) error) server.Route {
 	return server.Route{
 		Path:         path,
-		Handler:      http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { server.Fail(w, r, server.NoRoute(r)) }),
+		Handler:      http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { server.Fail(w, r, failure(r)) }),
 		WriteFailure: a.failureWriter(qps.SchemaHostAsset),
 	}
 }

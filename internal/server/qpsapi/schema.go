@@ -20,7 +20,7 @@ func (a *api) schemaRoutes() []server.Route {
 			Handler:      http.HandlerFunc(schema),
 			WriteFailure: a.failureWriter(qps.SchemaHostAsset),
 		},
-		a.unknownRoute(strings.TrimSuffix(xsd.Root, "/")),
+		a.failingRoute(strings.TrimSuffix(xsd.Root, "/"), server.NoRoute),
 	}
 }
 
