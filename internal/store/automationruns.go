@@ -14,9 +14,13 @@ import (
 
 var _ run.Records = (*Store)(nil)
 
-// runSecrets is the kind under which secret inputs of runs are sealed. It is part of
-// what is sealed and never changes.
-const runSecrets = "run"
+// runSecrets is the kind under which secret inputs of runs are sealed, keyedInputs that
+// of their fingerprints where a run has a key. Both are part of what is sealed and never
+// change.
+const (
+	runSecrets  = "run"
+	keyedInputs = "run-key"
+)
 
 const (
 	automationRunColumns = `connection_id, connection_name, site_id, integration, command, inputs, origin, started_by, user_id, address, schedule_id, fired, rerun_of,
@@ -97,8 +101,9 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run, secrets map[string]str
 				return err
 			}
 			if len(earlier) > 0 {
+				asked := r
 				r, created = earlier[0], false
-				return nil
+				return tx.sameRequest(ctx, &r, &asked, secrets)
 			}
 		}
 		created = true
@@ -137,11 +142,42 @@ func (t *Tx) createRun(ctx context.Context, r *run.Run, secrets map[string]strin
 		return t.writeOutcome(ctx, r)
 	}
 	if len(secrets) > 0 {
-		if err := t.seal(ctx, runSecrets, r.ID, secrets); err != nil {
+		if err := t.sealInputs(ctx, r, secrets); err != nil {
 			return err
 		}
 	}
 	return t.Enqueue(ctx, run.Job, r.ID)
+}
+
+// sealInputs seals the secret inputs of a run until it ends, and of one with a key their
+// fingerprints for as long as the run is kept.
+func (t *Tx) sealInputs(ctx context.Context, r *run.Run, secrets map[string]string) error {
+	if err := t.seal(ctx, runSecrets, r.ID, secrets); err != nil || r.Key == "" {
+		return err
+	}
+	fingerprints := make(map[string]string, len(secrets))
+	for name, input := range secrets {
+		fingerprints[name] = run.Fingerprint(input)
+	}
+	return t.seal(ctx, keyedInputs, r.ID, fingerprints)
+}
+
+// sameRequest refuses a run with the key of an earlier one that is another request.
+func (t *Tx) sameRequest(ctx context.Context, earlier, asked *run.Run, secrets map[string]string) error {
+	var changed []string
+	if len(secrets) > 0 {
+		fingerprints, err := t.unseal(ctx, keyedInputs, earlier.ID)
+		if err != nil {
+			return err
+		}
+		for name, input := range secrets {
+			// Runs of earlier releases have none.
+			if of := fingerprints[name]; of != "" && !run.Fits(of, input) {
+				changed = append(changed, name)
+			}
+		}
+	}
+	return run.SameRequest(earlier, asked, changed)
 }
 
 // Run returns a run with its outcome; see run.Records.

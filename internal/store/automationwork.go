@@ -240,14 +240,21 @@ func (t *Tx) queueCheck(ctx context.Context, id int64, at time.Time, random func
 
 // PruneRuns removes old runs; see run.Sweep.
 func (s *Store) PruneRuns(ctx context.Context, before time.Time) (int, error) {
-	var n int64
+	var old []int64
 	err := s.InTx(ctx, func(tx *Tx) (err error) {
-		n, err = tx.affected(ctx, "DELETE FROM automation_runs WHERE id IN (SELECT id FROM automation_runs WHERE ended < ? ORDER BY ended LIMIT ?)", micros(before), prunedRuns)
-		if err != nil {
+		if old, err = tx.ids(ctx, "SELECT id FROM automation_runs WHERE ended < ? ORDER BY ended LIMIT ?", micros(before), prunedRuns); err != nil {
 			return err
 		}
-		for _, old := range []string{"connection_launches WHERE launched", "notices WHERE happened"} {
-			if _, err := tx.Exec(ctx, "DELETE FROM "+old+" < ?", micros(before)); err != nil {
+		if len(old) > 0 {
+			if _, err := tx.Exec(ctx, "DELETE FROM automation_runs WHERE "+tx.dialect.InIDs("id"), tx.dialect.IDsParam(old)); err != nil {
+				return err
+			}
+			if err := tx.forget(ctx, keyedInputs, old); err != nil {
+				return err
+			}
+		}
+		for _, rows := range []string{"connection_launches WHERE launched", "notices WHERE happened"} {
+			if _, err := tx.Exec(ctx, "DELETE FROM "+rows+" < ?", micros(before)); err != nil {
 				return err
 			}
 		}
@@ -256,5 +263,5 @@ func (s *Store) PruneRuns(ctx context.Context, before time.Time) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("prune runs: %w", err)
 	}
-	return int(n), nil
+	return len(old), nil
 }

@@ -39,7 +39,8 @@ type Request struct {
 }
 
 // Ask checks a request and queues a run. A request that repeats the key of an
-// earlier one of the same user gets the run of that one, and false.
+// earlier one of the same user gets the run of that one, and false; another request with
+// its key is fault.Conflict.
 func (d *Desk) Ask(ctx context.Context, p access.Principal, req Request) (Run, bool, error) {
 	r, secrets, err := d.Prepare(ctx, p, req)
 	if err != nil {

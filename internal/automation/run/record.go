@@ -77,7 +77,7 @@ type Run struct {
 	Force bool
 	Wait  *integration.Wait
 	// Key is the idempotency key that its asker chose; empty for none. One user has
-	// one run for each key.
+	// one run for each key, and one request.
 	Key string
 
 	State State

@@ -13,7 +13,8 @@ import (
 type Records interface {
 	// CreateRun stores a queued run with its job and returns it. secrets are its secret
 	// inputs by name. Where the user has a run with this key, that one is returned, and
-	// false. More than MaxPending of its connection are fault.Busy.
+	// false; see SameRequest for one of another request. More than MaxPending of its
+	// connection are fault.Busy.
 	CreateRun(ctx context.Context, r Run, secrets map[string]string) (Run, bool, error)
 	// Run returns a run with its outcome.
 	Run(ctx context.Context, id int64) (Run, error)

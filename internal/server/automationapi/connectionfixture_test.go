@@ -167,8 +167,8 @@ func (l *links) CreateRun(_ context.Context, r run.Run, _ map[string]string) (ru
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, earlier := range l.runs {
-		if r.Key != "" && earlier.Key == r.Key && earlier.StartedBy == r.StartedBy {
-			return earlier, false, nil
+		if r.Key != "" && earlier.Key == r.Key && earlier.UserID == r.UserID {
+			return earlier, false, run.SameRequest(&earlier, &r, nil)
 		}
 	}
 	r.ID = int64(len(l.runs) + 1)

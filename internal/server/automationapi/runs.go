@@ -9,7 +9,6 @@ import (
 	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/automation/integration"
 	"vedette.dev/vedette/internal/automation/run"
-	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/server"
 )
 
@@ -42,8 +41,6 @@ func (a api) RunCommand(ctx context.Context, request RunCommandRequestObject) (R
 		return nil, err
 	case created:
 		return RunCommand202JSONResponse(r), nil
-	case r.Connection.ID != request.Id || r.Command != request.Command:
-		return nil, fault.New(fault.Conflict, "Idempotency-Key: it was used for another command, or for another connection.", "Use a key of its own for each request.")
 	}
 	return RunCommand200JSONResponse(r), nil
 }

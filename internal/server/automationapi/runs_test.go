@@ -94,13 +94,16 @@ func TestAKeyIsForOneRun(t *testing.T) {
 	t.Parallel()
 	s := newSwitchboard(t)
 	s.add(t)
-	ask := func(as, target, key string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest("POST", "/automation/v1"+target, strings.NewReader(`{"inputs":{"cloudAgentIds":7}}`))
+	sent := func(as, target, key, body string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", "/automation/v1"+target, strings.NewReader(body))
 		r.SetBasicAuth(as, "right")
 		r.Header.Set("Idempotency-Key", key)
 		w := httptest.NewRecorder()
 		s.mux.ServeHTTP(w, r)
 		return w
+	}
+	ask := func(as, target, key string) *httptest.ResponseRecorder {
+		return sent(as, target, key, `{"inputs":{"cloudAgentIds":7}}`)
 	}
 	first, again := ask("ann", launching, "ticket-7"), ask("ann", launching, "ticket-7")
 	if first.Code != http.StatusAccepted || again.Code != http.StatusOK || first.Body.String() != again.Body.String() {
@@ -114,8 +117,15 @@ func TestAKeyIsForOneRun(t *testing.T) {
 		t.Fatal(w.Body)
 	}
 	w = ask("ann", "/connections/2/commands/launch-on-demand-scans", "ticket-7")
-	if _, text := explanation(t, w); w.Code != http.StatusConflict || !strings.Contains(text, "used for another command, or for another connection") {
+	if _, text := explanation(t, w); w.Code != http.StatusConflict || !strings.Contains(text, "it is that of run 1, whose request differs in connection.") {
 		t.Errorf("another connection: status %d: %s", w.Code, text)
+	}
+	w = sent("ann", launching, "ticket-7", `{"inputs":{"Cloud Agent IDs":[8]},"dryRun":true}`)
+	if _, text := explanation(t, w); w.Code != http.StatusConflict || !strings.Contains(text, "whose request differs in dryRun, inputs.cloudAgentIds.") {
+		t.Errorf("other inputs: status %d: %s", w.Code, text)
+	}
+	if w = sent("ann", launching, "ticket-7", `{"inputs":{"Cloud Agent IDs":[7]}}`); w.Code != http.StatusOK || w.Body.String() != first.Body.String() {
+		t.Errorf("the same request in other words: status %d: %s", w.Code, w.Body)
 	}
 	w = ask("ann", launching, "two words")
 	if _, text := explanation(t, w); w.Code != http.StatusBadRequest || !strings.Contains(text, "printable ASCII") {

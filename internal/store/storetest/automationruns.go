@@ -24,6 +24,8 @@ func testAutomationRuns(t *testing.T, create func(tb testing.TB) Database) {
 	for name, test := range map[string]func(t *testing.T, l *layer){
 		"a run is kept with everything it did":                 testRunRoundTrip,
 		"one key is one run of a user":                         testRunKey,
+		"one key is one request":                               testRunKeyOfAnother,
+		"a secret input of a key is told from another one":     testRunKeySecrets,
 		"a run waits, goes on and ends":                        testRunPauses,
 		"no run is hidden behind those that stay open":         testPendingInTurn,
 		"no more runs of a connection are at work than may be": testRunsAtOnce,
@@ -100,34 +102,6 @@ func testRunRoundTrip(t *testing.T, l *layer) {
 	}
 	_, err := l.Run(ctx, 999)
 	wantCode(t, err, fault.NotFound)
-}
-
-func testRunKey(t *testing.T, l *layer) {
-	c := l.connection(t, "lab")
-	r := search(c)
-	r.Key = "nightly-7"
-	ids := make([]int64, 8)
-	var wait sync.WaitGroup
-	for i := range ids {
-		wait.Go(func() {
-			made, _, err := l.CreateRun(t.Context(), r, nil)
-			if err != nil {
-				t.Error(err)
-			}
-			ids[i] = made.ID
-		})
-	}
-	wait.Wait()
-	for _, id := range ids {
-		if id != ids[0] || id == 0 {
-			t.Fatalf("one key made the runs %v", ids)
-		}
-	}
-	// Somebody else, who may even have the name of the first.
-	r.UserID = 42
-	if other := l.queued(t, r, nil); other.ID == ids[0] {
-		t.Error("another user got the run of the first")
-	}
 }
 
 func testRunPauses(t *testing.T, l *layer) {
