@@ -25,9 +25,8 @@ func (c *platformConfig) checkOnly() error {
 
 // describeAlone says what to try on a platform with only the automation layer.
 func describeAlone(out io.Writer) {
-	fmt.Fprintf(out, `  vedette automation sites create SOC
-  vedette automation integrations show qualys-cloud-agent
-  vedette automation connections create qualys --site SOC --platform "Qualys US Platform 2" --account YOU
+	fmt.Fprintf(out, `  vedette automation integrations show qualys-cloud-agent
+  vedette automation connections create qualys --platform "Qualys US Platform 2" --account YOU
   vedette automation run qualys search-cloud-agents
 `)
 }
