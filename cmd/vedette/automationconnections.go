@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -93,17 +94,17 @@ func (a *app) writeConnection(f *clientFlags, c qpsclient.Connection) error {
 
 func connectionTable(list ...qpsclient.Connection) automation.Table {
 	t := automation.Table{Columns: []string{
-		"ID", "SITE", "NAME", "INTEGRATION", "SHARED TO INTERNAL SITES", "RELAY", "DESCRIPTION", "ACTIVE", "USER PERMISSIONS", "PARAMETERS", "PASSWORD VAULT",
+		"ID", "SITE", "NAME", "INTEGRATION", "SHARED TO INTERNAL SITES", "RELAY", "DESCRIPTION", "ACTIVE", "USER PERMISSIONS", "PARAMETERS", "MISSING", "PASSWORD VAULT",
 		"REQUESTS PER MINUTE", "CONCURRENCY", "HEALTH CHECK", "HEALTH", "CHECKED", "NEXT CHECK", "FAILURES", "SINCE", "YOU MAY", "CREATED", "MODIFIED",
 	}, TimeColumns: []string{"CHECKED", "NEXT CHECK", "SINCE", "CREATED", "MODIFIED"}}
 	for _, c := range list {
 		relay := ""
 		if c.Relay != nil {
-			relay = strconv.FormatInt(c.Relay.ID, 10)
+			relay = cmp.Or(c.Relay.Name, strconv.FormatInt(c.Relay.ID, 10))
 		}
 		t.Rows = append(t.Rows, []string{
 			strconv.FormatInt(c.ID, 10), c.Home().Name, c.Name, c.Integration, yesNo(c.ShareToInternalSites), relay, c.Description, yesNo(c.Active),
-			permissionText(c.UserPermissions), pairs(c.Parameters), vaultText(c.PasswordVault), limitText(c.Limits.RequestsPerMinute), limitText(c.Limits.Concurrency),
+			permissionText(c.UserPermissions), pairs(c.Parameters), strings.Join(c.Missing, ", "), vaultText(c.PasswordVault), limitText(c.Limits.RequestsPerMinute), limitText(c.Limits.Concurrency),
 			checkText(c.HealthCheck), c.Health.Status, qps.FormatTime(c.Health.Checked), qps.FormatTime(c.Health.Next), strconv.Itoa(c.Health.Failures), qps.FormatTime(c.Health.Since),
 			c.Level, qps.FormatTime(c.Created), qps.FormatTime(c.Modified),
 		})

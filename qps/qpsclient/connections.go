@@ -31,13 +31,16 @@ type Connection struct {
 	Active               bool              `json:"active"`
 	UserPermissions      []UserPermission  `json:"userPermissions"`
 	Parameters           map[string]string `json:"parameters"` // secrets are KeptSecret
-	PasswordVault        PasswordVault     `json:"passwordVault"`
-	Limits               ConnectionLimits  `json:"limits"`
-	HealthCheck          HealthCheck       `json:"healthCheck"`
-	Health               ConnectionHealth  `json:"health"`
-	Level                string            `json:"level"` // what the caller may do: use, edit or own
-	Created              time.Time         `json:"created"`
-	Modified             time.Time         `json:"modified"`
+	// Missing are secret parameters without a value; until it has them it runs no
+	// command.
+	Missing       []string         `json:"missing,omitempty"`
+	PasswordVault PasswordVault    `json:"passwordVault"`
+	Limits        ConnectionLimits `json:"limits"`
+	HealthCheck   HealthCheck      `json:"healthCheck"`
+	Health        ConnectionHealth `json:"health"`
+	Level         string           `json:"level"` // what the caller may do: use, edit or own
+	Created       time.Time        `json:"created"`
+	Modified      time.Time        `json:"modified"`
 }
 
 // Home is the site a connection belongs to; of a shared one the recipient site.
@@ -111,6 +114,7 @@ type NewConnection struct {
 	PasswordVault        *PasswordVault    `json:"passwordVault,omitempty"`
 	Limits               *ConnectionLimits `json:"limits,omitempty"`
 	HealthCheck          *HealthCheck      `json:"healthCheck,omitempty"`
+	SecretsLater         bool              `json:"secretsLater,omitempty"` // those that are not given may be missing
 }
 
 // ConnectionChange is what to change of a connection; nil leaves it as it is.
@@ -127,6 +131,9 @@ type ConnectionChange struct {
 	PasswordVault        *PasswordVault    `json:"passwordVault,omitempty"`
 	Limits               *ConnectionLimits `json:"limits,omitempty"`
 	HealthCheck          *HealthCheck      `json:"healthCheck,omitempty"`
+	// SecretsLater drops secrets that have to be given anew and are not, in place of
+	// having the change refused.
+	SecretsLater bool `json:"secretsLater,omitempty"`
 }
 
 // ConnectionQuery selects connections; empty fields select everything.

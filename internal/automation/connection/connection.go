@@ -1,7 +1,10 @@
 package connection
 
 import (
+	"slices"
 	"time"
+
+	"vedette.dev/vedette/internal/automation/integration"
 )
 
 // Connection is a platform together with the account that is used there.
@@ -34,6 +37,17 @@ type Connection struct {
 	Health   Health
 	Created  time.Time
 	Modified time.Time
+}
+
+// Missing returns the names of the secret parameters that the connection needs, and
+// that neither it nor its vault has. Until they are given it refuses commands, and is
+// not checked.
+func (c *Connection) Missing() []string {
+	of, _ := integration.Find(c.Integration)
+	return slices.DeleteFunc(of.SecretsNeeded(c.Parameters), func(name string) bool {
+		_, inVault := c.Vault.Items[name]
+		return inVault || slices.Contains(c.Stored, name)
+	})
 }
 
 // Limits bound what all runs on all replicas together ask of the platform through

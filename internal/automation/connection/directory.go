@@ -85,19 +85,26 @@ func NoConnection(id int64) *fault.Error {
 	return fault.New(fault.NotFound, fmt.Sprintf("There is no connection %d.", id), "List the connections there are.")
 }
 
-// ToUse returns a connection that the principal may run commands with. An inactive
-// one is fault.Conflict.
+// ToUse returns a connection that the principal may run commands with. One that is
+// not Ready is fault.Conflict.
 func (d *Directory) ToUse(ctx context.Context, p access.Principal, id int64) (Connection, error) {
 	found, err := d.get(ctx, p, id, Use)
-	if err == nil && !found.Active {
-		err = Inactive(&found.Connection)
+	if err == nil {
+		err = found.Ready()
 	}
 	return found.Connection, err
 }
 
-// Inactive is the error for a command of a connection that is switched off.
-func Inactive(c *Connection) *fault.Error {
-	return fault.New(fault.Conflict, fmt.Sprintf("Connection '%s' is inactive.", c.Name), "Make the connection active, then run the command again.")
+// Ready refuses, as fault.Conflict, a connection that is switched off or misses a
+// secret.
+func (c *Connection) Ready() error {
+	if !c.Active {
+		return fault.New(fault.Conflict, fmt.Sprintf("Connection '%s' is inactive.", c.Name), "Make the connection active, then run the command again.")
+	}
+	if missing := c.Missing(); len(missing) > 0 {
+		return fault.New(fault.Conflict, fmt.Sprintf("Connection '%s' misses its %s.", c.Name, strings.Join(missing, ", ")), "Give the connection what it misses, then run the command again.")
+	}
+	return nil
 }
 
 // Create makes a connection. Its maker owns it.
@@ -135,7 +142,7 @@ func (d *Directory) Draft(ctx context.Context, p access.Principal, draft Draft) 
 	if c.Grants, err = d.grantees(ctx, c.Grants); err != nil {
 		return Connection{}, nil, err
 	}
-	secrets, err := d.settle(ctx, p, &c, of, draft.Parameters, VaultUse{})
+	secrets, err := d.settle(ctx, p, &c, of, Change{Parameters: draft.Parameters, SecretsLater: draft.SecretsLater}, &Connection{})
 	return c, secrets, err
 }
 
@@ -147,8 +154,8 @@ func noIntegration(name string) error {
 	return fault.New(fault.Invalid, fmt.Sprintf("integration: there is no integration '%s'.", automation.Echo(name)), "Use one of "+strings.Join(known, ", ")+".")
 }
 
-// settle fills in, and checks, what a connection is to be that had a vault before.
-func (d *Directory) settle(ctx context.Context, p access.Principal, c *Connection, of integration.Integration, parameters map[string]string, had VaultUse) (map[string]string, error) {
+// settle fills in, and checks, what a change makes of a connection as it was before.
+func (d *Directory) settle(ctx context.Context, p access.Principal, c *Connection, of integration.Integration, change Change, before *Connection) (map[string]string, error) {
 	c.withDefaults()
 	if err := c.check(); err != nil {
 		return nil, err
@@ -156,7 +163,7 @@ func (d *Directory) settle(ctx context.Context, p access.Principal, c *Connectio
 	if err := c.Vault.check(of); err != nil {
 		return nil, err
 	}
-	if c.Vault.Enabled() && (c.Vault.ConnectionID != had.ConnectionID || !maps.Equal(c.Vault.Items, had.Items)) {
+	if c.Vault.Enabled() && (c.Vault.ConnectionID != before.Vault.ConnectionID || !maps.Equal(c.Vault.Items, before.Vault.Items)) {
 		// Who chooses what is fetched can have it sent to a server of their own: that
 		// is more than to use a vault.
 		vault, err := d.get(ctx, p, c.Vault.ConnectionID, Edit)
@@ -175,7 +182,7 @@ func (d *Directory) settle(ctx context.Context, p access.Principal, c *Connectio
 			return nil, err
 		}
 	}
-	return c.setParameters(of, parameters)
+	return c.setParameters(of, change.Parameters, before.Missing(), change.SecretsLater)
 }
 
 // Update changes a connection. Who may use it, and which sites see it, only its owners
@@ -207,22 +214,27 @@ func (d *Directory) apply(ctx context.Context, p access.Principal, c *Connection
 		return nil, noIntegration(c.Integration)
 	}
 	before := *c
+	before.Stored = slices.Clone(c.Stored)
 	change.write(c)
 	if c.SiteID != before.SiteID || c.Shared != before.Shared {
 		if err := d.place(ctx, p, c); err != nil {
 			return nil, err
 		}
 	}
-	secrets, err := d.settle(ctx, p, c, of, change.Parameters, before.Vault)
+	secrets, err := d.settle(ctx, p, c, of, change, &before)
 	if err != nil {
 		return nil, err
 	}
 	if err := sameTarget(of, &before, c, secrets); err != nil {
-		return nil, err
+		if !change.SecretsLater {
+			return nil, err
+		}
+		c.Stored = slices.Sorted(maps.Keys(secrets))
 	}
 	now := d.Now().UTC().Truncate(time.Microsecond)
 	c.Modified = now
-	if c.Active != before.Active || c.Check.Enabled != before.Check.Enabled || c.Check.Every != before.Check.Every {
+	if c.Active != before.Active || c.Check.Enabled != before.Check.Enabled || c.Check.Every != before.Check.Every ||
+		len(c.Missing()) != len(before.Missing()) {
 		c.Plan(now, d.Random())
 	}
 	if len(secrets) > 0 || before.RelayID != c.RelayID || !maps.Equal(before.Parameters, c.Parameters) {

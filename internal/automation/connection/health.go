@@ -86,10 +86,11 @@ func (h Health) After(ok bool, at time.Time, c Check) (Health, Event) {
 const maxJitter = 0.1
 
 // Plan says when the next check is due, counted from a time; random is a number in
-// [0, 1). An inactive connection, or one without checks, has none.
+// [0, 1). An inactive connection, one that misses a secret, and one without checks has
+// none.
 func (c *Connection) Plan(from time.Time, random float64) {
 	c.Health.Next = time.Time{}
-	if c.Active && c.Check.Enabled {
+	if c.Active && c.Check.Enabled && len(c.Missing()) == 0 {
 		c.Health.Next = from.Add(c.Check.Every + time.Duration(random*maxJitter*float64(c.Check.Every)))
 	}
 }

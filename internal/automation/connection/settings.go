@@ -28,6 +28,9 @@ type Draft struct {
 	Vault       VaultUse
 	Limits      Limits
 	Check       Check
+	// SecretsLater makes it without the secrets that are not given; see
+	// Connection.Missing.
+	SecretsLater bool
 }
 
 // Change is what to change of a connection; nil leaves it as it is.
@@ -43,6 +46,9 @@ type Change struct {
 	Vault       *VaultUse
 	Limits      *Limits
 	Check       *Check
+	// SecretsLater drops the secrets that a change needs anew and does not give, in
+	// place of refusing it; see Connection.Missing.
+	SecretsLater bool
 }
 
 // withDefaults fills in what a person left open.
@@ -113,8 +119,9 @@ func outOfRange(field string, value any, allowed string) error {
 
 // setParameters gives a connection the parameters that are in given and returns the
 // secrets among them. What it has stays: a secret that is Kept or not given, any
-// other that is not given.
-func (c *Connection) setParameters(of integration.Integration, given map[string]string) (secrets map[string]string, err error) {
+// other that is not given. Secrets that it misses may be missing still, and with
+// later all of them may.
+func (c *Connection) setParameters(of integration.Integration, given map[string]string, missed []string, later bool) (secrets map[string]string, err error) {
 	if given, err = byName(of, given); err != nil {
 		return nil, err
 	}
@@ -136,6 +143,11 @@ func (c *Connection) setParameters(of integration.Integration, given map[string]
 			delete(all, name) // what the vault has is not kept here as well
 		}
 		c.Stored = slices.DeleteFunc(c.Stored, func(stored string) bool { return stored == name })
+	}
+	for _, name := range of.SecretsNeeded(all) {
+		if _, there := all[name]; !there && !slices.Contains(elsewhere, name) && (later || slices.Contains(missed, name)) {
+			all[name] = Kept // so that the others are checked
+		}
 	}
 	checked, err := of.CheckParameters(all, elsewhere...)
 	if err != nil {

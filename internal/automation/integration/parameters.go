@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/internal/automation/vault"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps/qpsclient"
 )
@@ -203,6 +204,24 @@ func hostOf(u *url.URL) (string, error) {
 		return name + ":" + port, nil
 	}
 	return net.JoinHostPort(name, port), nil
+}
+
+// SecretsNeeded returns the names of the secret parameters without which a
+// connection with these other parameters cannot be used.
+func (i Integration) SecretsNeeded(values map[string]string) []string {
+	if i.Name == VaultIntegration {
+		if VaultSettings(values).Auth == vault.AuthAppRole {
+			return []string{"secretId"}
+		}
+		return []string{"token"}
+	}
+	var names []string
+	for _, p := range i.Parameters {
+		if p.Secret() && p.Required {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // ClientConfig returns how a client calls the platform of checked parameters, with

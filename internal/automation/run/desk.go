@@ -36,6 +36,8 @@ type Request struct {
 	Wait    *integration.Wait
 	Key     string
 	RerunOf int64
+	// Planned is not to be run now: its connection need not be ready yet.
+	Planned bool
 }
 
 // Ask checks a request and queues a run. A request that repeats the key of an
@@ -52,11 +54,14 @@ func (d *Desk) Ask(ctx context.Context, p access.Principal, req Request) (Run, b
 // Prepare checks a request and returns the run that it asks for, with its secret
 // inputs. Nothing is stored.
 func (d *Desk) Prepare(ctx context.Context, p access.Principal, req Request) (Run, map[string]string, error) {
-	c, err := d.Connections.ToUse(ctx, p, req.ConnectionID)
+	c, err := d.Connections.Get(ctx, p, req.ConnectionID)
 	if err != nil {
 		return Run{}, nil, err
 	}
-	r, secrets, err := d.prepare(&c, req)
+	if err := c.Ready(); err != nil && !req.Planned {
+		return Run{}, nil, err
+	}
+	r, secrets, err := d.prepare(&c.Connection, req)
 	r.StartedBy, r.UserID = p.User.Username, p.User.ID
 	return r, secrets, err
 }

@@ -110,8 +110,8 @@ func (r *Runner) answer(ctx context.Context, b *Beginning) integration.Answer {
 	switch {
 	case b.NoConnection:
 		err = fault.New(fault.NotFound, fmt.Sprintf("The connection '%s' was deleted.", b.Run.ConnectionName), "")
-	case !b.Connection.Active:
-		err = connection.Inactive(&b.Connection)
+	case b.Connection.Ready() != nil:
+		err = b.Connection.Ready()
 	case r.Now().Sub(b.Run.Queued) > MaxAge:
 		err = fault.New(fault.Conflict, fmt.Sprintf("The run has waited for longer than %d days.", int(MaxAge.Hours()/24)), "Run the command again.")
 	}

@@ -114,7 +114,8 @@ func newDesk(t *testing.T, platform http.HandlerFunc) *desk {
 		Run: run.Run{ID: 7, ConnectionID: 3, ConnectionName: "lab", Integration: "qualys-cloud-agent", Command: connection.TestCommand, State: run.Running, Queued: start, Inputs: integration.Values{},
 			Origin: run.ByCommand, StartedBy: "ana", UserID: 41, Address: "203.0.113.9"},
 		Connection: connection.Connection{
-			ID: 3, Integration: "qualys-cloud-agent", Name: "lab", SiteName: "Main", Active: true,
+			Stored: []string{"password"},
+			ID:     3, Integration: "qualys-cloud-agent", Name: "lab", SiteName: "Main", Active: true,
 			Parameters: map[string]string{"serverUrl": server.URL, "username": "ana", "apiVersion": "2.0", "allowHttp": "true"},
 			Check:      connection.Check{MailAfter: 1},
 		},
@@ -164,6 +165,7 @@ func TestWhatKeepsARunFromBeginningIsItsError(t *testing.T) {
 	}{
 		"no connection": {func(b *run.Beginning) { b.NoConnection, b.Connection = true, connection.Connection{} }, "Status Code: 404.\nMessage: The connection 'lab' was deleted."},
 		"inactive":      {func(b *run.Beginning) { b.Connection.Active = false }, "Status Code: 409.\nMessage: Connection 'lab' is inactive."},
+		"no password":   {func(b *run.Beginning) { b.Connection.Stored = nil }, "Status Code: 409.\nMessage: Connection 'lab' misses its password."},
 		"too old":       {func(b *run.Beginning) { b.Run.Queued = start.Add(-8 * 24 * time.Hour) }, "Status Code: 409.\nMessage: The run has waited for longer than 7 days."},
 	} {
 		t.Run(name, func(t *testing.T) {

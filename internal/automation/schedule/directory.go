@@ -120,7 +120,7 @@ func (d *Directory) settle(ctx context.Context, p access.Principal, s *Schedule,
 	if err := mayRun(p); err != nil {
 		return err
 	}
-	r, secrets, err := d.Desk.Prepare(ctx, p, run.Request{ConnectionID: s.Target.ConnectionID, Command: s.Target.Command, Inputs: s.Target.Inputs, Times: times, Origin: run.BySchedule})
+	r, secrets, err := d.Desk.Prepare(ctx, p, run.Request{ConnectionID: s.Target.ConnectionID, Command: s.Target.Command, Inputs: s.Target.Inputs, Times: times, Origin: run.BySchedule, Planned: true})
 	if err != nil {
 		return err
 	}

@@ -676,8 +676,11 @@ type Connection struct {
 	Level ConnectionLevel `json:"level"`
 
 	// Limits What all runs of the connection together may ask of the platform, on all replicas.
-	Limits   ConnectionLimits `json:"limits"`
-	Modified time.Time        `json:"modified"`
+	Limits ConnectionLimits `json:"limits"`
+
+	// Missing Secret parameters that it needs and has not, until which are given it runs no command and is not checked; absent for none.
+	Missing  *[]string `json:"missing,omitempty"`
+	Modified time.Time `json:"modified"`
 
 	// Name Unique within the site.
 	Name string `json:"name"`

@@ -60,6 +60,7 @@ type (
 		PasswordVault        *passwordVault    `json:"passwordVault"`
 		Limits               *connectionLimits `json:"limits"`
 		HealthCheck          *healthCheck      `json:"healthCheck"`
+		SecretsLater         bool              `json:"secretsLater"`
 	}
 	connectionChange struct {
 		Name                 *string           `json:"name"`
@@ -74,6 +75,7 @@ type (
 		PasswordVault        *passwordVault    `json:"passwordVault"`
 		Limits               *connectionLimits `json:"limits"`
 		HealthCheck          *healthCheck      `json:"healthCheck"`
+		SecretsLater         bool              `json:"secretsLater"`
 	}
 	commandWait struct {
 		Interval string `json:"interval,omitempty"`

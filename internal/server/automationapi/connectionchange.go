@@ -17,7 +17,7 @@ import (
 func (a api) draft(ctx context.Context, body *newConnection) (connection.Draft, error) {
 	d := connection.Draft{
 		Integration: body.Integration, Name: body.Name, Shared: body.ShareToInternalSites, Description: body.Description,
-		Inactive: body.Active != nil && !*body.Active, Parameters: body.Parameters,
+		Inactive: body.Active != nil && !*body.Active, Parameters: body.Parameters, SecretsLater: body.SecretsLater,
 	}
 	var err error
 	if d.SiteID, err = a.siteFor(ctx, d.Shared, body.Site, body.RecipientSite); err != nil {
@@ -41,6 +41,7 @@ func (a api) draft(ctx context.Context, body *newConnection) (connection.Draft, 
 func (a api) change(ctx context.Context, c *connection.Connection, body *connectionChange) (connection.Change, error) {
 	ch := connection.Change{
 		Name: body.Name, Shared: body.ShareToInternalSites, Description: body.Description, Active: body.Active, Parameters: body.Parameters,
+		SecretsLater: body.SecretsLater,
 	}
 	shared := c.Shared
 	if body.ShareToInternalSites != nil {
@@ -96,7 +97,7 @@ func (b *connectionChange) members() []string {
 	}{
 		{"name", b.Name != nil}, {"site", b.Site != nil}, {"shareToInternalSites", b.ShareToInternalSites != nil}, {"recipientSite", b.RecipientSite != nil},
 		{"relay", b.Relay != nil}, {"description", b.Description != nil}, {"active", b.Active != nil}, {"userPermissions", b.UserPermissions != nil},
-		{"passwordVault", b.PasswordVault != nil}, {"limits", b.Limits != nil}, {"healthCheck", b.HealthCheck != nil},
+		{"passwordVault", b.PasswordVault != nil}, {"limits", b.Limits != nil}, {"healthCheck", b.HealthCheck != nil}, {"secretsLater", b.SecretsLater},
 	} {
 		if m.given {
 			names = append(names, m.name)

@@ -19,12 +19,16 @@ func (a api) ListConnections(ctx context.Context, request ListConnectionsRequest
 		return nil, err
 	}
 	site, of, part := given(request.Params.Site), given(request.Params.Integration), strings.ToLower(given(request.Params.Name))
+	relays, err := a.relayNames(ctx)
+	if err != nil {
+		return nil, err
+	}
 	answer := ListConnections200JSONResponse{Connections: []Connection{}}
 	for i := range visible {
 		c := &visible[i]
 		if (site == "" || site == c.SiteName || site == strconv.FormatInt(c.SiteID, 10)) &&
 			(of == "" || of == c.Integration) && strings.Contains(strings.ToLower(c.Name), part) {
-			answer.Connections = append(answer.Connections, connectionOf(c))
+			answer.Connections = append(answer.Connections, connectionOf(c, relays))
 		}
 	}
 	return answer, nil
@@ -42,7 +46,19 @@ func (a api) connection(ctx context.Context, id int64) (Connection, error) {
 	if err != nil {
 		return Connection{}, err
 	}
-	return connectionOf(&found), nil
+	relays, err := a.relayNames(ctx)
+	return connectionOf(&found, relays), err
+}
+
+// relayNames returns the names of all relays. Who sees a connection reads the name of
+// its relay, and of no other.
+func (a api) relayNames(ctx context.Context) (map[int64]string, error) {
+	relays, err := a.relays.List(ctx)
+	names := make(map[int64]string, len(relays))
+	for i := range relays {
+		names[relays[i].ID] = relays[i].Name
+	}
+	return names, err
 }
 
 // CreateConnection implements POST /automation/v1/connections.
@@ -69,6 +85,7 @@ func (a api) TestNewConnection(ctx context.Context, request TestNewConnectionReq
 	if err != nil {
 		return nil, err
 	}
+	draft.SecretsLater = false // a test needs them now
 	outcome, err := a.trials.Test(ctx, server.PrincipalOf(ctx), draft)
 	if err != nil {
 		return nil, err
@@ -97,7 +114,8 @@ func (a api) UpdateConnection(ctx context.Context, request UpdateConnectionReque
 		detail += "; user permissions: " + grantText(changed.Grants)
 	}
 	describeConnection(ctx, &changed, detail)
-	return UpdateConnection200JSONResponse(connectionOf(&connection.Found{Connection: changed, Level: found.Level})), nil
+	relays, err := a.relayNames(ctx)
+	return UpdateConnection200JSONResponse(connectionOf(&connection.Found{Connection: changed, Level: found.Level}, relays)), err
 }
 
 // DeleteConnection implements DELETE /automation/v1/connections/{id}.
@@ -130,7 +148,7 @@ func grantText(grants []connection.Grant) string {
 	return orNone(texts)
 }
 
-func connectionOf(c *connection.Found) Connection {
+func connectionOf(c *connection.Found, relays map[int64]string) Connection {
 	shown := Connection{
 		Id: c.ID, Integration: c.Integration, Name: c.Name, ShareToInternalSites: c.Shared, Description: c.Description, Active: c.Active,
 		UserPermissions: []UserPermission{}, Parameters: map[string]string{}, PasswordVault: passwordVault{Items: map[string]vaultItem{}},
@@ -150,8 +168,11 @@ func connectionOf(c *connection.Found) Connection {
 	} else {
 		shown.Site = site
 	}
+	if missing := c.Missing(); len(missing) > 0 {
+		shown.Missing = &missing
+	}
 	if c.RelayID != 0 {
-		shown.Relay = &reference{ID: c.RelayID}
+		shown.Relay = &reference{ID: c.RelayID, Name: relays[c.RelayID]}
 	}
 	for _, g := range c.Grants {
 		shown.UserPermissions = append(shown.UserPermissions, permissionFor(g))

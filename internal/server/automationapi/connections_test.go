@@ -27,6 +27,8 @@ func TestConnectionsAreShownAsTheFormHasThem(t *testing.T) {
 	}{
 		{"connection-created", "ann", "POST", "/connections", made(everyField), 201},
 		{"connection-shared", "admin", "POST", "/connections", made(`,"shareToInternalSites":true,"recipientSite":{"id":1},"active":false`), 201},
+		{"connection-missing", "ann", "POST", "/connections", strings.Replace(made(`,"secretsLater":true`), `,"password":"`+accountPassword+`"`, "", 1), 201},
+		{"connection-moved", "ann", "PATCH", "/connections/1", `{"parameters":{"serverUrl":"qualysapi.qualys.com"},"secretsLater":true}`, 200},
 		{"connection", "ann", "GET", "/connections/1/", "", 200},
 		{"connections", "ann", "GET", "/connections?site=SOC&integration=qualys-cloud-agent&name=LA", "", 200},
 		{"connections-none", "ann", "GET", "/connections?site=2", "", 200},
