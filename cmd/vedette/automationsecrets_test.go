@@ -110,6 +110,7 @@ func TestASecretThatWasPlantedAppearsNowhere(t *testing.T) {
 	for _, path := range []string{"/connections", "/connections/1", "/runs", "/audit", "/integrations/qualys-cloud-agent"} {
 		call("GET", path, "", 200)
 	}
+	answers = append(answers, "a plan\n"+exported(t, p))
 	hidden := forms(t, plantedSecret)
 	search := func(where, text string) {
 		for _, form := range hidden {
@@ -137,4 +138,40 @@ func TestASecretThatWasPlantedAppearsNowhere(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// exported is what a manager reads of the platform's files: an export, a plan that
+// sends the password elsewhere, and the refusal of a file that has it.
+func exported(t *testing.T, p *operatorPlatform) string {
+	t.Helper()
+	folder := t.TempDir()
+	for name, parameters := range map[string]map[string]string{"moved.yaml": {"serverUrl": "https://elsewhere.example.net"}, "secret.yaml": {"password": plantedSecret}} {
+		document, err := json.Marshal(map[string]any{"kind": "Connection", "name": "gossip", "site": "Main", "parameters": parameters})
+		if err == nil {
+			err = os.WriteFile(filepath.Join(folder, name), document, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var said strings.Builder
+	for _, step := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"plan", "export", "-"}, exitDone, "name: gossip"},
+		{[]string{"plan", "-f", filepath.Join(folder, "moved.yaml")}, exitDone, "parameters.password: ******** -> missing"},
+		{[]string{"plan", "-f", filepath.Join(folder, "moved.yaml"), "-o", "json"}, exitDone, `"missing"`},
+		{[]string{"apply", "-f", filepath.Join(folder, "secret.yaml"), "--yes"}, exitUsage, "no file has secrets"},
+	} {
+		term := newTerminal(t, map[string]string{"VEDETTE_URL": p.url, "VEDETTE_USERNAME": "boss", "VEDETTE_PASSWORD": operatorPassword, "VEDETTE_CA_FILE": p.admin.caFile})
+		code := term.run(t.Context(), step.args)
+		text := term.out.String() + term.err.String()
+		if code != step.code || !strings.Contains(text, step.want) {
+			t.Errorf("vedette %s: exit code %d\n%s", step.args, code, text)
+		}
+		said.WriteString(text)
+	}
+	return said.String()
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vedette.dev/vedette/internal/automation/plan"
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
 )
@@ -106,7 +106,7 @@ func (c *connectorFlags) collections(cmd *cobra.Command, change *qps.AwsAssetDat
 	if given("tag") {
 		change.DefaultTags.Set = []qps.TagSimple{}
 		for _, text := range filled(c.tags) {
-			tag, _ := plan.TagByText(text) // the platform finds it
+			tag, _ := description.TagByText(text) // the platform finds it
 			change.DefaultTags.Set = append(change.DefaultTags.Set, tag)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/internal/automation/plan"
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
@@ -35,38 +36,38 @@ func (k *keyFlags) define(cmd *cobra.Command) {
 	defineObjectFile(cmd, &k.file, plan.KindKey)
 	flags := cmd.Flags()
 	flags.StringVar(&k.title, "title", "", "`text` by which people know the key")
-	flags.StringVar(&k.maxAgents, "max-agents", plan.NoMaximum, "how many agents the key may make, a `number` or "+plan.NoMaximum)
-	flags.StringVar(&k.expires, "expires", plan.NoExpiry, "the `time` from which the key makes no agents, or a day as YYYY-MM-DD, or "+plan.NoExpiry)
+	flags.StringVar(&k.maxAgents, "max-agents", description.NoMaximum, "how many agents the key may make, a `number` or "+description.NoMaximum)
+	flags.StringVar(&k.expires, "expires", description.NoExpiry, "the `time` from which the key makes no agents, or a day as YYYY-MM-DD, or "+description.NoExpiry)
 	flags.StringSliceVar(&k.modules, "module", nil, "`license` of a module to activate on the agents, such as VM_LICENSE; can be repeated, empty for none")
 	flags.StringSliceVar(&k.tags, "tag", nil, "id or `name` of a tag to put on the agents; can be repeated, empty for none")
 }
 
 // described returns what the flags that were given say of a key.
-func (k *keyFlags) described(cmd *cobra.Command) (plan.ActivationKey, error) {
-	var d plan.ActivationKey
+func (k *keyFlags) described(cmd *cobra.Command) (description.ActivationKey, error) {
+	var d description.ActivationKey
 	given := cmd.Flags().Changed
 	if given("title") {
 		d.Title = &k.title
 	}
 	if given("max-agents") {
 		d.MaxAgents = new(int64)
-		if k.maxAgents != plan.NoMaximum {
+		if k.maxAgents != description.NoMaximum {
 			n, err := strconv.ParseInt(k.maxAgents, 10, 32)
 			if err != nil || n < 1 {
-				return d, usagef("--max-agents %s: use a number of at least 1, or %s", quote(k.maxAgents), plan.NoMaximum)
+				return d, usagef("--max-agents %s: use a number of at least 1, or %s", quote(k.maxAgents), description.NoMaximum)
 			}
 			d.MaxAgents = &n
 		}
 	}
 	if given("expires") {
 		d.Expires = new(time.Time)
-		if k.expires != plan.NoExpiry {
+		if k.expires != description.NoExpiry {
 			at, err := qps.ParseTime(k.expires)
 			if err != nil {
 				at, err = k.client.times.ReadTime(k.expires, false)
 			}
 			if err != nil {
-				return d, usagef("--expires: %w, a day such as 2024-12-29, or %s", err, plan.NoExpiry)
+				return d, usagef("--expires: %w, a day such as 2024-12-29, or %s", err, description.NoExpiry)
 			}
 			d.Expires = &at
 		}
@@ -96,7 +97,7 @@ func (k *keyFlags) describedChange(a *app, cmd *cobra.Command, client *qpsclient
 		if err != nil {
 			return qps.AgentActKeyChange{}, err
 		}
-		return d.Change(current, plan.TagByText)
+		return d.Change(current, description.TagByText)
 	}
 	said, err := a.readObject(k.file, plan.KindKey)
 	if err != nil {
@@ -234,7 +235,7 @@ func newKeysSwitch(a *app, f *clientFlags, verb string, disabled bool) *cobra.Co
 		Example: "  vedette keys " + verb + " 3",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.updateKey(cmd, f, args[0], title+" Activation Key failed.", func(_ *qpsclient.Client, current qps.AgentActKey) (qps.AgentActKeyChange, error) {
-				change := qps.AgentActKeyChange{Type: new(cmp.Or(current.Type, plan.KeyType(current))), IsDisabled: &disabled}
+				change := qps.AgentActKeyChange{Type: new(cmp.Or(current.Type, description.KeyType(current))), IsDisabled: &disabled}
 				if current.CountPurchased > 0 {
 					change.CountPurchased = &current.CountPurchased
 				}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/internal/automation/plan"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps"
@@ -92,8 +93,8 @@ func mistakeIn(path string, err error) error {
 
 // tagByName finds tags by name or path. It reads them once, when the first is
 // asked for.
-func tagByName(ctx context.Context, client *qpsclient.Client) plan.FindTag {
-	var find plan.FindTag
+func tagByName(ctx context.Context, client *qpsclient.Client) description.FindTag {
+	var find description.FindTag
 	return func(text string) (qps.TagSimple, error) {
 		if find == nil {
 			tags, err := client.Tags(ctx)

@@ -34,18 +34,22 @@ func (p *planFlags) define(cmd *cobra.Command) {
 
 func newPlanCommand(a *app) *cobra.Command {
 	var p planFlags
-	cmd, f := newClientGroup(a, "plan", "Show what tags, keys and profiles kept as files would change",
+	cmd, f := newClientGroup(a, "plan", "Show what files would change: tags, keys, profiles, automation",
 		`Compares YAML files with the platform, a Qualys subscription as well, and shows what
 'vedette apply' would change: + what is made, ~ what changes from old to new, and
 with --prune - what is deleted. Nothing is changed.
 
-A document describes a Tag, an ActivationKey or a ConfigurationProfile. A tag is
-known by its name and parent, a key by its title, a profile by its name. What a
-document does not mention stays as it is.
+A document describes a Tag, an ActivationKey or a ConfigurationProfile, or of the
+automation layer of a Vedette platform a Site, a Relay, a Connection or a Schedule.
+They are known by what people call them: a tag by its name and parent, a connection
+and a schedule by their site and name. What a document does not mention stays as it
+is. No file has secrets: a plan says which a connection will miss, and how they are
+given to it.
 
 --prune deletes objects that no file mentions, and only of the kinds that the files
-have. It spares what belongs to the platform, the default profile, keys that have
-agents, and tags that something else uses, and says so.
+have; of connections and schedules only in the sites that the files mention. It
+spares what belongs to the platform, the default profile, keys that have agents, and
+what something else uses, and says so.
 
 The exit code is 0 whether or not there are changes; for a script, -o json has the
 numbers under summary. docs/as-code.md describes the files.`)
@@ -91,7 +95,7 @@ func (a *app) planInput(f *clientFlags, p *planFlags, more []string) (in planInp
 // plan compares the documents with the platform.
 func (in planInput) plan(ctx context.Context) (*plan.Plan, error) {
 	made, err := plan.Make(ctx, in.client, in.documents, in.options)
-	return made, platformFailure(planIndicator, err)
+	return made, automationFailure(planIndicator, err)
 }
 
 // platformFailure is the error of a command that failed on the platform; mistakes
@@ -106,10 +110,11 @@ func platformFailure(indicator string, err error) error {
 func newApplyCommand(a *app) *cobra.Command {
 	var p planFlags
 	var yes bool
-	cmd, f := newClientGroup(a, "apply", "Make tags, keys and profiles what files say",
-		`Shows the changes as 'vedette plan' does, asks on a terminal, and makes them: tags
-before the keys and profiles that use them, parents before children, deletions last.
-Without a terminal, --yes is needed.
+	cmd, f := newClientGroup(a, "apply", "Make a platform what files say: tags, keys, profiles, automation",
+		`Shows the changes as 'vedette plan' does, asks on a terminal, and makes them: what
+others refer to first, such as tags, sites and connections, and deletions last.
+Without a terminal, --yes is needed. Everything is done with your rights, and
+schedules run with them from then on.
 
 It stops at the first change that fails and says what was done and what was not
 (exit code 3 when something was done). To go on, apply again: what is done is not
@@ -204,29 +209,4 @@ func applyOutcome(progress plan.Progress, err error) automation.Outcome {
 		outcome.State = automation.PartiallySuccessful
 	}
 	return outcome
-}
-
-func newPlanExport(a *app, f *clientFlags) *cobra.Command {
-	return &cobra.Command{
-		Use: "export DIR", Short: "Write what the platform has as files", Args: exactArgs("DIR"),
-		Long: `Writes the tags, activation keys and configuration profiles of the platform to
-tags.yaml, keys.yaml and profiles.yaml in a folder, to begin with: a plan with them is
-empty. What the platform made for itself is left out. Files that exist are not
-overwritten.`,
-		Example: "  vedette plan export fleet/\n  vedette plan -f fleet/",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, _, err := a.client(f, 0)
-			if err != nil {
-				return err
-			}
-			described, err := plan.Describe(cmd.Context(), client)
-			if err != nil {
-				return platformFailure("Export failed.", err)
-			}
-			if err := writeDescribed(args[0], described.Files); err != nil {
-				return err
-			}
-			return a.writeExported(f.format(), args[0], described)
-		},
-	}
 }

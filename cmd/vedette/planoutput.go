@@ -152,13 +152,22 @@ func (a *app) writeExported(format outputFormat, folder string, d *plan.Describe
 	for _, f := range d.Files {
 		t.Rows = append(t.Rows, []string{f.Name, string(f.Kind), strconv.Itoa(f.Count)})
 	}
-	for _, k := range d.KeptOut {
-		fmt.Fprintf(a.stderr, "Left out: %s %s (id %d), %s.\n", k.Kind, printable(k.Name), k.ID, printable(k.Reason))
-	}
+	a.writeLeftOut(d)
 	if format == formatJSON {
 		return writeJSON(a.stdout, map[string]any{"folder": folder, "files": d.Files, "leftOut": d.KeptOut})
 	}
 	return writeRows(a.stdout, format, "files", "file", t)
+}
+
+// writeLeftOut says what is in no file, and why.
+func (a *app) writeLeftOut(d *plan.Described) {
+	for _, k := range d.KeptOut {
+		what := fmt.Sprintf("%s %s (id %d)", k.Kind, printable(k.Name), k.ID)
+		if k.ID == 0 { // all of a kind
+			what = string(k.Kind)
+		}
+		fmt.Fprintf(a.stderr, "Left out: %s, %s.\n", what, printable(k.Reason))
+	}
 }
 
 // colored reports whether the output is a terminal that takes colours.

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
-	"vedette.dev/vedette/internal/automation/plan"
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/performance"
 	"vedette.dev/vedette/qps"
 )
@@ -167,7 +167,7 @@ func profileDetails(p *qps.AgentConfig, times automation.Times) [][]string {
 		{"Prevents updates", strconv.FormatBool(p.PreventAgentUpdate)},
 	}
 	for _, b := range p.Blackouts {
-		rows = append(rows, []string{"Blackout", plan.BlackoutText(b)})
+		rows = append(rows, []string{"Blackout", description.BlackoutText(b)})
 	}
 	for _, s := range p.PerformanceSettings {
 		rows = append(rows, []string{s.Key, s.Value})

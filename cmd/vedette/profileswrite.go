@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/internal/automation/plan"
 	"vedette.dev/vedette/performance"
 	"vedette.dev/vedette/qps"
@@ -69,8 +70,8 @@ var describingProfiles = []string{
 }
 
 // described returns what the flags that were given say of a profile.
-func (p *profileFlags) described(cmd *cobra.Command) (plan.ConfigurationProfile, error) {
-	var d plan.ConfigurationProfile
+func (p *profileFlags) described(cmd *cobra.Command) (description.ConfigurationProfile, error) {
+	var d description.ConfigurationProfile
 	given := cmd.Flags().Changed
 	for _, flag := range []struct {
 		name   string
@@ -104,7 +105,7 @@ func (p *profileFlags) described(cmd *cobra.Command) (plan.ConfigurationProfile,
 		d.ExcludeTags = new(filled(p.exclude))
 	}
 	if given("level") {
-		level, err := plan.ParseLevel(p.level)
+		level, err := description.ParseLevel(p.level)
 		if err != nil {
 			return d, err
 		}
@@ -113,13 +114,13 @@ func (p *profileFlags) described(cmd *cobra.Command) (plan.ConfigurationProfile,
 	return d, errors.Join(p.describeBlackouts(given, &d), p.describeSettings(given, &d))
 }
 
-func (p *profileFlags) describeBlackouts(given func(string) bool, d *plan.ConfigurationProfile) error {
+func (p *profileFlags) describeBlackouts(given func(string) bool, d *description.ConfigurationProfile) error {
 	if !given("blackout") {
 		return nil
 	}
 	windows := []qps.BlackoutConfig{}
 	for _, text := range filled(p.blackouts) {
-		window, err := plan.ParseBlackout(text)
+		window, err := description.ParseBlackout(text)
 		if err != nil {
 			return err
 		}
@@ -129,7 +130,7 @@ func (p *profileFlags) describeBlackouts(given func(string) bool, d *plan.Config
 	return nil
 }
 
-func (p *profileFlags) describeSettings(given func(string) bool, d *plan.ConfigurationProfile) error {
+func (p *profileFlags) describeSettings(given func(string) bool, d *description.ConfigurationProfile) error {
 	if !given("set") {
 		return nil
 	}
@@ -182,7 +183,7 @@ func (p *profileFlags) change(a *app, cmd *cobra.Command, client *qpsclient.Clie
 			return qps.AgentConfigChange{}, err
 		}
 		a.tellUnknownSettings(d.Performance)
-		return d.Change(current, plan.TagByText)
+		return d.Change(current, description.TagByText)
 	}
 	content, err := a.readInput(p.file, qps.MaxRequestBytes)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/internal/automation/plan"
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
@@ -28,7 +29,7 @@ var describingTags = []string{"name", "parent", "color", "rule-type", "rule", "c
 func (t *tagFlags) define(cmd *cobra.Command) {
 	defineObjectFile(cmd, &t.file, plan.KindTag)
 	flags := cmd.Flags()
-	flags.StringVar(&t.parent, "parent", "", "`tag` to put it below, by ID or name; "+plan.NoParent+" for a root tag")
+	flags.StringVar(&t.parent, "parent", "", "`tag` to put it below, by ID or name; "+description.NoParent+" for a root tag")
 	flags.StringVar(&t.color, "color", "", "`color`, as #RGB or #RRGGBB")
 	flags.StringVar(&t.ruleType, "rule-type", "", "`type` of the rule that puts the tag on hosts, such as NAME_CONTAINS, OS_REGEX, NETWORK_RANGE, INSTALLED_SOFTWARE or OPEN_PORTS; STATIC for none")
 	flags.StringVar(&t.rule, "rule", "", "`text` of the rule")
@@ -39,8 +40,8 @@ func (t *tagFlags) define(cmd *cobra.Command) {
 }
 
 // described returns what the flags that were given say of a tag itself.
-func (t *tagFlags) described(cmd *cobra.Command) plan.Tag {
-	var d plan.Tag
+func (t *tagFlags) described(cmd *cobra.Command) description.Tag {
+	var d description.Tag
 	given := cmd.Flags().Changed
 	for _, text := range []struct {
 		flag  string
@@ -86,13 +87,13 @@ func (t *tagFlags) change(a *app, cmd *cobra.Command, client *qpsclient.Client) 
 }
 
 // changeOfTag is the change with the parent, which find looks up.
-func changeOfTag(d plan.Tag, find func(string) (int64, error)) (qps.TagChange, error) {
+func changeOfTag(d description.Tag, find func(string) (int64, error)) (qps.TagChange, error) {
 	c := d.Change()
 	if d.Parent == nil {
 		return c, nil
 	}
 	c.ParentTagID = new(int64)
-	if *d.Parent == plan.NoParent {
+	if *d.Parent == description.NoParent {
 		return c, nil
 	}
 	id, err := find(*d.Parent)

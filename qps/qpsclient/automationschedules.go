@@ -1,7 +1,9 @@
 package qpsclient
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -18,14 +20,14 @@ const KindSystem = "system"
 // AutomationSchedule says when a command runs by itself, and where that stands.
 // Times are zero until reached.
 type AutomationSchedule struct {
-	ID         int64          `json:"id,omitempty"` // zero of KindSystem
-	Kind       string         `json:"kind"`         // user or KindSystem
-	Name       string         `json:"name"`         // unique within the site
-	Site       Reference      `json:"site"`
-	Owner      string         `json:"owner,omitempty"` // with whose rights it runs
-	Command    string         `json:"command"`
-	Connection Reference      `json:"connection"` // without a name where the caller does not see it
-	Inputs     map[string]any `json:"inputs"`
+	ID         int64     `json:"id,omitempty"` // zero of KindSystem
+	Kind       string    `json:"kind"`         // user or KindSystem
+	Name       string    `json:"name"`         // unique within the site
+	Site       Reference `json:"site"`
+	Owner      string    `json:"owner,omitempty"` // with whose rights it runs
+	Command    string    `json:"command"`
+	Connection Reference `json:"connection"` // without a name where the caller does not see it
+	Inputs     Inputs    `json:"inputs"`
 	ScheduleRule
 	CatchUp            string    `json:"catchUp"` // none or one
 	Overlap            string    `json:"overlap"` // skip, queue or cancel_previous
@@ -40,6 +42,18 @@ type AutomationSchedule struct {
 	Last               time.Time `json:"last,omitzero"` // whether it ran or not
 	Waiting            time.Time `json:"waiting,omitzero"`
 	InWords            string    `json:"inWords"` // such as every 30 minutes
+}
+
+// Inputs are what a command is told, by name. Numbers that are read are json.Number:
+// an id may have more digits than a float64 keeps.
+type Inputs map[string]any
+
+// UnmarshalJSON reads inputs.
+func (i *Inputs) UnmarshalJSON(doc []byte) error {
+	type plain Inputs
+	decoder := json.NewDecoder(bytes.NewReader(doc))
+	decoder.UseNumber()
+	return decoder.Decode((*plain)(i))
 }
 
 // ScheduleRule is when a schedule fires: at an interval or by a cron.

@@ -282,7 +282,7 @@ func sameTarget(of integration.Integration, before, after *Connection, given map
 // read them on the way, are the same.
 func sameAddresses(of integration.Integration, before, after *Connection) bool {
 	for _, p := range of.Parameters {
-		if sendsTo(p) && before.Parameters[p.Name] != after.Parameters[p.Name] {
+		if p.SendsSecrets() && before.Parameters[p.Name] != after.Parameters[p.Name] {
 			return false
 		}
 	}

@@ -196,7 +196,7 @@ func (v VaultUse) check(of integration.Integration) error {
 	}
 	known := map[string]bool{}
 	for _, p := range of.Parameters {
-		known[p.Name] = !sendsTo(p)
+		known[p.Name] = !p.SendsSecrets()
 	}
 	maps.DeleteFunc(known, func(_ string, allowed bool) bool { return !allowed })
 	for _, name := range slices.Sorted(maps.Keys(v.Items)) {
@@ -212,13 +212,6 @@ func (v VaultUse) check(of integration.Integration) error {
 		}
 	}
 	return nil
-}
-
-// sendsTo reports whether a parameter says where secrets go, or who may read them on
-// the way. Such a one is chosen at the connection, where a change of it asks for the
-// secrets anew.
-func sendsTo(p integration.Parameter) bool {
-	return p.Type == integration.URL || p.Name == integration.ParameterAllowHTTP || p.Name == integration.ParameterCACertificate
 }
 
 func secretNames(of integration.Integration) map[string]bool {

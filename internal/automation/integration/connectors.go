@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"vedette.dev/vedette/internal/automation"
-	"vedette.dev/vedette/internal/automation/plan"
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/qps"
 )
 
@@ -107,7 +107,7 @@ func describedConnector(v Values) (qps.AwsAssetDataConnectorChange, error) {
 	if list := optional[[]string](v, "tags"); list != nil {
 		c.DefaultTags.Set = []qps.TagSimple{}
 		for _, text := range *list {
-			tag, err := plan.TagByText(text)
+			tag, err := description.TagByText(text)
 			if err != nil {
 				return c, err
 			}

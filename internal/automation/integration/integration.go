@@ -41,6 +41,13 @@ type Parameter struct {
 // shown.
 func (p Parameter) Secret() bool { return p.Type == Secret }
 
+// SendsSecrets reports whether the parameter says where secrets go, or who may read
+// them on the way. Such a one is chosen at the connection, where a change of it asks
+// for the secrets anew.
+func (p Parameter) SendsSecrets() bool {
+	return p.Type == URL || p.Name == ParameterAllowHTTP || p.Name == ParameterCACertificate
+}
+
 // Integrations lists all integrations.
 func Integrations() []Integration { return loaded() }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"vedette.dev/vedette/internal/automation"
-	"vedette.dev/vedette/internal/automation/plan"
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/qps"
 )
 
@@ -73,7 +73,7 @@ func listActivationKeys(ctx context.Context, x *execution) automation.Outcome {
 }
 
 func createActivationKey(ctx context.Context, x *execution) automation.Outcome {
-	change, err := describedKey(x.call.Values).Change(qps.AgentActKey{}, plan.TagByText)
+	change, err := describedKey(x.call.Values).Change(qps.AgentActKey{}, description.TagByText)
 	if err != nil {
 		return x.fail(err)
 	}
@@ -85,8 +85,8 @@ func createActivationKey(ctx context.Context, x *execution) automation.Outcome {
 }
 
 // describedKey is what the inputs say of a key.
-func describedKey(v Values) plan.ActivationKey {
-	d := plan.ActivationKey{
+func describedKey(v Values) description.ActivationKey {
+	d := description.ActivationKey{
 		Title: optional[string](v, "title"), MaxAgents: optional[int64](v, "maxAgents"), Expires: optional[time.Time](v, "expires"),
 		Disabled: optional[bool](v, "disabled"), Modules: optional[[]string](v, "modules"), Tags: optional[[]string](v, "tags"),
 	}
@@ -109,7 +109,7 @@ func updateActivationKey(ctx context.Context, x *execution) automation.Outcome {
 	if err != nil {
 		return x.fail(err)
 	}
-	change, err := describedKey(v).Change(*current, plan.TagByText)
+	change, err := describedKey(v).Change(*current, description.TagByText)
 	if err != nil {
 		return x.fail(err)
 	}

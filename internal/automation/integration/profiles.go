@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"vedette.dev/vedette/internal/automation"
-	"vedette.dev/vedette/internal/automation/plan"
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/performance"
 	"vedette.dev/vedette/qps"
@@ -122,14 +122,14 @@ func createConfigurationProfile(ctx context.Context, x *execution) automation.Ou
 // describedProfile is what the inputs say of a profile that is so far as current
 // says.
 func describedProfile(v Values, current *qps.AgentConfig) (qps.AgentConfigChange, error) {
-	d := plan.ConfigurationProfile{
+	d := description.ConfigurationProfile{
 		Name: optional[string](v, "name"), Description: optional[string](v, "description"), Default: optional[bool](v, "default"),
 		Priority: optional[int64](v, "priority"), SuspendScanning: optional[bool](v, "suspendScanning"), PreventAgentUpdate: optional[bool](v, "preventAgentUpdate"),
 		IncludeTags: optional[[]string](v, "includeTags"), ExcludeTags: optional[[]string](v, "excludeTags"),
 		IncludeAll: allOf(v, "includeResolution"), ExcludeAll: allOf(v, "excludeResolution"),
 	}
 	if text := v.Text("performanceLevel"); text != "" {
-		level, err := plan.ParseLevel(text)
+		level, err := description.ParseLevel(text)
 		if err != nil {
 			return qps.AgentConfigChange{}, err
 		}
@@ -138,7 +138,7 @@ func describedProfile(v Values, current *qps.AgentConfig) (qps.AgentConfigChange
 	if windows := optional[[]string](v, "blackouts"); windows != nil {
 		d.Blackouts = &[]qps.BlackoutConfig{}
 		for _, text := range *windows {
-			window, err := plan.ParseBlackout(text)
+			window, err := description.ParseBlackout(text)
 			if err != nil {
 				return qps.AgentConfigChange{}, err
 			}
@@ -149,7 +149,7 @@ func describedProfile(v Values, current *qps.AgentConfig) (qps.AgentConfigChange
 	if d.Performance, err = performanceSettings(v.Object("performance")); err != nil {
 		return qps.AgentConfigChange{}, err
 	}
-	return d.Change(current, plan.TagByText)
+	return d.Change(current, description.TagByText)
 }
 
 // allOf reads a resolution; nil when none was given.

@@ -102,11 +102,12 @@ func decodeDocument(source string, n *yaml.Node) (Document, error) {
 	}
 	fields, known := d.fields()
 	if !known {
-		return d, d.refuse("Use kind: Tag, ActivationKey or ConfigurationProfile.", "kind %s is not known", quote(string(d.Kind)))
+		return d, d.refuse("Use kind: "+kindNames()+".", "kind %s is not known", quote(string(d.Kind)))
 	}
 	seen := make(map[string]bool, len(n.Content)/2)
 	for i := 0; i < len(n.Content); i += 2 {
-		v := value{source: source, key: n.Content[i].Value, node: n.Content[i+1], line: n.Content[i].Line}
+		v := value{document: &d, source: source, key: n.Content[i].Value, node: n.Content[i+1], at: n.Content[i]}
+		d.mark(source, v.key, v.node)
 		if seen[v.key] {
 			return d, v.refuse("Give it once.", "the key is given twice")
 		}
@@ -125,15 +126,26 @@ func decodeDocument(source string, n *yaml.Node) (Document, error) {
 	return d, nil
 }
 
-// value is the value of one key of a document.
-type value struct {
-	source, key string
-	node        *yaml.Node
-	line        int
+func kindNames() string {
+	var names []string
+	for _, k := range Kinds() {
+		names = append(names, string(k))
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 }
 
+// value is the value of one key of a document.
+type value struct {
+	document    *Document  // nil for one that is in none
+	source, key string     // the key with those above it, such as parameters.serverUrl
+	node, at    *yaml.Node // the value, and the key or the item
+}
+
+// name is the key without those above it.
+func (v value) name() string { return v.at.Value }
+
 func (v value) refuse(resolution, format string, args ...any) error {
-	return fault.New(fault.Invalid, fmt.Sprintf("%s:%d: %s: %s.", v.source, v.line, printable(shorten(v.key)), fmt.Sprintf(format, args...)), resolution)
+	return fault.New(fault.Invalid, fmt.Sprintf("%s:%d:%d: %s: %s.", v.source, v.at.Line, v.at.Column, printable(shorten(v.key)), fmt.Sprintf(format, args...)), resolution)
 }
 
 func shorten(s string) string {
@@ -179,7 +191,8 @@ func (v value) items() ([]value, error) {
 	}
 	list := make([]value, len(v.node.Content))
 	for i, n := range v.node.Content {
-		list[i] = value{v.source, v.key, n, n.Line}
+		list[i] = value{v.document, v.source, v.key, n, n}
+		v.document.mark(v.source, fmt.Sprintf("%s[%d]", v.key, i), n)
 	}
 	return list, nil
 }
@@ -194,7 +207,9 @@ func (v value) pairs() ([]value, error) {
 	}
 	var list []value
 	for i := 0; i < len(v.node.Content); i += 2 {
-		list = append(list, value{v.source, v.node.Content[i].Value, v.node.Content[i+1], v.node.Content[i].Line})
+		pair := value{v.document, v.source, v.key + "." + v.node.Content[i].Value, v.node.Content[i+1], v.node.Content[i]}
+		v.document.mark(v.source, pair.key, pair.node)
+		list = append(list, pair)
 	}
 	return list, nil
 }

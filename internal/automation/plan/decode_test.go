@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/performance"
 )
@@ -63,7 +64,7 @@ performance: {CPU_LIMIT: 10, AGENT_LOGGING_LEVEL: Info}
 		{"level", *profile.Level, performance.Low},
 		{"includeTags", *profile.IncludeTags, []string{"Edge/West"}},
 		{"excludeTags", profile.ExcludeTags == nil, true},
-		{"blackouts", BlackoutText((*profile.Blackouts)[0]), "mon,tue,wed,thu,fri 8-18"},
+		{"blackouts", description.BlackoutText((*profile.Blackouts)[0]), "mon,tue,wed,thu,fri 8-18"},
 		{"performance", profile.Performance, performance.Settings{"CPU_LIMIT": "10", "AGENT_LOGGING_LEVEL": "Info"}},
 	} {
 		if diff := cmp.Diff(check.want, check.got); diff != "" {
@@ -77,10 +78,10 @@ func TestWrongYAMLIsRefusedByLineAndName(t *testing.T) {
 	tests := []struct {
 		name, give, want string
 	}{
-		{"unknown key", "kind: Tag\nname: a\ncolour: red", "a.yaml:3: colour: the key is not known."},
-		{"key of another kind", "kind: Tag\nname: a\nmodules: []", "a.yaml:3: modules: the key is not known."},
-		{"key twice", "kind: Tag\nname: a\nname: b", "a.yaml:3: name: the key is given twice."},
-		{"parameter twice", "kind: ConfigurationProfile\nname: a\nperformance:\n  CPU_LIMIT: 1\n  CPU_LIMIT: 2", "a.yaml:5: CPU_LIMIT: the key is given twice."},
+		{"unknown key", "kind: Tag\nname: a\ncolour: red", "a.yaml:3:1: colour: the key is not known."},
+		{"key of another kind", "kind: Tag\nname: a\nmodules: []", "a.yaml:3:1: modules: the key is not known."},
+		{"key twice", "kind: Tag\nname: a\nname: b", "a.yaml:3:1: name: the key is given twice."},
+		{"parameter twice", "kind: ConfigurationProfile\nname: a\nperformance:\n  CPU_LIMIT: 1\n  CPU_LIMIT: 2", "a.yaml:5:3: performance.CPU_LIMIT: the key is given twice."},
 		{"unknown kind", "kind: Host\nname: a", `a.yaml:1: kind "Host" is not known.`},
 		{"no kind", "name: a", `a.yaml:1: kind "" is not known.`},
 		{"second document", "kind: Tag\nname: a\n---\nkind: Tagg\n", `a.yaml:4: kind "Tagg" is not known.`},
@@ -88,28 +89,28 @@ func TestWrongYAMLIsRefusedByLineAndName(t *testing.T) {
 		{"no YAML", "kind: Tag\nname: a: b", "a.yaml:2: this is no YAML: mapping values are not allowed in this context."},
 		{"tab", "kind: Tag\n\tname: a", "a.yaml:2: this is no YAML: found a tab character that violates indentation."},
 		{"XML", "<ServiceRequest/>", "a.yaml: this is XML, a plan takes YAML."},
-		{"alias", "kind: Tag\nname: &n a\ndescription: *n", "a.yaml:3: description: aliases are not supported."},
-		{"merge", "kind: Tag\nname: a\n<<: {color: red}", "a.yaml:3: <<: the key is not known."},
-		{"list for text", "kind: Tag\nname: [a]", "a.yaml:2: name: a single value is expected."},
-		{"text for list", "kind: ActivationKey\ntitle: a\ntags: Edge", "a.yaml:3: tags: a list is expected."},
-		{"list in list", "kind: ActivationKey\ntitle: a\ntags:\n- [Edge]", "a.yaml:4: tags: a single value is expected."},
-		{"twice in list", "kind: ActivationKey\ntitle: a\ntags: [Edge, Edge]", `a.yaml:3: tags: "Edge" is listed twice.`},
-		{"nothing", "kind: Tag\nname: a\ncolor:", "a.yaml:3: color: the value is missing."},
-		{"empty name", `kind: Tag` + "\n" + `name: " "`, `a.yaml:2: name: "" cannot name anything.`},
-		{"control character", `kind: Tag` + "\n" + `name: "a\eb"`, `a.yaml:2: name: "a\x1bb" has characters that the API cannot carry.`},
-		{"line break in name", `kind: Tag` + "\n" + `name: "a\nb"`, `a.yaml:2: name: "a\nb" cannot name anything.`},
-		{"criticality", "kind: Tag\nname: a\ncriticality: 6", `a.yaml:3: criticality: "6" is not allowed.`},
-		{"no number", "kind: ActivationKey\ntitle: a\nmaxAgents: many", `a.yaml:3: maxAgents: "many" is no number of agents.`},
-		{"no agents", "kind: ActivationKey\ntitle: a\nmaxAgents: 0", `a.yaml:3: maxAgents: "0" is no number of agents.`},
-		{"no boolean", "kind: ActivationKey\ntitle: a\ndisabled: yes", `a.yaml:3: disabled: "yes" is not allowed.`},
-		{"no date", "kind: ActivationKey\ntitle: a\nexpires: soon", `a.yaml:3: expires: "soon" is no date.`},
-		{"no window", "kind: ConfigurationProfile\nname: a\nblackouts: [always]", `a.yaml:3: blackouts: "always" is no window.`},
-		{"no level", "kind: ConfigurationProfile\nname: a\nlevel: max", `a.yaml:3: level: "max" is no level.`},
-		{"no parameters", "kind: ConfigurationProfile\nname: a\nperformance: [CPU_LIMIT]", "a.yaml:3: performance: a mapping is expected."},
-		{"priority", "kind: ConfigurationProfile\nname: a\npriority: 0", `a.yaml:3: priority: "0" is not allowed.`},
-		{"binary", "kind: Tag\nname: !!binary YQ==", `a.yaml:2: name: the YAML type "!!binary" is not supported.`},
-		{"long text", "kind: Tag\nname: a\nrule: " + strings.Repeat("x", maxTextBytes+1), "a.yaml:3: rule: there are 65537 bytes."},
-		{"long list", "kind: ActivationKey\ntitle: a\ntags: [" + strings.Repeat("a,", maxListItems+1) + "]", "a.yaml:3: tags: the list has 1001 items."},
+		{"alias", "kind: Tag\nname: &n a\ndescription: *n", "a.yaml:3:1: description: aliases are not supported."},
+		{"merge", "kind: Tag\nname: a\n<<: {color: red}", "a.yaml:3:1: <<: the key is not known."},
+		{"list for text", "kind: Tag\nname: [a]", "a.yaml:2:1: name: a single value is expected."},
+		{"text for list", "kind: ActivationKey\ntitle: a\ntags: Edge", "a.yaml:3:1: tags: a list is expected."},
+		{"list in list", "kind: ActivationKey\ntitle: a\ntags:\n- [Edge]", "a.yaml:4:3: tags: a single value is expected."},
+		{"twice in list", "kind: ActivationKey\ntitle: a\ntags: [Edge, Edge]", `a.yaml:3:14: tags: "Edge" is listed twice.`},
+		{"nothing", "kind: Tag\nname: a\ncolor:", "a.yaml:3:1: color: the value is missing."},
+		{"empty name", `kind: Tag` + "\n" + `name: " "`, `a.yaml:2:1: name: "" cannot name anything.`},
+		{"control character", `kind: Tag` + "\n" + `name: "a\eb"`, `a.yaml:2:1: name: "a\x1bb" has characters that the API cannot carry.`},
+		{"line break in name", `kind: Tag` + "\n" + `name: "a\nb"`, `a.yaml:2:1: name: "a\nb" cannot name anything.`},
+		{"criticality", "kind: Tag\nname: a\ncriticality: 6", `a.yaml:3:1: criticality: "6" is not allowed.`},
+		{"no number", "kind: ActivationKey\ntitle: a\nmaxAgents: many", `a.yaml:3:1: maxAgents: "many" is no number of agents.`},
+		{"no agents", "kind: ActivationKey\ntitle: a\nmaxAgents: 0", `a.yaml:3:1: maxAgents: "0" is no number of agents.`},
+		{"no boolean", "kind: ActivationKey\ntitle: a\ndisabled: yes", `a.yaml:3:1: disabled: "yes" is not allowed.`},
+		{"no date", "kind: ActivationKey\ntitle: a\nexpires: soon", `a.yaml:3:1: expires: "soon" is no date.`},
+		{"no window", "kind: ConfigurationProfile\nname: a\nblackouts: [always]", `a.yaml:3:13: blackouts: "always" is no window.`},
+		{"no level", "kind: ConfigurationProfile\nname: a\nlevel: max", `a.yaml:3:1: level: "max" is no level.`},
+		{"no parameters", "kind: ConfigurationProfile\nname: a\nperformance: [CPU_LIMIT]", "a.yaml:3:1: performance: a mapping is expected."},
+		{"priority", "kind: ConfigurationProfile\nname: a\npriority: 0", `a.yaml:3:1: priority: "0" is not allowed.`},
+		{"binary", "kind: Tag\nname: !!binary YQ==", `a.yaml:2:1: name: the YAML type "!!binary" is not supported.`},
+		{"long text", "kind: Tag\nname: a\nrule: " + strings.Repeat("x", maxTextBytes+1), "a.yaml:3:1: rule: there are 65537 bytes."},
+		{"long list", "kind: ActivationKey\ntitle: a\ntags: [" + strings.Repeat("a,", maxListItems+1) + "]", "a.yaml:3:1: tags: the list has 1001 items."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -153,13 +154,13 @@ func TestFilesAreBounded(t *testing.T) {
 func TestBlackoutsAreReadAsTheyAreWritten(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		window, _ := ParseBlackout(fmt.Sprintf("never %d-%d", rapid.IntRange(0, 23).Draw(t, "start"), rapid.IntRange(0, 24).Draw(t, "end")))
+		window, _ := description.ParseBlackout(fmt.Sprintf("never %d-%d", rapid.IntRange(0, 23).Draw(t, "start"), rapid.IntRange(0, 24).Draw(t, "end")))
 		for day := range window.Days {
-			window.Days[day] = rapid.Bool().Draw(t, dayNames[day])
+			window.Days[day] = rapid.Bool().Draw(t, fmt.Sprint(day))
 		}
-		again, err := ParseBlackout(BlackoutText(window))
+		again, err := description.ParseBlackout(description.BlackoutText(window))
 		if err != nil || again != window {
-			t.Fatalf("%v becomes %q, %v (%v)", window, BlackoutText(window), again, err)
+			t.Fatalf("%v becomes %q, %v (%v)", window, description.BlackoutText(window), again, err)
 		}
 	})
 }
@@ -180,7 +181,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		for _, d := range documents {
-			if d.Tag == nil && d.Key == nil && d.Profile == nil {
+			if d.Tag == nil && d.Key == nil && d.Profile == nil && d.Site == nil && d.Relay == nil && d.Connection == nil && d.Schedule == nil {
 				t.Fatalf("nothing is described: %+v", d)
 			}
 		}

@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,8 +11,10 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps"
+	"vedette.dev/vedette/qps/qpsclient"
 )
 
 // Described is what a platform has, as files say it.
@@ -29,29 +32,109 @@ type File struct {
 	Content []byte `json:"-"`
 }
 
-// Describe reads everything of a platform that a plan can keep: all but what the
-// platform made for itself. A plan with the files, made at once, is empty.
-func Describe(ctx context.Context, r Reader) (*Described, error) {
-	now, err := read(ctx, r, map[Kind]bool{KindTag: true, KindKey: true, KindProfile: true})
-	if err != nil {
-		return nil, err
-	}
-	d := &describer{maker: &maker{state: now}}
-	files := []File{{Name: "tags.yaml", Kind: KindTag}, {Name: "keys.yaml", Kind: KindKey}, {Name: "profiles.yaml", Kind: KindProfile}}
-	for i, mappings := range [][]*yaml.Node{d.describeTags(), d.describeKeys(), d.describeProfiles()} {
-		if files[i].Count = len(mappings); files[i].Count == 0 {
-			continue
+// Selection chooses what is described; empty fields choose everything.
+type Selection struct {
+	Kinds []Kind
+	// Site leaves out what does not belong to the site of this name.
+	Site string
+}
+
+// has reports whether a kind is selected, and whether it was named.
+func (s Selection) has(kind Kind) (selected, named bool) {
+	named = slices.Contains(s.Kinds, kind)
+	return named || len(s.Kinds) == 0 && (s.Site == "" || kind.inLayer()), named
+}
+
+// Describe reads what a platform has that a plan can keep: all but what the platform
+// made for itself, and secrets. A plan with the files, made at once, is empty, and
+// what is made of them on another platform is described by the same files.
+//
+// Of the automation layer it is what the caller sees; a platform without one has
+// none. Kinds that are named are an error where the caller may not see them.
+func Describe(ctx context.Context, r Reader, s Selection) (*Described, error) {
+	d := &describer{maker: &maker{state: &state{tags: newForest(nil)}}, selection: s}
+	fleet := map[Kind]bool{}
+	for _, kind := range Kinds() {
+		if selected, _ := s.has(kind); selected && !kind.inLayer() {
+			fleet[kind] = true
 		}
-		if files[i].Content, err = encode(mappings); err != nil {
+	}
+	var err error
+	if len(fleet) > 0 {
+		if d.state, err = read(ctx, r, fleet); err != nil {
 			return nil, err
 		}
-		// What cannot be read again would only be found when it is needed.
-		if _, err := Decode(files[i].Name, files[i].Content); err != nil {
-			return nil, fmt.Errorf("the platform has what no file can say: %w", err)
+	}
+	if err := d.readLayer(ctx, r); err != nil {
+		return nil, err
+	}
+	for _, kind := range Kinds() {
+		if selected, _ := s.has(kind); !selected || kind.inLayer() && d.layer == nil {
+			continue
 		}
-		d.out.Files = append(d.out.Files, files[i])
+		if err := d.write(kind); err != nil {
+			return nil, err
+		}
 	}
 	return &d.out, nil
+}
+
+// readLayer reads the automation layer as far as it is selected and there.
+func (d *describer) readLayer(ctx context.Context, r LayerReader) error {
+	kinds, strict, needed := map[Kind]bool{}, map[Kind]bool{}, false
+	for _, kind := range layerKinds() {
+		selected, named := d.selection.has(kind)
+		kinds[kind] = selected
+		strict[kind] = named
+		needed = needed || selected
+	}
+	if !needed {
+		return nil
+	}
+	if kinds[KindSchedule] {
+		kinds[KindConnection] = true
+	}
+	if kinds[KindConnection] || d.selection.Site != "" { // for their names
+		kinds[KindRelay], kinds[KindConnection] = true, true
+	}
+	l, err := readLayer(ctx, r, kinds, strict)
+	if errors.Is(err, qpsclient.ErrNoAutomationAPI) && len(d.selection.Kinds) == 0 && d.selection.Site == "" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d.layer = l
+	return d.checkSite()
+}
+
+// describers describe the objects of a kind, each in the file of its name.
+var describers = map[Kind]struct {
+	file     string
+	describe func(*describer) []*yaml.Node
+}{
+	KindTag: {"tags.yaml", (*describer).describeTags}, KindKey: {"keys.yaml", (*describer).describeKeys}, KindProfile: {"profiles.yaml", (*describer).describeProfiles},
+	KindSite: {"sites.yaml", (*describer).describeSites}, KindRelay: {"relays.yaml", (*describer).describeRelays},
+	KindConnection: {"connections.yaml", (*describer).describeConnections}, KindSchedule: {"schedules.yaml", (*describer).describeSchedules},
+}
+
+// write adds the file of a kind, none where there is nothing to describe.
+func (d *describer) write(kind Kind) (err error) {
+	of := describers[kind]
+	mappings := of.describe(d)
+	f := File{Name: of.file, Kind: kind, Count: len(mappings)}
+	if f.Count == 0 {
+		return nil
+	}
+	if f.Content, err = encode(mappings); err != nil {
+		return err
+	}
+	// What cannot be read again would only be found when it is needed.
+	if _, err := Decode(f.Name, f.Content); err != nil {
+		return fmt.Errorf("the platform has what no file can say: %w", err)
+	}
+	d.out.Files = append(d.out.Files, f)
+	return nil
 }
 
 func encode(mappings []*yaml.Node) ([]byte, error) {
@@ -76,7 +159,8 @@ func encode(mappings []*yaml.Node) ([]byte, error) {
 // describer describes what a maker has read.
 type describer struct {
 	*maker
-	out Described
+	selection Selection
+	out       Described
 }
 
 func (d *describer) keepOut(kind Kind, name string, id int64, reason string) {
@@ -150,7 +234,8 @@ func (d *describer) describeTags() []*yaml.Node {
 // nameable reports whether a document can name an object so.
 func nameable(name string) bool {
 	var read *string
-	err := nameInto(&read)(value{node: &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}})
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}
+	err := nameInto(&read)(value{node: n, at: n})
 	return err == nil && *read == name
 }
 
@@ -213,7 +298,7 @@ func (d *describer) describeProfile(p *qps.AgentConfig) *yaml.Node {
 	m.add("preventAgentUpdate", p.PreventAgentUpdate)
 	m.add("inMemoryDatabase", p.InMemoryDBEnabled)
 	m.add("blackouts", sorted(blackoutTexts(p.Blackouts)))
-	if settings := settingsOf(p.PerformanceSettings); len(settings) > 0 {
+	if settings := description.SettingsOf(p.PerformanceSettings); len(settings) > 0 {
 		block := mapping{&yaml.Node{Kind: yaml.MappingNode}}
 		for _, s := range settings.Ordered() {
 			block.add(s.Key, scalarOf(s.Value))

@@ -3,9 +3,13 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"go.yaml.in/yaml/v3"
+
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/internal/fault"
 )
 
@@ -14,32 +18,73 @@ type Kind string
 
 // The kinds, in the order in which they are made.
 const (
-	KindTag     Kind = "Tag"
-	KindKey     Kind = "ActivationKey"
-	KindProfile Kind = "ConfigurationProfile"
+	KindTag        Kind = "Tag"
+	KindKey        Kind = "ActivationKey"
+	KindProfile    Kind = "ConfigurationProfile"
+	KindSite       Kind = "Site"
+	KindRelay      Kind = "Relay"
+	KindConnection Kind = "Connection"
+	KindSchedule   Kind = "Schedule"
 )
 
 // Kinds returns every kind, those first that others refer to.
-func Kinds() []Kind { return []Kind{KindTag, KindKey, KindProfile} }
-
-// phrase is the kind within a sentence.
-func (k Kind) phrase() string {
-	switch k {
-	case KindTag:
-		return "tag"
-	case KindKey:
-		return "activation key"
-	}
-	return "configuration profile"
+func Kinds() []Kind {
+	return []Kind{KindTag, KindKey, KindProfile, KindSite, KindRelay, KindConnection, KindSchedule}
 }
 
-// Document describes one object. Kind says which of the three it holds.
+// phrases are the kinds within a sentence.
+var phrases = map[Kind]string{
+	KindTag: "tag", KindKey: "activation key", KindProfile: "configuration profile",
+	KindSite: "site", KindRelay: "relay", KindConnection: "connection", KindSchedule: "schedule",
+}
+
+// phrase is the kind within a sentence.
+func (k Kind) phrase() string { return phrases[k] }
+
+// inLayer reports whether objects of the kind are of the automation layer of a
+// Vedette platform, which other platforms do not have.
+func (k Kind) inLayer() bool { return slices.Contains(layerKinds(), k) }
+
+func layerKinds() []Kind { return []Kind{KindSite, KindRelay, KindConnection, KindSchedule} }
+
+// ofSite reports whether an object of the kind belongs to a site.
+func (k Kind) ofSite() bool { return k == KindConnection || k == KindSchedule }
+
+// Document describes one object. Kind says which of them it holds.
 type Document struct {
-	Kind    Kind
-	Source  string // where it is written, such as edge.yaml:12; for people
-	Tag     *Tag
-	Key     *ActivationKey
-	Profile *ConfigurationProfile
+	Kind       Kind
+	Source     string // where it is written, such as edge.yaml:12; for people
+	Tag        *description.Tag
+	Key        *description.ActivationKey
+	Profile    *description.ConfigurationProfile
+	Site       *Site
+	Relay      *Relay
+	Connection *Connection
+	Schedule   *Schedule
+
+	// places are where its values are written, by their keys: edge.yaml:12:9 for site,
+	// parameters.serverUrl or members[1].
+	places map[string]string
+}
+
+// refuseAt returns the error that a value of the document causes.
+func (d *Document) refuseAt(key, resolution, format string, args ...any) error {
+	at, known := d.places[key]
+	if !known {
+		at = d.Source
+	}
+	return fault.New(fault.Invalid, at+": "+key+": "+fmt.Sprintf(format, args...)+".", resolution)
+}
+
+// mark notes where a value is written.
+func (d *Document) mark(source, key string, n *yaml.Node) {
+	if d == nil {
+		return
+	}
+	if d.places == nil {
+		d.places = map[string]string{}
+	}
+	d.places[key] = fmt.Sprintf("%s:%d:%d", source, n.Line, n.Column)
 }
 
 // refuse returns the error that the document causes.

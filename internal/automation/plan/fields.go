@@ -1,12 +1,14 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/performance"
 	"vedette.dev/vedette/qps"
 )
@@ -40,19 +42,31 @@ func fieldNames(k Kind) []string {
 func (d *Document) fieldList() []field {
 	switch d.Kind {
 	case KindTag:
-		d.Tag = &Tag{}
-		return d.Tag.fields()
+		d.Tag = &description.Tag{}
+		return tagFields(d.Tag)
 	case KindKey:
-		d.Key = &ActivationKey{}
-		return d.Key.fields()
+		d.Key = &description.ActivationKey{}
+		return keyFields(d.Key)
 	case KindProfile:
-		d.Profile = &ConfigurationProfile{}
-		return d.Profile.fields()
+		d.Profile = &description.ConfigurationProfile{}
+		return profileFields(d.Profile)
+	case KindSite:
+		d.Site = &Site{}
+		return d.Site.fields()
+	case KindRelay:
+		d.Relay = &Relay{}
+		return d.Relay.fields()
+	case KindConnection:
+		d.Connection = &Connection{}
+		return d.Connection.fields()
+	case KindSchedule:
+		d.Schedule = &Schedule{}
+		return d.Schedule.fields()
 	}
 	return nil
 }
 
-func (t *Tag) fields() []field {
+func tagFields(t *description.Tag) []field {
 	return []field{
 		{"name", nameInto(&t.Name)},
 		{"parent", nameInto(&t.Parent)},
@@ -71,16 +85,16 @@ func (t *Tag) fields() []field {
 	}
 }
 
-func (k *ActivationKey) fields() []field {
+func keyFields(k *description.ActivationKey) []field {
 	return []field{
 		{"title", nameInto(&k.Title)},
 		{"maxAgents", func(v value) error {
-			if text, err := v.scalar(); err == nil && text == NoMaximum {
+			if text, err := v.scalar(); err == nil && text == description.NoMaximum {
 				k.MaxAgents = new(int64)
 				return nil
 			}
 			if err := integerInto(&k.MaxAgents, 1, 1<<31-1)(v); err != nil {
-				return v.refuse("Use a number of at least 1, or "+NoMaximum+".", "%s is no number of agents", quote(v.node.Value))
+				return v.refuse("Use a number of at least 1, or "+description.NoMaximum+".", "%s is no number of agents", quote(v.node.Value))
 			}
 			return nil
 		}},
@@ -91,7 +105,7 @@ func (k *ActivationKey) fields() []field {
 	}
 }
 
-func (p *ConfigurationProfile) fields() []field {
+func profileFields(p *description.ConfigurationProfile) []field {
 	return []field{
 		{"name", nameInto(&p.Name)},
 		{"description", textInto(&p.Description)},
@@ -110,7 +124,7 @@ func (p *ConfigurationProfile) fields() []field {
 			if err != nil {
 				return err
 			}
-			level, err := ParseLevel(text)
+			level, err := description.ParseLevel(text)
 			if err != nil {
 				return v.refuse("Use low, normal or high.", "%s is no level", quote(text))
 			}
@@ -164,17 +178,17 @@ func ruleInto(target **string) func(value) error {
 
 func trimRule(text string) string { return strings.TrimRight(text, "\r\n") }
 
-func integerInto(target **int64, low, high int64) func(value) error {
+func integerInto[T int | int64](target **T, low, high T) func(value) error {
 	return func(v value) error {
 		text, err := v.scalar()
 		if err != nil {
 			return err
 		}
 		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < low || n > high {
-			return v.refuse("Use a whole number from "+strconv.FormatInt(low, 10)+" to "+strconv.FormatInt(high, 10)+".", "%s is not allowed", quote(text))
+		if err != nil || n < int64(low) || n > int64(high) {
+			return v.refuse(fmt.Sprintf("Use a whole number from %d to %d.", low, high), "%s is not allowed", quote(text))
 		}
-		*target = &n
+		*target = new(T(n))
 		return nil
 	}
 }
@@ -199,15 +213,59 @@ func expiryInto(target **time.Time) func(value) error {
 		if err != nil {
 			return err
 		}
-		if text == NoExpiry {
+		if text == description.NoExpiry {
 			*target = new(time.Time)
 			return nil
 		}
 		at, err := qps.ParseTime(text)
 		if err != nil || at.IsZero() {
-			return v.refuse("Use YYYY-MM-DD, YYYY-MM-DDTHH:MM:SSZ or "+NoExpiry+".", "%s is no date", quote(text))
+			return v.refuse("Use YYYY-MM-DD, YYYY-MM-DDTHH:MM:SSZ or "+description.NoExpiry+".", "%s is no date", quote(text))
 		}
 		*target = new(at.UTC().Truncate(time.Second))
+		return nil
+	}
+}
+
+// wordInto reads one of a few words.
+func wordInto(target **string, words ...string) func(value) error {
+	return func(v value) error {
+		text, err := v.scalar()
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(words, text) {
+			return v.refuse("Use "+strings.Join(words, ", ")+".", "%s is not allowed", quote(text))
+		}
+		*target = &text
+		return nil
+	}
+}
+
+// membersInto reads a mapping that has keys of its own.
+func membersInto(fields ...field) func(value) error {
+	return func(v value) error {
+		pairs, err := v.pairs()
+		if err != nil {
+			return err
+		}
+		seen := map[string]bool{}
+		for _, pair := range pairs {
+			at := slices.IndexFunc(fields, func(f field) bool { return f.name == pair.name() })
+			if at < 0 {
+				var names []string
+				for _, f := range fields {
+					names = append(names, f.name)
+				}
+				return pair.refuse("Keys of "+v.key+": "+strings.Join(names, ", ")+".", "the key is not known")
+			}
+			if seen[pair.key] {
+				return pair.refuse("Give it once.", "the key is given twice")
+			}
+			seen[pair.key] = true
+			if err := fields[at].read(pair); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
 }
@@ -247,7 +305,7 @@ func blackoutsInto(target **[]qps.BlackoutConfig) func(value) error {
 			if err != nil {
 				return err
 			}
-			window, err := ParseBlackout(text)
+			window, err := description.ParseBlackout(text)
 			if err != nil {
 				return item.refuse(`Use days and hours such as "mon-fri 8-18" or "sat,sun 22-6".`, "%s is no window", quote(text))
 			}
@@ -270,13 +328,13 @@ func performanceInto(target *performance.Settings) func(value) error {
 			if err != nil {
 				return err
 			}
-			if _, twice := settings[pair.key]; twice {
+			if _, twice := settings[pair.name()]; twice {
 				return pair.refuse("Give it once.", "the key is given twice")
 			}
-			if pair.key == "" || !carried(pair.key) || strings.TrimSpace(pair.key) != pair.key {
+			if key := pair.name(); key == "" || !carried(key) || strings.TrimSpace(key) != key {
 				return pair.refuse("'vedette profiles parameters' lists the keys.", "this is no key")
 			}
-			settings[pair.key] = strings.TrimSpace(text)
+			settings[pair.name()] = strings.TrimSpace(text)
 		}
 		*target = settings
 		return nil

@@ -1,10 +1,12 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps"
 )
@@ -170,7 +172,7 @@ func (f *forest) resolve(text string) (*tagNode, error) {
 func (f *forest) shortest(n *tagNode) string {
 	escaped := pathEscaper.Replace(n.name)
 	for _, text := range []string{n.name, escaped} {
-		if found := f.candidates(text); len(found) == 1 && found[0] == n && text != NoParent {
+		if found := f.candidates(text); len(found) == 1 && found[0] == n && text != description.NoParent {
 			return text
 		}
 	}
@@ -229,11 +231,11 @@ func circleOr(pending []*Document, reason error) error {
 
 // parentOf returns the parent that a document says, nil for a root tag.
 func (f *forest) parentOf(d *Document) (*tagNode, error) {
-	if d.Tag.Parent == nil || *d.Tag.Parent == NoParent {
+	if d.Tag.Parent == nil || *d.Tag.Parent == description.NoParent {
 		return nil, nil
 	}
 	parent, err := f.resolve(*d.Tag.Parent)
-	return parent, d.located("parent", err)
+	return parent, d.located("parent", "parent", err)
 }
 
 func (f *forest) put(d *Document, parent *tagNode) error {
@@ -256,18 +258,18 @@ func (f *forest) put(d *Document, parent *tagNode) error {
 	return nil
 }
 
-// located adds document and key to an error about a value of it.
-func (d *Document) located(key string, err error) error {
+// located adds to an error about a value of the document where it is, and its key.
+func (d *Document) located(key, place string, err error) error {
 	f, ok := asFault(err)
 	if !ok {
 		return err
 	}
-	return fault.New(f.Code, fmt.Sprintf("%s: %s: %s.", d.Source, key, f.Message), f.Resolution)
+	return fault.New(f.Code, fmt.Sprintf("%s: %s: %s.", cmp.Or(d.places[place], d.Source), key, f.Message), f.Resolution)
 }
 
 // FindIn returns what finds a tag among tags by its name or path, as documents
 // name it. A text that names none, or several, is fault.Invalid.
-func FindIn(tags []*qps.Tag) FindTag {
+func FindIn(tags []*qps.Tag) description.FindTag {
 	f := newForest(tags)
 	return func(text string) (qps.TagSimple, error) {
 		n, err := f.resolve(text)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps"
 )
@@ -18,7 +19,7 @@ func (m *maker) planKeys() error {
 		m.keyTags[k.ID] = m.nodesOf(k.Tags)
 	}
 	seen := map[string]string{}
-	for _, d := range m.documents[KindKey.order()] {
+	for _, d := range m.documents[KindKey] {
 		title := *d.Key.Title
 		if first, twice := seen[title]; twice {
 			return d.refuse("Describe it once.", "the activation key %s is described in %s already", quote(title), first)
@@ -96,13 +97,13 @@ func (m *maker) planKey(d *Document, current *qps.AgentActKey) error {
 		}
 		return a.writeKey(ctx, change, c)
 	}
-	m.keys = append(m.keys, c)
+	m.changes[KindKey] = append(m.changes[KindKey], c)
 	return nil
 }
 
 // onlyDifferentKey leaves out what is said and is so already.
-func onlyDifferentKey(k ActivationKey, differ differences) ActivationKey {
-	var only ActivationKey
+func onlyDifferentKey(k description.ActivationKey, differ differences) description.ActivationKey {
+	var only description.ActivationKey
 	for _, p := range differ {
 		switch p.Name {
 		case "maxAgents":
@@ -143,14 +144,14 @@ func (m *maker) keyDifferences(doc *Document, current *qps.AgentActKey, now, wan
 
 func maximum(n int64) any {
 	if n == 0 {
-		return NoMaximum
+		return description.NoMaximum
 	}
 	return n
 }
 
 func expiry(t time.Time) any {
 	if t.IsZero() {
-		return NoExpiry
+		return description.NoExpiry
 	}
 	return qps.FormatTime(t)
 }
@@ -199,10 +200,10 @@ func (m *maker) resolveAll(d *Document, key string, said *[]string, otherwise []
 		return otherwise, nil
 	}
 	nodes := make([]*tagNode, 0, len(*said))
-	for _, text := range *said {
+	for i, text := range *said {
 		n, err := m.resolveOne(text, otherwise)
 		if err != nil {
-			return nil, asInvalid(d.located(key, err))
+			return nil, asInvalid(d.located(key, itemKey(key, i), err))
 		}
 		if slices.Contains(nodes, n) {
 			return nil, d.refuse("List it once.", "%s: the tag %s is listed twice", key, quote(text))

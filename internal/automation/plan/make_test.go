@@ -16,6 +16,7 @@ import (
 
 // shelf is what a platform has, to be read.
 type shelf struct {
+	*office
 	tags       []*qps.Tag
 	keys       []*qps.AgentActKey
 	profiles   []*qps.AgentConfig
@@ -54,6 +55,7 @@ func (s shelf) CountHostAssets(_ context.Context, criteria []qps.Criterion) (int
 func stocked() shelf {
 	year := time.Date(2032, 6, 30, 0, 0, 0, 0, time.UTC)
 	return shelf{
+		office: &office{absent: true},
 		tags: []*qps.Tag{
 			{ID: 1, Name: "Cloud Agent"},
 			{ID: 2, Name: "Edge", Color: "#FF", RuleType: "STATIC", CriticalityScore: 3, Description: "the edge"},
@@ -184,12 +186,12 @@ func TestFilesThatCannotBeMeantAreRefused(t *testing.T) {
 		{"key twice", "{kind: ActivationKey, title: a}\n---\n{kind: ActivationKey, title: a}", `f:3: the activation key "a" is described in f:1 already.`},
 		{"profile twice", "{kind: ConfigurationProfile, name: a}\n---\n{kind: ConfigurationProfile, name: a}", `f:3: the configuration profile "a" is described in f:1 already.`},
 		{"two keys of a title", "{kind: ActivationKey, title: Twin}", `f:1: the activation keys 2, 3 all have the title "Twin".`},
-		{"no parent", "{kind: Tag, name: a, parent: b}", `f:1: parent: there is no tag "b", neither on the platform nor in the files.`},
+		{"no parent", "{kind: Tag, name: a, parent: b}", `f:1:30: parent: there is no tag "b", neither on the platform nor in the files.`},
 		{"parents in a circle", "{kind: Tag, name: a, parent: b}\n---\n{kind: Tag, name: b, parent: a}", `f:1: parent: the tags "a" and "b" wait for each other's parent.`},
-		{"a parent that becomes ambiguous", "{kind: Tag, name: a, parent: West}\n---\n{kind: Tag, name: West}", `f:1: parent: 2 tags are called "West".`},
+		{"a parent that becomes ambiguous", "{kind: Tag, name: a, parent: West}\n---\n{kind: Tag, name: West}", `f:1:30: parent: 2 tags are called "West".`},
 		{"static with a rule", "{kind: Tag, name: a, rule: b}", "f:1: rule: a static tag has no rule."},
 		{"no color", "{kind: Tag, name: a, color: red}", `f:1: color: "red" is no color.`},
-		{"no such tag on a key", "{kind: ActivationKey, title: a, tags: [Nowhere]}", `f:1: tags: there is no tag "Nowhere", neither on the platform nor in the files.`},
+		{"no such tag on a key", "{kind: ActivationKey, title: a, tags: [Nowhere]}", `f:1:40: tags: there is no tag "Nowhere", neither on the platform nor in the files.`},
 		{"one tag by two names", "{kind: ActivationKey, title: a, tags: [Edge, /Edge]}", `f:1: tags: the tag "/Edge" is listed twice.`},
 		{"every license", "{kind: ActivationKey, title: a, modules: [ALL]}", "f:1: modules: ALL cannot be compared with what a platform has."},
 		{"included and excluded", "{kind: ConfigurationProfile, name: Edge, excludeTags: [Edge]}", `f:1: excludeTags: the tag "Edge" is included as well.`},
@@ -297,7 +299,7 @@ func TestWhatAPlatformDoesNotTellIsNotCompared(t *testing.T) {
 func TestWhatIsDescribedIsAPlanWithoutChanges(t *testing.T) {
 	t.Parallel()
 	s := stocked()
-	d, err := Describe(t.Context(), s)
+	d, err := Describe(t.Context(), s, Selection{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/qps"
 )
@@ -23,7 +24,7 @@ func lineOf(before, made, gone string, pins map[rune]int64) *maker {
 			m.state.priorities[int64(letter)] = int64(i + 1)
 		}
 		if pin, pinned := pins[letter]; pinned || p.current == nil {
-			p.described = &Document{Source: "test", Profile: &ConfigurationProfile{Name: new(string(letter))}}
+			p.described = &Document{Source: "test", Profile: &description.ConfigurationProfile{Name: new(string(letter))}}
 			if pinned {
 				p.described.Profile.Priority = &pin
 			}

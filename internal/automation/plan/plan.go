@@ -86,24 +86,16 @@ func Make(ctx context.Context, r Reader, documents []Document, o Options) (*Plan
 	if err := check(documents); err != nil {
 		return nil, err
 	}
-	kinds := map[Kind]bool{}
-	for _, d := range documents {
-		kinds[d.Kind] = true
-	}
-	all := kinds
-	if o.Prune { // to see which tags are in use
-		all = map[Kind]bool{KindTag: true, KindKey: true, KindProfile: true}
-	}
-	now, err := read(ctx, r, all)
-	if err != nil {
-		return nil, err
-	}
-	m := &maker{state: now, plan: &Plan{Changes: []Change{}}, described: kinds}
+	m := &maker{plan: &Plan{Changes: []Change{}}, described: map[Kind]bool{}, documents: map[Kind][]*Document{}, changes: map[Kind][]Change{}}
 	for i := range documents {
 		d := &documents[i]
-		m.documents[d.Kind.order()] = append(m.documents[d.Kind.order()], d)
+		m.described[d.Kind] = true
+		m.documents[d.Kind] = append(m.documents[d.Kind], d)
 	}
-	for _, step := range []func() error{m.planTags, m.planKeys, m.planProfiles} {
+	if err := m.read(ctx, r, o); err != nil {
+		return nil, err
+	}
+	for _, step := range []func() error{m.planTags, m.planKeys, m.planProfiles, m.planLayer} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -116,11 +108,33 @@ func Make(ctx context.Context, r Reader, documents []Document, o Options) (*Plan
 	if err := m.finishProfiles(); err != nil {
 		return nil, err
 	}
-	for _, changes := range [][]Change{m.tags, m.keys, m.profiles, m.deletions} {
-		m.plan.Changes = append(m.plan.Changes, changes...)
+	for _, kind := range Kinds() {
+		m.plan.Changes = append(m.plan.Changes, m.changes[kind]...)
 	}
+	m.plan.Changes = append(m.plan.Changes, m.deletions...)
 	m.plan.sum()
 	return m.plan, nil
+}
+
+// read reads what the platform has of the kinds that the documents are of, and of
+// those that have to be seen to know what is in use.
+func (m *maker) read(ctx context.Context, r Reader, o Options) (err error) {
+	fleet := map[Kind]bool{}
+	for kind := range m.described {
+		if !kind.inLayer() {
+			fleet[kind] = true
+		}
+	}
+	if o.Prune && len(fleet) > 0 { // to see which tags are in use
+		fleet = map[Kind]bool{KindTag: true, KindKey: true, KindProfile: true}
+	}
+	m.state = &state{tags: newForest(nil)}
+	if len(fleet) > 0 {
+		if m.state, err = read(ctx, r, fleet); err != nil {
+			return err
+		}
+	}
+	return m.readLayer(ctx, r, o)
 }
 
 // sum counts the changes and completes them for people.
@@ -140,16 +154,16 @@ func (p *Plan) sum() {
 	}
 }
 
-func (k Kind) order() int { return slices.Index(Kinds(), k) }
-
 // maker makes a plan.
 type maker struct {
 	*state
 	plan      *Plan
 	described map[Kind]bool
-	documents [3][]*Document // by Kind.order
+	documents map[Kind][]*Document
+	layer     *layer // nil where no document is of the automation layer
 
-	tags, keys, profiles, deletions []Change
+	changes   map[Kind][]Change // all but the deletions, which come last
+	deletions []Change
 
 	// What the keys that stay, and those that are made, have after the plan.
 	keyTags    map[int64][]*tagNode
@@ -168,19 +182,38 @@ func check(documents []Document) error {
 	}
 	for i := range documents {
 		d := &documents[i]
-		var name *string
-		key := "name"
-		switch d.Kind {
-		case KindTag:
-			name = d.Tag.Name
-		case KindKey:
-			name, key = d.Key.Title, "title"
-		case KindProfile:
-			name = d.Profile.Name
+		for _, key := range d.knownBy() {
+			if key.text == nil {
+				return d.refuse("Write "+key.name+", by which the "+d.Kind.phrase()+" is known.", "%s: the key is missing", key.name)
+			}
 		}
-		if name == nil {
-			return d.refuse("Write "+key+", by which the "+d.Kind.phrase()+" is known.", "%s: the key is missing", key)
-		}
+	}
+	return nil
+}
+
+// identity is a key by which an object is known, and what the document says of it.
+type identity struct {
+	name string
+	text *string
+}
+
+// knownBy returns what an object of the document's kind is known by.
+func (d *Document) knownBy() []identity {
+	switch d.Kind {
+	case KindTag:
+		return []identity{{"name", d.Tag.Name}}
+	case KindKey:
+		return []identity{{"title", d.Key.Title}}
+	case KindProfile:
+		return []identity{{"name", d.Profile.Name}}
+	case KindSite:
+		return []identity{{"name", d.Site.Name}}
+	case KindRelay:
+		return []identity{{"name", d.Relay.Name}}
+	case KindConnection:
+		return []identity{{"name", d.Connection.Name}, {"site", d.Connection.Site}}
+	case KindSchedule:
+		return []identity{{"name", d.Schedule.Name}, {"site", d.Schedule.Site}}
 	}
 	return nil
 }

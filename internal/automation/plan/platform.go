@@ -14,6 +14,7 @@ type Reader interface {
 	AgentConfigs(ctx context.Context, criteria ...qps.Criterion) ([]*qps.AgentConfig, error)
 	AgentConfigPriorities(ctx context.Context) (map[int64]int64, error)
 	CountHostAssets(ctx context.Context, criteria []qps.Criterion) (int64, error)
+	LayerReader
 }
 
 // Writer is what making the changes of a plan needs of a platform;
@@ -24,6 +25,7 @@ type Writer interface {
 	DeleteTags(ctx context.Context, ids ...int64) error
 	KeyWriter
 	ProfileWriter
+	LayerWriter
 }
 
 // KeyWriter changes activation keys. Reading them is part of it: see

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/performance"
 	"vedette.dev/vedette/qps"
 )
@@ -39,7 +40,7 @@ func (m *maker) planProfiles() error {
 		m.profiled = append(m.profiled, p)
 		byName[current.Name] = append(byName[current.Name], p)
 	}
-	for _, d := range m.documents[KindProfile.order()] {
+	for _, d := range m.documents[KindProfile] {
 		found := byName[*d.Profile.Name]
 		if len(found) > 1 {
 			return d.refuse("Give all but one another name.", "%d configuration profiles have the name %s, among them %d and %d",
@@ -112,7 +113,7 @@ var tagKeys = []string{"includeTags", "includeAll", "excludeTags", "excludeAll"}
 
 // profileRequest returns the request for a profile, at a time when all its tags
 // exist.
-func profileRequest(said ConfigurationProfile, current *qps.AgentConfig, tagged bool, include, exclude []*tagNode) qps.AgentConfigChange {
+func profileRequest(said description.ConfigurationProfile, current *qps.AgentConfig, tagged bool, include, exclude []*tagNode) qps.AgentConfigChange {
 	if tagged {
 		said.IncludeTags, said.ExcludeTags = new([]string{}), new([]string{})
 	}
@@ -135,8 +136,8 @@ func configTags(nodes []*tagNode) []qps.ConfigTag {
 
 // onlyDifferentProfile leaves out what is said and is so already, except the name
 // and the tag rule, which the API wants as a whole.
-func onlyDifferentProfile(p ConfigurationProfile, differ differences, isNew bool) ConfigurationProfile {
-	only := ConfigurationProfile{Name: p.Name, IncludeAll: p.IncludeAll, ExcludeAll: p.ExcludeAll}
+func onlyDifferentProfile(p description.ConfigurationProfile, differ differences, isNew bool) description.ConfigurationProfile {
+	only := description.ConfigurationProfile{Name: p.Name, IncludeAll: p.IncludeAll, ExcludeAll: p.ExcludeAll}
 	if isNew {
 		only.Default = new(false) // a create wants it
 	}
@@ -221,7 +222,7 @@ func (m *maker) noteUnknownParameters(profile string, d differences) {
 // replaced reports whether another profile is to be the default one instead of p,
 // which needs no change of p.
 func (m *maker) replaced(p *plannedProfile) bool {
-	return slices.ContainsFunc(m.documents[KindProfile.order()], func(d *Document) bool {
+	return slices.ContainsFunc(m.documents[KindProfile], func(d *Document) bool {
 		return d != p.described && d.Profile.Default != nil && *d.Profile.Default
 	})
 }
@@ -229,7 +230,7 @@ func (m *maker) replaced(p *plannedProfile) bool {
 func blackoutTexts(windows []qps.BlackoutConfig) []string {
 	texts := make([]string, len(windows))
 	for i, w := range windows {
-		texts[i] = BlackoutText(w)
+		texts[i] = description.BlackoutText(w)
 	}
 	return texts
 }
@@ -237,9 +238,9 @@ func blackoutTexts(windows []qps.BlackoutConfig) []string {
 // comparePerformance adds the parameters that change. Those that do must be in
 // the range of the catalogue; values that a platform has already need not.
 func comparePerformance(d *differences, doc *Document, current *qps.AgentConfig) error {
-	now := settingsOf(current.PerformanceSettings)
+	now := description.SettingsOf(current.PerformanceSettings)
 	changed := performance.Settings{}
-	for _, s := range doc.Profile.settings(settingsOf(current.PerformanceSettings)).Ordered() {
+	for _, s := range doc.Profile.Settings(description.SettingsOf(current.PerformanceSettings)).Ordered() {
 		if old, held := now[s.Key]; !held || !sameValue(s.Key, old, s.Value) {
 			changed[s.Key] = s.Value
 			p := Property{Name: performancePrefix + s.Key, New: s.Value}
@@ -337,7 +338,7 @@ func (m *maker) finishProfiles() error {
 			said.Priority = move.Priority
 			return a.updateProfile(ctx, c.ID, said)
 		}
-		m.profiles = append(m.profiles, p.change)
+		m.changes[KindProfile] = append(m.changes[KindProfile], p.change)
 	}
 	return nil
 }

@@ -15,9 +15,10 @@ import (
 // belongs to what it makes.
 var systemTags = []string{"Business Units", "Asset Groups", "Cloud Agent", "Asset Search Tags", "Malware Domain Assets"}
 
-// prune plans the deletion of what no document mentions: profiles and keys first,
+// prune plans the deletion of what no document mentions: of the automation layer, then profiles and keys,
 // because they use tags, then tags, children before their parents.
 func (m *maker) prune(ctx context.Context, r Reader) error {
+	m.pruneLayer()
 	if m.described[KindProfile] {
 		m.pruneProfiles()
 	}
@@ -65,7 +66,7 @@ func (m *maker) sharesName(p *plannedProfile) bool {
 
 func (m *maker) pruneKeys(ctx context.Context, r Reader) error {
 	described := map[string]bool{}
-	for _, d := range m.documents[KindKey.order()] {
+	for _, d := range m.documents[KindKey] {
 		described[*d.Key.Title] = true
 	}
 	titles := map[string]int{}

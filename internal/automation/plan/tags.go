@@ -14,7 +14,7 @@ const ruleStatic = "STATIC"
 
 // planTags plans the tags that are described, parents before children.
 func (m *maker) planTags() error {
-	documents := m.documents[KindTag.order()]
+	documents := m.documents[KindTag]
 	existing := len(m.state.tags.nodes)
 	if err := m.state.tags.place(documents); err != nil {
 		return err
@@ -77,7 +77,7 @@ func (m *maker) planTag(n *tagNode) error {
 		}
 	}
 	c.make = func(ctx context.Context, a *applier, c *Change) error { return a.writeTag(ctx, n, change, c) }
-	m.tags = append(m.tags, c)
+	m.changes[KindTag] = append(m.changes[KindTag], c)
 	return nil
 }
 

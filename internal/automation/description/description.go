@@ -1,4 +1,4 @@
-package plan
+package description
 
 import (
 	"strconv"
@@ -135,7 +135,7 @@ func (p ConfigurationProfile) Change(current *qps.AgentConfig, find FindTag) (qp
 		PreventAgentUpdate: p.PreventAgentUpdate, InMemoryDBEnabled: p.InMemoryDatabase, Blackouts: p.Blackouts,
 	}
 	if p.Level != nil || p.Performance != nil {
-		c.PerformanceSettings = new(settingsList(p.settings(settingsOf(current.PerformanceSettings))))
+		c.PerformanceSettings = new(settingsList(p.Settings(SettingsOf(current.PerformanceSettings))))
 	}
 	if p.IncludeTags == nil && p.ExcludeTags == nil && p.IncludeAll == nil && p.ExcludeAll == nil {
 		return c, nil
@@ -177,9 +177,9 @@ func resolutionOf(all bool) string {
 	return qps.ResolveAny
 }
 
-// settings returns the performance parameters that a profile with those of
+// Settings returns the performance parameters that a profile with those of
 // current is to have. Keys that nothing is said about stay.
-func (p ConfigurationProfile) settings(current performance.Settings) performance.Settings {
+func (p ConfigurationProfile) Settings(current performance.Settings) performance.Settings {
 	if p.Level != nil {
 		for key, value := range performance.Recommended(*p.Level) {
 			current[key] = value
@@ -191,7 +191,8 @@ func (p ConfigurationProfile) settings(current performance.Settings) performance
 	return current
 }
 
-func settingsOf(list []qps.PerformanceLevelSettings) performance.Settings {
+// SettingsOf returns a list of performance parameters by key.
+func SettingsOf(list []qps.PerformanceLevelSettings) performance.Settings {
 	settings := performance.Settings{}
 	for _, s := range list {
 		settings[s.Key] = s.Value
@@ -205,6 +206,17 @@ func settingsList(settings performance.Settings) []qps.PerformanceLevelSettings 
 		list = append(list, qps.PerformanceLevelSettings{Key: s.Key, Value: s.Value})
 	}
 	return list
+}
+
+// maxEcho bounds how much of an input a message repeats, in bytes.
+const maxEcho = 80
+
+// quote quotes a text of somebody's, shortened and printable.
+func quote(s string) string {
+	if len(s) > maxEcho {
+		s = strings.ToValidUTF8(s[:maxEcho], "") + "…"
+	}
+	return strconv.Quote(s)
 }
 
 // ParseLevel reads the name of a level, in any case.

@@ -1,0 +1,352 @@
+package plan
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"vedette.dev/vedette/internal/automation/integration"
+	"vedette.dev/vedette/internal/automation/schedule"
+	"vedette.dev/vedette/qps"
+	"vedette.dev/vedette/qps/qpsclient"
+)
+
+// NoTime says of a schedule that it has no start, or no end.
+const NoTime = "none"
+
+// Schedule is what somebody says about a schedule. nil is not said and stays as it
+// is. It runs with the rights of whoever applied it last.
+type Schedule struct {
+	Name, Site         *string
+	Connection         *string
+	Command            *string
+	Inputs             *map[string]any // all there are to be
+	Every, Cron        *string         // one of them
+	TimeZone           *string         // empty for UTC
+	Start, End         *time.Time      // the zero time for none
+	CatchUp, Overlap   *string
+	JitterPercent      *int
+	PauseAfterFailures *int
+	Active             *bool
+}
+
+// ScheduleWriter changes schedules.
+type ScheduleWriter interface {
+	CreateAutomationSchedule(ctx context.Context, n qpsclient.NewAutomationSchedule) (qpsclient.AutomationSchedule, error)
+	UpdateAutomationSchedule(ctx context.Context, id int64, change qpsclient.AutomationScheduleChange) (qpsclient.AutomationSchedule, error)
+	DeleteAutomationSchedule(ctx context.Context, id int64) error
+}
+
+func (s *Schedule) fields() []field {
+	return []field{
+		{"name", nameInto(&s.Name)},
+		{"site", nameInto(&s.Site)},
+		{"connection", nameInto(&s.Connection)},
+		{"command", nameInto(&s.Command)},
+		{"inputs", inputsInto(&s.Inputs)},
+		{"every", nameInto(&s.Every)},
+		{"cron", nameInto(&s.Cron)},
+		{"timeZone", textInto(&s.TimeZone)},
+		{"start", timeInto(&s.Start)},
+		{"end", timeInto(&s.End)},
+		{"catchUp", wordInto(&s.CatchUp, string(schedule.CatchUpNone), string(schedule.CatchUpOne))},
+		{"overlap", wordInto(&s.Overlap, string(schedule.OverlapSkip), string(schedule.OverlapQueue), string(schedule.OverlapCancelPrevious))},
+		{"jitterPercent", integerInto(&s.JitterPercent, 0, schedule.MaxJitter)},
+		{"pauseAfterFailures", integerInto(&s.PauseAfterFailures, 0, schedule.MaxPauseAfter)},
+		{"active", booleanInto(&s.Active)},
+	}
+}
+
+func timeInto(target **time.Time) func(value) error {
+	return func(v value) error {
+		text, err := v.scalar()
+		if err != nil {
+			return err
+		}
+		if text == NoTime {
+			*target = new(time.Time)
+			return nil
+		}
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil || at.IsZero() {
+			return v.refuse("Use YYYY-MM-DDTHH:MM:SSZ or "+NoTime+".", "%s is no time", quote(text))
+		}
+		*target = new(at.UTC())
+		return nil
+	}
+}
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return NoTime
+	}
+	return qps.FormatTime(t)
+}
+
+// plannedSchedule is a schedule that is made or changed.
+type plannedSchedule struct {
+	*item[qpsclient.AutomationSchedule]
+	said       *Schedule
+	now        qpsclient.AutomationSchedule
+	differ     differences
+	change     qpsclient.AutomationScheduleChange // without the connection
+	connection *item[qpsclient.Connection]        // nil where it is not said, or stays
+}
+
+func (m *maker) planSchedules() error {
+	for _, i := range m.layer.schedules.items {
+		if i.described == nil {
+			continue
+		}
+		if err := m.planSchedule(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *maker) planSchedule(i *item[qpsclient.AutomationSchedule]) error {
+	p := &plannedSchedule{item: i, said: i.described.Schedule, now: qpsclient.AutomationSchedule{CatchUp: "none", Overlap: "skip", Active: true}}
+	if i.current != nil {
+		p.now = *i.current
+	}
+	site, err := m.siteOf(i.described, "site", i.site)
+	if err != nil {
+		return err
+	}
+	for _, step := range []func(*plannedSchedule) error{m.compareTarget, p.compareRule, p.comparePolicies} {
+		if err := step(p); err != nil {
+			return err
+		}
+	}
+	c := i.change(KindSchedule)
+	if i.current != nil && len(p.differ) == 0 {
+		return nil
+	}
+	onlyActive := len(p.differ) == 1 && p.change.Active != nil
+	if me := m.layer.me.User.Username; i.current != nil && !onlyActive {
+		compare(&p.differ, "owner", p.now.Owner, &me)
+	}
+	c.Properties = p.differ
+	c.make = func(ctx context.Context, a *applier, c *Change) error { return a.writeSchedule(ctx, p, site, c) }
+	m.changes[KindSchedule] = append(m.changes[KindSchedule], c)
+	return nil
+}
+
+// compareTarget compares what the schedule runs. Inputs are compared as the command
+// understands them.
+func (m *maker) compareTarget(p *plannedSchedule) error {
+	d, said, isNew := p.described, p.said, p.current == nil
+	of := m.layer.connections.byID(p.now.Connection.ID)
+	if said.Connection != nil {
+		var err error
+		if of, err = m.layer.connections.resolve(d, "connection", *said.Connection); err != nil {
+			return err
+		}
+		before := connectionText(m, p.now.Connection)
+		if compare(&p.differ, "connection", before, new(of.text())) {
+			p.connection = of
+		}
+		m.layer.runsWith[p.item] = of
+	}
+	for _, key := range []struct {
+		name  string
+		known bool
+	}{{"connection", said.Connection != nil}, {"command", said.Command != nil}} {
+		if isNew && !key.known {
+			return d.refuse("Write it.", "%s: the key is missing, and the schedule is new", key.name)
+		}
+	}
+	propose(&p.differ, "command", p.now.Command, said.Command, &p.change.Command, isNew)
+	if said.Inputs == nil && p.change.Command == nil && p.connection == nil {
+		return nil
+	}
+	name := valueOrNow(said.Command, p.now.Command)
+	command, known := commandOf(of, name)
+	if !known {
+		return d.refuseAt("command", "'vedette automation commands list' shows them.", "connection %s has no command %s", quote(connectionText(m, p.now.Connection)), quote(name))
+	}
+	inputs := map[string]any(p.now.Inputs)
+	if said.Inputs != nil {
+		inputs = *said.Inputs
+	}
+	wanted, err := command.Check(inputs, nil)
+	if err != nil {
+		return asInvalidAt(d, "inputs", err)
+	}
+	for name := range wanted {
+		if in, _ := command.Input(name); in.Type == integration.Secret {
+			return d.refuseAt("inputs."+name, "Use a command without secret inputs, or a connection that has the secret.", "it is secret, and a schedule keeps its inputs where people read them")
+		}
+	}
+	before, after := inputTexts(p.now.Inputs), inputTexts(plain(wanted))
+	if !isNew {
+		if now, err := command.Check(p.now.Inputs, nil); err == nil {
+			before = inputTexts(plain(now))
+		}
+	}
+	names := slices.Collect(maps.Keys(before))
+	for name := range after {
+		if _, both := before[name]; !both {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	differs := false
+	for _, name := range names {
+		differs = compare(&p.differ, "inputs."+name, before[name], new(after[name])) || differs
+	}
+	if differs || isNew {
+		p.change.Inputs = plain(wanted)
+	}
+	return nil
+}
+
+func valueOrNow(said *string, now string) string {
+	if said != nil {
+		return *said
+	}
+	return now
+}
+
+// commandOf returns a command of the integration of a connection.
+func commandOf(c *item[qpsclient.Connection], name string) (integration.Command, bool) {
+	if c == nil {
+		return integration.Command{}, false
+	}
+	of := ""
+	if c.current != nil {
+		of = c.current.Integration
+	} else if c.described != nil {
+		of = valueOf(c.described.Connection.Integration)
+	}
+	return integration.FindCommand(of + "/" + name)
+}
+
+// connectionText names the connection of a schedule as files do.
+func connectionText(m *maker, ref qpsclient.Reference) string {
+	if i := m.layer.connections.byID(ref.ID); i != nil {
+		return i.text()
+	}
+	return ref.Name
+}
+
+func (p *plannedSchedule) compareRule(*plannedSchedule) error {
+	d, said := p.described, p.said
+	if said.Every != nil && said.Cron != nil {
+		return d.refuseAt("cron", "Write one of them.", "every and cron exclude each other")
+	}
+	spec := specOf(p.now)
+	every, cron := p.now.Every, p.now.Cron
+	if said.Every != nil {
+		interval, err := schedule.ParseInterval(*said.Every)
+		if err != nil {
+			return d.refuseAt("every", "Use whole days, hours, minutes and seconds such as 30m, 6h, 7d or 1h30m.", "%s is no interval", quote(*said.Every))
+		}
+		every, cron = interval.String(), ""
+		spec.Every, spec.Cron = interval, ""
+	}
+	if said.Cron != nil {
+		every, cron = "", strings.Join(strings.Fields(*said.Cron), " ")
+		spec.Every, spec.Cron = 0, cron
+	}
+	if compare(&p.differ, "every", p.now.Every, &every) && every != "" {
+		p.change.Every = &every
+	}
+	if compare(&p.differ, "cron", strings.Join(strings.Fields(p.now.Cron), " "), &cron) && cron != "" {
+		p.change.Cron = &cron
+	}
+	propose(&p.differ, "timeZone", p.now.TimeZone, said.TimeZone, &p.change.TimeZone, p.current == nil)
+	spec.Zone = valueOrNow(said.TimeZone, spec.Zone)
+	for _, bound := range []struct {
+		name   string
+		now    time.Time
+		said   *time.Time
+		change **string
+		spec   *time.Time
+	}{{"start", p.now.Start, said.Start, &p.change.Start, &spec.Start}, {"end", p.now.End, said.End, &p.change.End, &spec.End}} {
+		if bound.said == nil {
+			continue
+		}
+		*bound.spec = *bound.said
+		if compare(&p.differ, bound.name, timeText(bound.now), new(timeText(*bound.said))) {
+			*bound.change = new(qps.FormatTime(*bound.said))
+		}
+	}
+	spec.Jitter = valueOf(said.JitterPercent)
+	if said.JitterPercent == nil {
+		spec.Jitter = p.now.JitterPercent
+	}
+	if err := spec.Check(); err != nil {
+		return asInvalidAt(d, "every", err)
+	}
+	return nil
+}
+
+// specOf is when a schedule fires now.
+func specOf(s qpsclient.AutomationSchedule) schedule.Spec {
+	every, _ := schedule.ParseInterval(s.Every) // empty of a cron
+	return schedule.Spec{Every: every, Cron: s.Cron, Zone: s.TimeZone, Start: s.Start, End: s.End}
+}
+
+func (p *plannedSchedule) comparePolicies(*plannedSchedule) error {
+	isNew, said := p.current == nil, p.said
+	propose(&p.differ, "catchUp", p.now.CatchUp, said.CatchUp, &p.change.CatchUp, isNew)
+	propose(&p.differ, "overlap", p.now.Overlap, said.Overlap, &p.change.Overlap, isNew)
+	propose(&p.differ, "jitterPercent", p.now.JitterPercent, said.JitterPercent, &p.change.JitterPercent, isNew)
+	propose(&p.differ, "pauseAfterFailures", p.now.PauseAfterFailures, said.PauseAfterFailures, &p.change.PauseAfterFailures, isNew)
+	propose(&p.differ, "active", p.now.Active, said.Active, &p.change.Active, isNew)
+	return nil
+}
+
+func (a *applier) writeSchedule(ctx context.Context, p *plannedSchedule, site *item[qpsclient.Site], c *Change) error {
+	change := p.change
+	if p.connection != nil {
+		change.Connection = &qpsclient.Reference{ID: p.connection.id}
+	}
+	if p.id != 0 {
+		_, err := a.to.UpdateAutomationSchedule(ctx, p.id, change)
+		return a.wrote(err)
+	}
+	n := qpsclient.NewAutomationSchedule{
+		Name: p.name, Site: &qpsclient.Reference{ID: site.id}, Command: valueOf(change.Command), Connection: *change.Connection, Inputs: change.Inputs,
+		ScheduleRule: qpsclient.ScheduleRule{
+			Every: valueOf(change.Every), Cron: valueOf(change.Cron), TimeZone: valueOf(change.TimeZone), Start: valueOf(p.said.Start), End: valueOf(p.said.End),
+		},
+		CatchUp: valueOf(change.CatchUp), Overlap: valueOf(change.Overlap), JitterPercent: valueOf(change.JitterPercent),
+		PauseAfterFailures: valueOf(change.PauseAfterFailures), Active: change.Active,
+	}
+	made, err := a.to.CreateAutomationSchedule(ctx, n)
+	if err == nil {
+		p.id, c.ID = made.ID, made.ID
+	}
+	return a.wrote(err)
+}
+
+// plain returns the values of a command as JSON has them.
+func plain(values integration.Values) map[string]any {
+	doc, err := json.Marshal(values)
+	if err != nil {
+		return map[string]any{} // values are texts, numbers, times and lists of them
+	}
+	var read integration.Values
+	_ = read.UnmarshalJSON(doc) // what was just written
+	return read
+}
+
+// inputTexts are inputs as a plan shows them.
+func inputTexts(inputs map[string]any) map[string]string {
+	texts := make(map[string]string, len(inputs))
+	for name, v := range inputs {
+		text, isText := v.(string)
+		if !isText {
+			doc, _ := json.Marshal(v) // JSON has made it
+			text = string(doc)
+		}
+		texts[name] = text
+	}
+	return texts
+}
