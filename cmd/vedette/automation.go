@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 
 	links "vedette.dev/vedette/internal/automation/connection"
 	"vedette.dev/vedette/internal/automation/notice"
+	"vedette.dev/vedette/internal/automation/playbook/conductor"
 	runs "vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/automation/schedule"
 	"vedette.dev/vedette/internal/jobs"
@@ -42,6 +44,7 @@ type automationLayer struct {
 	firer       *schedule.Firer
 	sender      *notice.Sender
 	notices     *notice.Directory
+	playbooks   *playbookLayer
 }
 
 // openAutomation makes the automation layer of a platform.
@@ -68,6 +71,7 @@ func (p *platform) openAutomation(now func() time.Time, log *slog.Logger) (*auto
 		trial:     &runs.Trial{Connections: directory, Runner: runner},
 		schedules: &schedule.Directory{Schedules: p.store, Connections: directory, Desk: desk, Now: now},
 		firer:     &schedule.Firer{Schedules: p.store, Desk: desk, Owners: p.store, Journal: p.store, Now: now, Log: log},
+		playbooks: p.newPlaybooks(directory, runner, sender, now, log),
 		sender:    sender, notices: &notice.Directory{Storage: p.store, Sender: sender, Templates: notice.Embedded(), Now: now},
 	}, nil
 }
@@ -118,11 +122,17 @@ func (p *platform) firings(layer *automationLayer, now func() time.Time, log *sl
 // pruneRuns removes runs that have been kept for long enough.
 func (p *platform) pruneRuns(now func() time.Time) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
-		for {
-			n, err := p.store.PruneRuns(ctx, now().Add(-runs.Retention))
-			if err != nil || n == 0 {
-				return err
-			}
+		err := prune(ctx, now().Add(-conductor.Retention), p.store.PrunePlaybookRuns)
+		return errors.Join(err, prune(ctx, now().Add(-runs.Retention), p.store.PruneRuns))
+	}
+}
+
+// prune removes what is older, some at a time.
+func prune(ctx context.Context, before time.Time, some func(ctx context.Context, before time.Time) (int, error)) error {
+	for {
+		n, err := some(ctx, before)
+		if err != nil || n == 0 {
+			return err
 		}
 	}
 }

@@ -11,7 +11,9 @@ import (
 // jobKinds are the kinds of work that this process does, and the names of those it
 // leaves to other replicas.
 func (p *platform) jobKinds(now func() time.Time, log *slog.Logger) (here []jobs.Kind, elsewhere []string) {
-	here = []jobs.Kind{p.commandRuns(p.automation, now, log), p.firings(p.automation, now, log), p.noticeDeliveries(p.automation, now, log)}
+	here = []jobs.Kind{
+		p.commandRuns(p.automation, now, log), p.playbookRuns(p.automation.playbooks, now), p.firings(p.automation, now, log), p.noticeDeliveries(p.automation, now, log),
+	}
 	if p.alone {
 		return here, []string{connector.RunJob}
 	}

@@ -50,6 +50,9 @@ const (
 	RunCommand       Permission = "RUN_COMMAND"
 	ViewSchedule     Permission = "VIEW_SCHEDULE"
 	EditSchedule     Permission = "EDIT_SCHEDULE" // create, change and delete
+	ViewPlaybook     Permission = "VIEW_PLAYBOOK" // with its runs, and to answer what they ask
+	EditPlaybook     Permission = "EDIT_PLAYBOOK" // save, publish and delete
+	RunPlaybook      Permission = "RUN_PLAYBOOK"  // start, pause and cancel runs
 )
 
 // Module is a part of the platform that a role is made for.
@@ -126,6 +129,11 @@ func Modules() []Module {
 			{"Schedule Permissions", []Labelled{
 				{ViewSchedule, "View Schedule"},
 				{EditSchedule, "Edit Schedule"},
+			}},
+			{"Playbook Permissions", []Labelled{
+				{ViewPlaybook, "View Playbook"},
+				{EditPlaybook, "Edit Playbook"},
+				{RunPlaybook, "Run Playbook"},
 			}},
 		}},
 	}

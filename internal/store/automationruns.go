@@ -24,7 +24,7 @@ const (
 
 const (
 	automationRunColumns = `connection_id, connection_name, site_id, integration, command, inputs, origin, started_by, user_id, address, schedule_id, fired, rerun_of,
-		dry_run, force, wait, key, state, attempts, cursor, passdown, return_data, failures, queued, started, ended, resume`
+		dry_run, force, wait, key, state, attempts, cursor, passdown, return_data, failures, queued, started, ended, resume, playbook_run_id, step, item, round`
 	automationRunQuery = "SELECT id, " + automationRunColumns + " FROM automation_runs"
 )
 
@@ -53,21 +53,23 @@ func automationRunValues(r *run.Run) ([]any, error) {
 		optional(r.ScheduleID), micros(r.Fired), optional(r.RerunOf), r.DryRun, r.Force, optionalText(wait), optionalText(r.Key),
 		string(r.State), r.Attempts, optionalText(r.Cursor), optionalText(r.Passdown), string(r.Outcome.State), failures,
 		micros(r.Queued), micros(r.Started), micros(r.Ended), micros(r.Resume),
+		optional(r.PlaybookRunID), optionalText(r.Step), r.Item, r.Round,
 	}, nil
 }
 
 func scanAutomationRun(scan func(...any) error) (run.Run, error) {
 	var r run.Run
-	var connection, user, schedule, fired, rerun, queued, started, ended, resume sql.NullInt64
+	var connection, user, schedule, fired, rerun, queued, started, ended, resume, playbookRun, item, round sql.NullInt64
 	var inputs, failures []byte
-	var wait, key, cursor, passdown sql.NullString
+	var wait, key, cursor, passdown, step sql.NullString
 	err := scan(&r.ID, &connection, &r.ConnectionName, &r.SiteID, &r.Integration, &r.Command, &inputs, &r.Origin, &r.StartedBy, &user, &r.Address,
 		&schedule, &fired, &rerun, &r.DryRun, &r.Force, &wait, &key, &r.State, &r.Attempts, &cursor, &passdown, &r.Outcome.State, &failures,
-		&queued, &started, &ended, &resume)
+		&queued, &started, &ended, &resume, &playbookRun, &step, &item, &round)
 	if err != nil {
 		return r, err
 	}
 	r.ConnectionID, r.UserID, r.ScheduleID, r.RerunOf, r.Key = connection.Int64, user.Int64, schedule.Int64, rerun.Int64, key.String
+	r.PlaybookRunID, r.Step, r.Item, r.Round = playbookRun.Int64, step.String, int(item.Int64), int(round.Int64)
 	r.Fired, r.Queued, r.Started, r.Ended, r.Resume = when(fired), when(queued), when(started), when(ended), when(resume)
 	if cursor.Valid {
 		r.Cursor = json.RawMessage(cursor.String)
@@ -134,7 +136,7 @@ func (t *Tx) createRun(ctx context.Context, r *run.Run, secrets map[string]strin
 		return err
 	}
 	err = t.QueryRow(ctx, "INSERT INTO automation_runs ("+automationRunColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, values...).Scan(&r.ID)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, values...).Scan(&r.ID)
 	if err != nil {
 		return fmt.Errorf("store run: %w", err)
 	}
@@ -310,6 +312,9 @@ func (t *Tx) storeEnd(ctx context.Context, r *run.Run, condition string) (bool, 
 	}
 	if err := t.writeOutcome(ctx, r); err != nil {
 		return false, err
+	}
+	if r.PlaybookRunID != 0 {
+		return true, nil // the inputs of a step are calculated anew when they are needed
 	}
 	return true, t.forget(ctx, runSecrets, []int64{r.ID})
 }

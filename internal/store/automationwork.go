@@ -242,7 +242,7 @@ func (t *Tx) queueCheck(ctx context.Context, id int64, at time.Time, random func
 func (s *Store) PruneRuns(ctx context.Context, before time.Time) (int, error) {
 	var old []int64
 	err := s.InTx(ctx, func(tx *Tx) (err error) {
-		if old, err = tx.ids(ctx, "SELECT id FROM automation_runs WHERE ended < ? ORDER BY ended LIMIT ?", micros(before), prunedRuns); err != nil {
+		if old, err = tx.ids(ctx, "SELECT id FROM automation_runs WHERE ended < ? AND playbook_run_id IS NULL ORDER BY ended LIMIT ?", micros(before), prunedRuns); err != nil {
 			return err
 		}
 		if len(old) > 0 {

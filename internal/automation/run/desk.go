@@ -95,7 +95,7 @@ func (d *Desk) prepare(c *connection.Connection, req Request) (Run, map[string]s
 	if err := checkWait(req.Wait, command); err != nil {
 		return Run{}, nil, err
 	}
-	inputs, secrets := masked(command, values)
+	inputs, secrets := Masked(command, values)
 	return Run{
 		ConnectionID: c.ID, ConnectionName: c.Name, SiteID: c.SiteID, Integration: command.Integration, Command: command.Name, Inputs: inputs,
 		Origin: req.Origin, Address: req.Address, DryRun: req.DryRun, Force: req.Force, Wait: req.Wait, Key: req.Key, RerunOf: req.RerunOf,
@@ -121,8 +121,8 @@ func checkWait(w *integration.Wait, command integration.Command) error {
 // keyPattern is what an idempotency key may be: it travels in a header.
 var keyPattern = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`)
 
-// masked takes the secrets out of the inputs of a command.
-func masked(command integration.Command, values integration.Values) (integration.Values, map[string]string) {
+// Masked takes the secrets out of the inputs of a command.
+func Masked(command integration.Command, values integration.Values) (integration.Values, map[string]string) {
 	inputs, secrets := integration.Values{}, map[string]string{}
 	for name, value := range values {
 		inputs[name] = value
@@ -189,6 +189,9 @@ func (d *Desk) Cancel(ctx context.Context, p access.Principal, id int64) (Run, e
 	r, err := d.Get(ctx, p, id)
 	if err != nil {
 		return Run{}, err
+	}
+	if r.PlaybookRunID != 0 {
+		return Run{}, fault.New(fault.Conflict, fmt.Sprintf("Run %d is that of a step of playbook run %d.", id, r.PlaybookRunID), "Cancel the run of the playbook.")
 	}
 	now := d.Now().UTC()
 	r.State, r.Ended = Cancelled, now

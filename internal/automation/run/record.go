@@ -72,7 +72,13 @@ type Run struct {
 	ScheduleID int64 // of a firing
 	Fired      time.Time
 	RerunOf    int64 // the run that it repeats
-	DryRun     bool
+	// PlaybookRunID is the run of a playbook whose step it is, with the item of a
+	// forEach and the round of a loop; 0 for none. It has no job of its own: who
+	// conducts the playbook's run carries it out.
+	PlaybookRunID int64
+	Step          string
+	Item, Round   int
+	DryRun        bool
 	// Force repeats a scan even if the same one was launched a moment ago.
 	Force bool
 	Wait  *integration.Wait

@@ -75,6 +75,21 @@ func (r *Runner) mayGoOn(ctx context.Context, b *Beginning) error {
 	return r.Rights.MayRun(ctx, b.Run.UserID, b.Run.ConnectionID, permissions...)
 }
 
+// named reports whether the connection that a step of a playbook names is one that
+// its starter sees. Any other is as good as none, whether it exists or not: its record
+// forgets which one it is. Where nobody knows, mayGoOn says so later.
+func (r *Runner) named(ctx context.Context, b *Beginning) bool {
+	if !b.NoConnection && !fault.Is(r.Rights.MayRun(ctx, b.Run.UserID, b.Run.ConnectionID), fault.Forbidden) {
+		return true
+	}
+	if !b.NoConnection && fault.Is(r.Rights.MayRun(ctx, b.Run.UserID, 0), fault.Forbidden) {
+		return true // it is not the connection that is missing
+	}
+	r.recordRefusal(ctx, &b.Run, fmt.Errorf("no connection '%s' that '%s' may use", b.Run.ConnectionName, b.Run.StartedBy))
+	b.Run.ConnectionID = 0
+	return false
+}
+
 // unasked is the answer of a run of which nobody knows whether it may go on: it is not
 // made, and asks again.
 func unasked(b *Beginning) integration.Answer {

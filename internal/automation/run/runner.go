@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,7 +77,7 @@ func (r *Runner) Run(ctx context.Context, id int64) (again time.Duration, err er
 	}
 	limited, cancel := context.WithTimeout(ctx, Limit)
 	defer cancel()
-	answer := r.answer(limited, &begun)
+	answer := r.Perform(limited, &begun)
 	if ctx.Err() != nil {
 		// Cancelled, or the platform stops: what is known is not the end.
 		return 0, ctx.Err()
@@ -101,6 +102,20 @@ func (r *Runner) GiveUp(ctx context.Context, id int64) error {
 	return err
 }
 
+// Perform calls the command of a run that has begun. It returns what it came to, with
+// the secrets of the connection taken out, and changes Run.State to Unknown when
+// nobody can know.
+func (r *Runner) Perform(ctx context.Context, b *Beginning) integration.Answer {
+	answer := r.answer(ctx, b)
+	hidden := b.hidden()
+	if next := answer.Continue; next != nil {
+		answer.Notes = append(answer.Notes, next.Reason)
+		next.Cursor = redactText(next.Cursor, hidden)
+	}
+	answer.Outcome = redact(answer.Outcome, hidden)
+	return answer
+}
+
 // answer is what the command of a run comes to.
 func (r *Runner) answer(ctx context.Context, b *Beginning) integration.Answer {
 	command, err := find(b.Run.Integration, b.Run.Command)
@@ -108,6 +123,9 @@ func (r *Runner) answer(ctx context.Context, b *Beginning) integration.Answer {
 		return integration.Answer{Outcome: automation.Failure(indicator(&b.Run), err)}
 	}
 	switch {
+	case b.Run.PlaybookRunID != 0 && !r.named(ctx, b):
+		return integration.Answer{Outcome: command.Fail(fault.New(fault.Forbidden,
+			fmt.Sprintf("There is no connection '%s' that user '%s' may use.", automation.Echo(b.Run.ConnectionName), b.Run.StartedBy), "Ask somebody who owns it, or a manager, to grant use."))}
 	case b.NoConnection:
 		err = fault.New(fault.NotFound, fmt.Sprintf("The connection '%s' was deleted.", b.Run.ConnectionName), "")
 	case b.Connection.Ready() != nil:
@@ -198,7 +216,7 @@ func callOf(b *Beginning, command integration.Command) (integration.Call, error)
 		return integration.Call{}, err
 	}
 	return integration.Call{
-		Values: values, Key: "run-" + strconv.FormatInt(b.Run.ID, 10), DryRun: b.Run.DryRun, Force: b.Run.Force,
+		Values: values, Key: cmp.Or(b.Key, "run-"+strconv.FormatInt(b.Run.ID, 10)), DryRun: b.Run.DryRun, Force: b.Run.Force,
 		Cursor: b.Run.Cursor, Passdown: b.Run.Passdown, Wait: b.Run.Wait,
 	}, nil
 }
@@ -241,17 +259,13 @@ func (r *Runner) store(ctx context.Context, b Beginning, answer integration.Answ
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer cancel()
 	now := r.Now().UTC()
-	hidden, next := b.hidden(), answer.Continue
-	if next != nil {
-		answer.Notes = append(answer.Notes, next.Reason)
-	}
-	b.Run.Outcome = redact(answer.Outcome, hidden)
-	if next != nil && b.Run.State != Unknown {
-		b.Run.State, b.Run.Cursor, b.Run.Resume = Waiting, redactText(next.Cursor, hidden), now.Add(next.After)
+	b.Run.Outcome = answer.Outcome
+	if next := answer.Continue; next != nil && b.Run.State != Unknown {
+		b.Run.State, b.Run.Cursor, b.Run.Resume = Waiting, next.Cursor, now.Add(next.After)
 		return next.After, ignoreOver(r.Work.PauseCommand(ctx, b.Run))
 	}
 	if b.Run.State != Unknown {
-		b.Run.State = stateOf(b.Run.Outcome.State)
+		b.Run.State = StateOf(b.Run.Outcome.State)
 	}
 	b.Run.Ended = now
 	var checked func(connection.Connection) (connection.Health, notice.Event)
@@ -293,7 +307,8 @@ func ignoreOver(err error) error {
 	return err
 }
 
-func stateOf(s automation.State) State {
+// StateOf is the state of a run that has ended by the state of its outcome.
+func StateOf(s automation.State) State {
 	switch s {
 	case automation.Successful:
 		return Succeeded

@@ -65,6 +65,9 @@ type Beginning struct {
 	// NoConnection says that the connection is gone.
 	NoConnection bool
 
+	// Key is the idempotency key of the call; empty for the one of the run.
+	Key string
+
 	fetched map[string]bool // what came from the vault
 	trial   bool            // it is none of a stored run
 }

@@ -63,6 +63,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"connections", testConnections},
 		{"automation runs", testAutomationRuns},
 		{"automation schedules", testSchedules},
+		{"playbook runs", testPlaybookRuns},
 		{"relays", testRelays},
 		{"notices", testNotices},
 	} {

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	links "vedette.dev/vedette/internal/automation/connection"
+	"vedette.dev/vedette/internal/automation/notice"
+	"vedette.dev/vedette/internal/automation/playbook/conductor"
+	"vedette.dev/vedette/internal/automation/playbook/core"
+	"vedette.dev/vedette/internal/automation/playbook/library"
+	runs "vedette.dev/vedette/internal/automation/run"
+	"vedette.dev/vedette/internal/jobs"
+)
+
+const (
+	// conductWorkers is how many runs of playbooks are carried on at once on a
+	// replica, and stepCommands how many commands of theirs are under way. They mostly
+	// wait for answers.
+	conductWorkers, stepCommands = 16, 64
+	// conductTimeout is what a job has beyond the time in which it begins commands: the
+	// longest of them, and to say that it was over.
+	conductTimeout = conductor.Limit + runs.Limit + commandGrace
+)
+
+// playbookLayer is what runs playbooks.
+type playbookLayer struct {
+	programs  *library.Programs
+	conductor *conductor.Conductor
+	desk      *conductor.Desk
+}
+
+func (p *platform) newPlaybooks(connections *links.Directory, runner *runs.Runner, sender *notice.Sender, now func() time.Time, log *slog.Logger) *playbookLayer {
+	programs := &library.Programs{Shelf: p.store}
+	return &playbookLayer{
+		programs: programs,
+		conductor: &conductor.Conductor{
+			Turns: p.store, Programs: programs, Commands: runner, Now: now, Random: rand.Float64, Log: log, Room: make(chan struct{}, stepCommands),
+			Core: &core.Commands{Mail: sender, Webhooks: sender.Webhooks, Secrets: p.store, Rights: runner.Rights, Now: now},
+		},
+		desk: &conductor.Desk{Records: p.store, Shelf: p.store, Programs: programs, Sites: connections, Now: now, Random: rand.Float64},
+	}
+}
+
+// playbookRuns is the work of carrying playbooks on.
+func (p *platform) playbookRuns(layer *playbookLayer, now func() time.Time) jobs.Kind {
+	return jobs.Kind{
+		Name: conductor.Job, Workers: conductWorkers, Timeout: conductTimeout, Run: layer.conductor.Conduct,
+		Due: func(ctx context.Context) ([]int64, error) {
+			return p.store.DuePlaybookRuns(ctx, now(), jobs.SweepAtMost)
+		},
+		GaveUp: layer.conductor.GiveUp,
+	}
+}

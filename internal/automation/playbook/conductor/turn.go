@@ -1,0 +1,348 @@
+package conductor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"vedette.dev/vedette/internal/automation/playbook"
+	"vedette.dev/vedette/internal/automation/playbook/engine"
+	"vedette.dev/vedette/internal/automation/playbook/expression"
+	"vedette.dev/vedette/internal/automation/run"
+	"vedette.dev/vedette/internal/fault"
+)
+
+// result is what a turn leads to.
+type result struct {
+	sends    []sending      // commands that are to be sent
+	stops    []engine.Ref   // commands under way that are to be stopped
+	held     []engine.Start // commands that find no place
+	next     time.Time      // when to take another turn without an event; zero for never
+	ended    bool
+	revision int64
+}
+
+// turn takes in what has landed and carries the run on, in one transaction.
+func (c *conducting) turn(ctx context.Context, landings []landing) (result, error) {
+	var done result
+	err := c.Turns.Turn(ctx, c.id, func(ctx context.Context, t Turn) error {
+		s := &step{conducting: c, turn: t, run: t.Run(), now: c.Now().UTC(), memory: &memory{t, c.program, c.fields}}
+		err := s.take(ctx, landings)
+		done = s.result
+		return err
+	})
+	if fault.Is(err, fault.NotFound) {
+		return result{ended: true}, nil
+	}
+	if err != nil {
+		return result{}, fmt.Errorf("carry on run %d: %w", c.id, err)
+	}
+	c.opened, c.waiting, c.seen = true, done.held, done.revision
+	return done, nil
+}
+
+// step is one turn while it is taken.
+type step struct {
+	*conducting
+	result
+	turn   Turn
+	run    Run
+	now    time.Time
+	memory *memory
+	state  *engine.State
+	queue  []engine.Start
+	finish *engine.Finish
+	wake   time.Time
+	asked  bool // the run has asked something, now or before
+}
+
+// take takes the turn.
+func (s *step) take(ctx context.Context, landings []landing) error {
+	s.revision = s.run.Revision
+	if s.run.State.Ended() {
+		s.ended = true
+		for ref := range s.flights {
+			s.stops = append(s.stops, ref)
+		}
+		_, err := s.turn.Called(ctx) // what it began may end after it; that is noted here
+		return err
+	}
+	if failure := s.open(ctx); failure != nil || s.state == nil {
+		return failure
+	}
+	s.asked = asks(s.state)
+	if err := s.events(ctx, landings); err != nil {
+		return err
+	}
+	if err := s.starts(ctx); err != nil {
+		return err
+	}
+	return s.store(ctx)
+}
+
+// open reads the state of the engine, or makes the first one.
+func (s *step) open(ctx context.Context) error {
+	var err error
+	if s.state, err = s.run.progress(); err != nil || s.state != nil {
+		return err
+	}
+	if _, err := s.memory.Inputs(ctx); err != nil {
+		failure, ok := errors.AsType[*fault.Error](err)
+		if !ok {
+			return err
+		}
+		// The inputs of one that a step began are looked at here for the first time.
+		s.ended = true
+		r := s.run
+		r.State, r.Started, r.Ended, r.Due = Failed, s.now, s.now, time.Time{}
+		r.Error = &engine.Error{Indicator: "Playbook " + r.Playbook + " failed.", StatusCode: 400, Message: failure.Message, Resolution: failure.Resolution}
+		return s.turn.Write(ctx, r, false)
+	}
+	s.run.Started = s.now
+	if s.run.RerunOf != 0 {
+		return s.goOn(ctx)
+	}
+	s.state = s.engine.Begin(strconv.FormatInt(s.run.ID, 10), "user:"+s.run.StartedBy, s.run.Chain, s.run.Queued)
+	return nil
+}
+
+// goOn makes the first state of a run that goes on with another one.
+func (s *step) goOn(ctx context.Context) error {
+	former, err := s.turn.Former(ctx)
+	if err != nil {
+		return err
+	}
+	was, err := former.progress()
+	if err != nil {
+		return err
+	}
+	id, by := strconv.FormatInt(s.run.ID, 10), "user:"+s.run.StartedBy
+	if was == nil { // it ended before it had begun
+		s.state = s.engine.Begin(id, by, nil, s.run.Queued)
+		return nil
+	}
+	s.state = s.engine.Rerun(was, id, by, s.run.Queued)
+	return nil
+}
+
+// events tells the engine what has happened.
+func (s *step) events(ctx context.Context, landings []landing) error {
+	for i := range landings {
+		if err := s.land(ctx, &landings[i]); err != nil {
+			return err
+		}
+	}
+	if !s.opened {
+		if err := s.lost(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.calledEnded(ctx); err != nil {
+		return err
+	}
+	if s.run.Cancel && s.state.Phase != engine.Cancelling {
+		if err := s.advance(ctx, engine.Cancelled{}); err != nil {
+			return err
+		}
+	}
+	if err := s.advance(ctx, nil); err != nil {
+		return err
+	}
+	if s.opened && s.revision == s.seen {
+		s.queue = slices.Concat(s.waiting, s.queue)
+		return nil
+	}
+	// Others have changed the run, or somebody else has conducted it: everything that is
+	// open is taken from the state.
+	s.queue = nil
+	actions, err := s.engine.Outstanding(ctx, s.state, s.memory, s.now)
+	if err != nil {
+		return err
+	}
+	return s.act(ctx, actions)
+}
+
+// advance has the engine go on.
+func (s *step) advance(ctx context.Context, event engine.Event) error {
+	actions, err := s.engine.Advance(ctx, s.state, s.memory, event, s.now)
+	if errors.Is(err, engine.ErrStale) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.wake = time.Time{}
+	return s.act(ctx, actions)
+}
+
+// act notes what is to be done.
+func (s *step) act(ctx context.Context, actions []engine.Action) error {
+	for _, action := range actions {
+		switch a := action.(type) {
+		case engine.Start:
+			s.queue = append(s.queue, a)
+		case engine.Stop:
+			s.stops = append(s.stops, a.Ref)
+		case engine.Wake:
+			s.wake = a.At
+		case engine.Finish:
+			s.finish = &a
+		case engine.Ask:
+			s.asked = true
+			q := Question{RunID: s.id, Playbook: s.run.Playbook, SiteID: s.run.SiteID, Kind: Approval, Ref: engine.Ref{Step: a.Step}, Assignees: a.To, Message: a.Message, Asked: s.now, Due: a.Due}
+			if a.Unknown != nil {
+				q.Kind, q.Ref = Unknown, *a.Unknown
+			}
+			if err := s.turn.Ask(ctx, q); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// land stores what a command came to, and tells the engine.
+func (s *step) land(ctx context.Context, l *landing) error {
+	if err := s.turn.Leave(ctx, l.run); err != nil {
+		return err
+	}
+	return s.advance(ctx, l.event)
+}
+
+// lost tells the engine of the commands that were under way when somebody else
+// conducted the run.
+func (s *step) lost(ctx context.Context) error {
+	for i := range s.state.Steps {
+		if s.program.Nodes[i].Playbook != "" {
+			continue
+		}
+		for item := range s.state.Steps[i].Executions {
+			x := &s.state.Steps[i].Executions[item]
+			if x.State != playbook.Running {
+				continue
+			}
+			ref := engine.Ref{Step: s.state.Steps[i].ID, Item: item, Round: s.state.Steps[i].Round, Send: x.Send}
+			if err := s.advance(ctx, engine.Lost{Ref: ref}); err != nil {
+				return err
+			}
+			if after := s.state.Steps[i].Executions; item < len(after) && after[item].State == playbook.Ready {
+				continue // it is sent again, under the same record
+			}
+			if err := s.turn.Lose(ctx, ref, run.Unknown, s.now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// starts begins the commands that are to begin.
+func (s *step) starts(ctx context.Context) error {
+	for len(s.queue) > 0 {
+		start := s.queue[0]
+		s.queue = s.queue[1:]
+		if s.now.After(s.until) {
+			s.held = append(s.held, start)
+			continue
+		}
+		if err := s.start(ctx, start); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// store stores the run as it is now.
+func (s *step) store(ctx context.Context) error {
+	if err := s.settleQuestions(ctx); err != nil {
+		return err
+	}
+	if err := s.cancelCalled(ctx); err != nil {
+		return err
+	}
+	doc, err := json.Marshal(s.state)
+	if err != nil {
+		return fmt.Errorf("encode progress: %w", err)
+	}
+	s.run.Progress, s.run.State = doc, stateOf(s.state)
+	if s.finish != nil {
+		s.ended = true
+		s.run.Ended, s.run.Due, s.run.Error = s.now, time.Time{}, s.finish.Error
+		if s.finish.Outputs != nil {
+			if s.run.Outputs, err = expression.Encode(s.finish.Outputs); err != nil {
+				return fmt.Errorf("encode outputs: %w", err)
+			}
+		}
+		return s.turn.Write(ctx, s.run, false)
+	}
+	s.next = s.wake
+	if len(s.held) > 0 && !s.state.Paused {
+		if again := s.now.Add(crowded); s.next.IsZero() || again.Before(s.next) {
+			s.next = again
+		}
+	}
+	s.run.Due = s.next
+	if len(s.sends)+len(s.flights) > 0 && (s.run.Due.IsZero() || s.run.Due.After(s.now.Add(backstop))) {
+		s.run.Due = s.now.Add(backstop)
+	}
+	return s.turn.Write(ctx, s.run, false)
+}
+
+// settleQuestions closes the questions that nobody asks any more.
+func (s *step) settleQuestions(ctx context.Context) error {
+	if !s.asked {
+		return nil
+	}
+	open, err := s.turn.Open(ctx)
+	if err != nil {
+		return err
+	}
+	for _, q := range open {
+		if stillAsked(s.state, &q) {
+			continue
+		}
+		q.Closed = s.now
+		if err := s.turn.Close(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asks reports whether a run waits for people.
+func asks(s *engine.State) bool {
+	for i := range s.Steps {
+		if s.Steps[i].State == playbook.Asked {
+			return true
+		}
+		for _, x := range s.Steps[i].Executions {
+			if x.State == playbook.Unknown {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// stillAsked reports whether a run waits for the answer to a question.
+func stillAsked(s *engine.State, q *Question) bool {
+	if s.Phase == engine.Finished {
+		return false
+	}
+	for i := range s.Steps {
+		step := &s.Steps[i]
+		switch {
+		case step.ID != q.Step:
+		case q.Kind == Approval:
+			return step.State == playbook.Asked
+		case step.Round == q.Round && q.Item < len(step.Executions):
+			x := step.Executions[q.Item]
+			return x.State == playbook.Unknown && x.Send == q.Send
+		}
+	}
+	return false
+}

@@ -1,0 +1,101 @@
+package library
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"vedette.dev/vedette/internal/automation/playbook"
+	"vedette.dev/vedette/internal/fault"
+)
+
+// keptPrograms is how many compiled versions are kept. One of ten steps has some
+// 200 KB.
+const keptPrograms = 200
+
+// Programs compiles versions. It is safe for concurrent use; the programs it returns
+// are shared.
+type Programs struct {
+	Shelf Shelf
+
+	mu   sync.Mutex
+	kept map[int64]*playbook.Program // by id of the version
+}
+
+// Compile checks a text of a site against the commands and the live playbooks there
+// are. What is wrong with the text are Problems.
+func (p *Programs) Compile(ctx context.Context, siteID int64, source string) (*playbook.Program, playbook.Problems, error) {
+	definition, problems := playbook.Parse([]byte(source))
+	if problems != nil {
+		return nil, problems, nil
+	}
+	around := &surroundings{live: map[string]Version{}, signatures: map[string]playbook.Signature{}}
+	if len(definition.Calls()) > 0 {
+		live, err := p.Shelf.LiveVersions(ctx, siteID)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, v := range live {
+			around.live[v.Playbook] = v
+		}
+	}
+	return playbook.Check(definition, around)
+}
+
+// Program returns the program of a version. One that does not fit what there is now
+// is fault.Conflict.
+func (p *Programs) Program(ctx context.Context, v Version) (*playbook.Program, error) {
+	p.mu.Lock()
+	program := p.kept[v.ID]
+	p.mu.Unlock()
+	if program != nil {
+		return program, nil
+	}
+	program, problems, err := p.Compile(ctx, v.SiteID, v.Source)
+	if err != nil {
+		return nil, err
+	}
+	if problems != nil {
+		return nil, fault.New(fault.Conflict, fmt.Sprintf("Version %d of playbook '%s' does not fit what there is now: %s", v.Number, v.Playbook, problems[0]), "Save a version that does, and publish it.")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.kept == nil || len(p.kept) >= keptPrograms {
+		p.kept = map[int64]*playbook.Program{}
+	}
+	p.kept[v.ID] = program
+	return program, nil
+}
+
+// surroundings are the commands there are, and the live playbooks of a site.
+type surroundings struct {
+	playbook.Integrations
+	live       map[string]Version
+	signatures map[string]playbook.Signature // so far
+}
+
+// Playbook implements playbook.Surroundings.
+func (s *surroundings) Playbook(name string) (playbook.Signature, bool) {
+	v, known := s.live[name]
+	if !known {
+		return playbook.Signature{}, false
+	}
+	if signature, seen := s.signatures[name]; seen {
+		return signature, true
+	}
+	definition, problems := playbook.Parse([]byte(v.Source))
+	if problems != nil {
+		return playbook.Signature{}, false // of an older notation
+	}
+	// This is all that is said of one that does not fit any more, or calls itself.
+	s.signatures[name] = playbook.Signature{Inputs: definition.Inputs, Calls: definition.Calls()}
+	if program, _, err := playbook.Check(definition, s); err == nil && program != nil {
+		s.signatures[name] = program.Signature()
+	}
+	return s.signatures[name], true
+}
+
+// PlaybookNames implements playbook.Surroundings.
+func (s *surroundings) PlaybookNames() []string { return slices.Collect(maps.Keys(s.live)) }
