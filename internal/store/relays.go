@@ -75,10 +75,14 @@ func (s *Store) Relay(ctx context.Context, id int64) (relay.Relay, error) {
 	return r, nil
 }
 
-// CheckRelay refuses a relay that connections of a site may not use; see
-// connection.Relays.
-func (s *Store) CheckRelay(ctx context.Context, id, siteID int64) error {
-	return s.view(ctx, func(tx *Tx) error { return tx.checkRelay(ctx, id, siteID, "") })
+// RelayOf returns a relay with the site it is kept to; see connection.Relays.
+func (s *Store) RelayOf(ctx context.Context, id int64, name string) (relayID, siteID int64, err error) {
+	var site sql.NullInt64
+	err = s.queryRow(ctx, "SELECT id, site_id FROM relays WHERE id = ? OR ? = 0 AND name = ?", id, id, storable(name)).Scan(&relayID, &site)
+	if err != nil {
+		return 0, 0, fmt.Errorf("find relay: %w", foundRelay(err, id))
+	}
+	return relayID, site.Int64, nil
 }
 
 // RelayOfToken returns the relay of a token; see relay.Relays.
@@ -148,27 +152,21 @@ func (t *Tx) siteNamed(ctx context.Context, reference string) (sql.NullInt64, er
 	return sql.NullInt64{}, fault.New(fault.Invalid, "site: there is no such site.", "Give the name or the id of a site; list the sites there are.")
 }
 
-// checkRelay refuses a relay that does not exist, or is kept to another site. lock
-// ends the query.
-func (t *Tx) checkRelay(ctx context.Context, id, siteID int64, lock string) error {
-	var kept sql.NullInt64
-	err := t.QueryRow(ctx, "SELECT site_id FROM relays WHERE id = ?"+lock, id).Scan(&kept)
-	switch {
-	case errors.Is(err, sql.ErrNoRows), err == nil && kept.Valid && kept.Int64 != siteID:
-		return fault.New(fault.Invalid, fmt.Sprintf("relay: there is no relay %d for the connections of this site.", id), "Choose one of the relays that are for every site, or for this one.")
-	case err != nil:
-		return fmt.Errorf("read relay %d: %w", id, err)
-	}
-	return nil
-}
-
-// holdRelay is checkRelay for a connection that is about to be stored: the relay
-// stays as it is until the transaction ends.
+// holdRelay refuses a relay that does not exist, or is kept to another site, for a
+// connection that is about to be stored: it stays as it is until the transaction ends.
 func (t *Tx) holdRelay(ctx context.Context, c *connection.Connection) error {
 	if c.RelayID == 0 {
 		return nil
 	}
-	return t.checkRelay(ctx, c.RelayID, c.SiteID, t.dialect.ForNoKeyUpdate())
+	var kept sql.NullInt64
+	err := t.QueryRow(ctx, "SELECT site_id FROM relays WHERE id = ?"+t.dialect.ForNoKeyUpdate(), c.RelayID).Scan(&kept)
+	switch {
+	case errors.Is(err, sql.ErrNoRows), err == nil && kept.Valid && kept.Int64 != c.SiteID:
+		return fault.New(fault.Invalid, fmt.Sprintf("relay: there is no relay %d for the connections of this site.", c.RelayID), "Choose one of the relays that are for every site, or for this one.")
+	case err != nil:
+		return fmt.Errorf("read relay %d: %w", c.RelayID, err)
+	}
+	return nil
 }
 
 // SetRelayToken stores the digest of another token; see relay.Relays.

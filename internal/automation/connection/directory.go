@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,6 +86,35 @@ func NoConnection(id int64) *fault.Error {
 	return fault.New(fault.NotFound, fmt.Sprintf("There is no connection %d.", id), "List the connections there are.")
 }
 
+// Named returns the connection that the principal sees under a name. None, and several
+// of that name, are fault.Invalid at the field.
+func (d *Directory) Named(ctx context.Context, p access.Principal, field, name string) (Found, error) {
+	visible, err := d.List(ctx, p)
+	if err != nil {
+		return Found{}, err
+	}
+	named := slices.DeleteFunc(visible, func(c Found) bool { return c.Name != name })
+	switch len(named) {
+	case 0:
+		refused := fault.New(fault.Invalid, fmt.Sprintf("%s: there is no connection '%s'.", field, automation.Echo(name)), "List the connections there are.")
+		all, err := d.Connections.Connections(ctx)
+		if err != nil {
+			return Found{}, err
+		}
+		if slices.ContainsFunc(all, func(c Connection) bool { return c.Name == name }) {
+			return Found{}, access.Hidden(refused)
+		}
+		return Found{}, refused
+	case 1:
+		return named[0], nil
+	}
+	ids := make([]string, len(named))
+	for i := range named {
+		ids[i] = strconv.FormatInt(named[i].ID, 10)
+	}
+	return Found{}, fault.New(fault.Invalid, fmt.Sprintf("%s: the connections %s are called '%s'.", field, strings.Join(ids, ", "), automation.Echo(name)), "Give the id of one of them.")
+}
+
 // ToUse returns a connection that the principal may run commands with. One that is
 // not Ready is fault.Conflict.
 func (d *Directory) ToUse(ctx context.Context, p access.Principal, id int64) (Connection, error) {
@@ -134,6 +164,9 @@ func (d *Directory) Draft(ctx context.Context, p access.Principal, draft Draft) 
 	if err := d.place(ctx, p, &c); err != nil {
 		return Connection{}, nil, err
 	}
+	if err := d.relayFor(ctx, p, &c, draft.RelayName); err != nil {
+		return Connection{}, nil, err
+	}
 	c.Grants = append([]Grant{}, draft.Grants...)
 	if !p.Manager() && !slices.ContainsFunc(c.Grants, func(g Grant) bool { return g.Kind == ToUser && g.Name == p.User.Username }) {
 		c.Grants = append(c.Grants, Grant{Kind: ToUser, Name: p.User.Username, Level: Own})
@@ -177,11 +210,6 @@ func (d *Directory) settle(ctx context.Context, p access.Principal, c *Connectio
 	if _, isVault := integration.FindCommand(of.Name + "/" + FetchCommand); isVault && c.RelayID != 0 {
 		return nil, fault.New(fault.Invalid, "relay: a password vault is reached directly.", "Leave the relay out.")
 	}
-	if c.RelayID != 0 {
-		if err := d.Relays.CheckRelay(ctx, c.RelayID, c.SiteID); err != nil {
-			return nil, err
-		}
-	}
 	return c.setParameters(of, change.Parameters, before.Missing(), change.SecretsLater)
 }
 
@@ -220,6 +248,9 @@ func (d *Directory) apply(ctx context.Context, p access.Principal, c *Connection
 		if err := d.place(ctx, p, c); err != nil {
 			return nil, err
 		}
+	}
+	if err := d.relayFor(ctx, p, c, change.RelayName); err != nil {
+		return nil, err
 	}
 	secrets, err := d.settle(ctx, p, c, of, change, &before)
 	if err != nil {

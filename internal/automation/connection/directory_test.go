@@ -109,11 +109,15 @@ func (m *memory) UserByName(_ context.Context, name string) (access.User, error)
 
 func (m *memory) Roles(context.Context) ([]access.Role, error) { return m.roles, nil }
 
-func (m *memory) CheckRelay(_ context.Context, id, siteID int64) error {
-	if id == 7 && siteID != 0 {
-		return nil
+// RelayOf knows plant (7), for every site, and dock (9), for the connections of Acme.
+func (m *memory) RelayOf(_ context.Context, id int64, name string) (relayID, siteID int64, err error) {
+	switch {
+	case id == 7, id == 0 && name == "plant":
+		return 7, 0, nil
+	case id == 9, id == 0 && name == "dock":
+		return 9, 3, nil
 	}
-	return fault.Newf(fault.Invalid, "relay: there is no relay %d.", id)
+	return 0, 0, fault.New(fault.NotFound, "There is no such relay.", "")
 }
 
 // house is a directory with two sites and a few people: ana and bob at home, kim at

@@ -2,8 +2,10 @@ package connection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vedette.dev/vedette/internal/access"
@@ -49,6 +51,73 @@ func (d *Directory) MySites(ctx context.Context, p access.Principal) ([]Site, er
 	return d.Sites.SitesOf(ctx, p.User.ID)
 }
 
+// Site returns the site of a principal that a filter means, by its id or its name. Any
+// other is fault.NotFound, whether it exists or not.
+func (d *Directory) Site(ctx context.Context, p access.Principal, reference string) (Site, error) {
+	site, _, err := d.mySite(ctx, p, func(s Site) bool { return s.Name == reference || strconv.FormatInt(s.ID, 10) == reference })
+	if errors.Is(err, errNotMine) {
+		err = hiddenAs(err, fault.New(fault.NotFound, fmt.Sprintf("There is no site '%s'.", automation.Echo(reference)), "List the sites there are."))
+	}
+	return site, err
+}
+
+// SiteFor returns the site of a principal that a field names, by its id or, where that
+// is 0, by its name. Any other is fault.Invalid, whether it exists or not.
+func (d *Directory) SiteFor(ctx context.Context, p access.Principal, field string, id int64, name string) (Site, error) {
+	named := fmt.Sprintf("%s: there is no site '%s'.", field, automation.Echo(name))
+	if id != 0 {
+		named = fmt.Sprintf("%s: there is no site %d.", field, id)
+	}
+	site, mine, err := d.mySite(ctx, p, func(s Site) bool { return s.ID == id || id == 0 && s.Name == name })
+	if errors.Is(err, errNotMine) {
+		err = hiddenAs(err, fault.New(fault.Invalid, named, oneOf(mine)))
+	}
+	return site, err
+}
+
+// errNotMine says that a principal has no such site.
+var errNotMine = errors.New("no such site")
+
+// mySite returns the first site of a principal that is meant. Without one it returns
+// those that they have, and errNotMine, marked where there is one that they do not.
+func (d *Directory) mySite(ctx context.Context, p access.Principal, meant func(Site) bool) (Site, []Site, error) {
+	mine, err := d.MySites(ctx, p)
+	if err != nil {
+		return Site{}, nil, err
+	}
+	if i := slices.IndexFunc(mine, meant); i >= 0 {
+		return mine[i], mine, nil
+	}
+	all, err := d.Sites.Sites(ctx)
+	if err != nil {
+		return Site{}, nil, err
+	}
+	if slices.ContainsFunc(all, meant) {
+		return Site{}, mine, access.Hidden(errNotMine)
+	}
+	return Site{}, mine, errNotMine
+}
+
+// hiddenAs marks the failure that is answered as hidden where its cause is.
+func hiddenAs(cause, answer error) error {
+	if access.IsHidden(cause) {
+		return access.Hidden(answer)
+	}
+	return answer
+}
+
+// oneOf is the next step of somebody who has these sites.
+func oneOf(mine []Site) string {
+	if len(mine) == 0 {
+		return "Ask a manager to make you a member of a site."
+	}
+	names := make([]string, len(mine))
+	for i, s := range mine {
+		names[i] = s.Name
+	}
+	return "Use one of " + strings.Join(names, ", ") + "."
+}
+
 // place fills in the site of a connection. One that the principal does not have is
 // fault.Invalid, whether it exists or not.
 func (d *Directory) place(ctx context.Context, p access.Principal, c *Connection) error {
@@ -56,29 +125,45 @@ func (d *Directory) place(ctx context.Context, p access.Principal, c *Connection
 	if c.Shared {
 		field = "recipientSite"
 	}
-	mine, err := d.MySites(ctx, p)
-	if err != nil {
-		return err
-	}
-	if c.SiteID == 0 && len(mine) == 1 {
+	if c.SiteID == 0 {
+		mine, err := d.MySites(ctx, p)
+		if err != nil {
+			return err
+		}
+		if len(mine) != 1 {
+			return fault.New(fault.Invalid, field+": the value is missing.", oneOf(mine))
+		}
 		c.SiteID = mine[0].ID
 	}
-	names := make([]string, len(mine))
-	for i, s := range mine {
-		if s.ID == c.SiteID {
-			c.SiteName, c.SiteKind = s.Name, s.Kind
-			return nil
-		}
-		names[i] = s.Name
+	site, err := d.SiteFor(ctx, p, field, c.SiteID, "")
+	c.SiteName, c.SiteKind = site.Name, site.Kind
+	return err
+}
+
+// relayFor fills in the relay of a connection, which is found by its id or, where that
+// is 0, by its name; neither is none. One that does not exist, or is kept to another
+// site, is fault.Invalid.
+func (d *Directory) relayFor(ctx context.Context, p access.Principal, c *Connection, name string) error {
+	if c.RelayID == 0 && name == "" {
+		return nil
 	}
-	next := "Use one of " + strings.Join(names, ", ") + "."
-	if len(mine) == 0 {
-		next = "Ask a manager to make you a member of a site."
+	id, kept, err := d.Relays.RelayOf(ctx, c.RelayID, name)
+	if err == nil && (kept == 0 || kept == c.SiteID) {
+		c.RelayID = id
+		return nil
 	}
-	if c.SiteID == 0 {
-		return fault.New(fault.Invalid, field+": the value is missing.", next)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
 	}
-	return fault.New(fault.Invalid, fmt.Sprintf("%s: there is no site %d.", field, c.SiteID), next)
+	named := fmt.Sprintf("'%s'", automation.Echo(name))
+	if c.RelayID != 0 {
+		named = strconv.FormatInt(c.RelayID, 10)
+	}
+	refused := fault.New(fault.Invalid, "relay: there is no relay "+named+" for the connections of this site.", "Choose one of the relays that are for every site, or for this one; managers know them.")
+	if err == nil && !p.Manager() {
+		return access.Hidden(refused)
+	}
+	return refused
 }
 
 // grantees finds the users and roles that grants are for by their names, each once.

@@ -23,6 +23,7 @@ type Draft struct {
 	Description string
 	Inactive    bool
 	RelayID     int64
+	RelayName   string            // in place of RelayID
 	Grants      []Grant           // by kind and name
 	Parameters  map[string]string // secrets included
 	Vault       VaultUse
@@ -41,6 +42,7 @@ type Change struct {
 	Description *string
 	Active      *bool
 	RelayID     *int64
+	RelayName   string // in place of RelayID, which is 0 then
 	Grants      *[]Grant
 	Parameters  map[string]string // those that are in it; Kept leaves a secret as it is
 	Vault       *VaultUse

@@ -59,7 +59,8 @@ type People interface {
 
 // Relays is where it is known which relays there are.
 type Relays interface {
-	// CheckRelay refuses, with fault.Invalid, a relay that does not exist or is kept to
-	// the connections of another site.
-	CheckRelay(ctx context.Context, id, siteID int64) error
+	// RelayOf returns the id of a relay, which is found by its id or, where that is 0, by
+	// its name, and the site to whose connections it is kept, 0 for none. One that does
+	// not exist is fault.NotFound.
+	RelayOf(ctx context.Context, id int64, name string) (relayID, siteID int64, err error)
 }

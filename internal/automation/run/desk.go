@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -163,23 +162,22 @@ func NoRun(id int64) *fault.Error {
 }
 
 // List returns runs of the connections that the principal sees, newest first,
-// without raw data.
+// without raw data. One that is asked for and that they do not see is fault.NotFound,
+// whether it exists or not.
 func (d *Desk) List(ctx context.Context, p access.Principal, f Filter) ([]Run, error) {
-	if !p.Manager() {
-		visible, err := d.Connections.List(ctx, p)
-		if err != nil {
+	for _, id := range f.ConnectionIDs {
+		if _, err := d.Connections.Get(ctx, p, id); err != nil {
 			return nil, err
 		}
-		mine := make([]int64, 0, len(visible))
-		for _, c := range visible {
-			if f.ConnectionIDs == nil || slices.Contains(f.ConnectionIDs, c.ID) {
-				mine = append(mine, c.ID)
-			}
+	}
+	if f.ConnectionIDs == nil && !p.Manager() {
+		visible, err := d.Connections.List(ctx, p)
+		if err != nil || len(visible) == 0 {
+			return nil, err
 		}
-		if len(mine) == 0 {
-			return nil, nil
+		for i := range visible {
+			f.ConnectionIDs = append(f.ConnectionIDs, visible[i].ID)
 		}
-		f.ConnectionIDs = mine
 	}
 	return d.Records.Runs(ctx, f)
 }

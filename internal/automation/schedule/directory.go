@@ -131,20 +131,8 @@ func (d *Directory) settle(ctx context.Context, p access.Principal, s *Schedule,
 	if s.SiteID == 0 {
 		s.SiteID = r.SiteID
 	}
-	return d.mySite(ctx, p, s.SiteID)
-}
-
-func (d *Directory) mySite(ctx context.Context, p access.Principal, id int64) error {
-	sites, err := d.Connections.MySites(ctx, p)
-	if err != nil {
-		return err
-	}
-	for _, s := range sites {
-		if s.ID == id {
-			return nil
-		}
-	}
-	return fault.New(fault.Invalid, fmt.Sprintf("site: there is no site %d.", id), "Name one of your sites.")
+	_, err = d.Connections.SiteFor(ctx, p, "site", s.SiteID, "")
+	return err
 }
 
 // Update changes a schedule. Who changes more than whether it is active becomes its

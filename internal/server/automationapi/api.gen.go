@@ -1524,7 +1524,7 @@ type ListAuditParams struct {
 
 // ListConnectionsParams defines parameters for ListConnections.
 type ListConnectionsParams struct {
-	// Site Only connections of this site, by its id or its name.
+	// Site Only connections of this site, by its id or its name. One that the caller does not have is not found.
 	Site *string `form:"site,omitempty" json:"site,omitempty"`
 
 	// Integration Only connections of this integration, by its name.
@@ -1554,7 +1554,7 @@ type ListIntegrationsParams struct {
 
 // ListRunsParams defines parameters for ListRuns.
 type ListRunsParams struct {
-	// Connection Only runs of the connection with this id.
+	// Connection Only runs of the connection with this id. One that the caller does not see is not found.
 	Connection *int64 `form:"connection,omitempty" json:"connection,omitempty"`
 
 	// Command Only runs of this command, by its name.
@@ -1602,7 +1602,7 @@ type ListScansParams struct {
 
 // ListAutomationSchedulesParams defines parameters for ListAutomationSchedules.
 type ListAutomationSchedulesParams struct {
-	// Site Only schedules of this site, by its id or its name.
+	// Site Only schedules of this site, by its id or its name. One that the caller does not have is not found.
 	Site *string `form:"site,omitempty" json:"site,omitempty"`
 
 	// Kind Only schedules of this kind.

@@ -39,8 +39,13 @@ func (a api) ListAutomationSchedules(ctx context.Context, request ListAutomation
 		return nil, err
 	}
 	answer := ListAutomationSchedules200JSONResponse{Schedules: []AutomationSchedule{}}
+	seen := false // the site, by something of it
 	add := func(s AutomationSchedule) {
-		if (kind == "" || kind == s.Kind) && (site == "" || site == s.Site.Name || site == strconv.FormatInt(s.Site.ID, 10)) {
+		if !isSite(site, s.Site.ID, s.Site.Name) {
+			return
+		}
+		seen = true
+		if kind == "" || kind == s.Kind {
 			answer.Schedules = append(answer.Schedules, s)
 		}
 	}
@@ -54,6 +59,11 @@ func (a api) ListAutomationSchedules(ctx context.Context, request ListAutomation
 	for i := range visible {
 		if visible[i].Check.Enabled {
 			add(healthCheckSchedule(&visible[i].Connection))
+		}
+	}
+	if site != "" && !seen {
+		if _, err := a.connections.Site(ctx, principal, site); err != nil {
+			return nil, err
 		}
 	}
 	return answer, nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"vedette.dev/vedette/internal/automation/connection"
@@ -23,8 +22,8 @@ func (a api) draft(ctx context.Context, body *newConnection) (connection.Draft, 
 	if d.SiteID, err = a.siteFor(ctx, d.Shared, body.Site, body.RecipientSite); err != nil {
 		return d, err
 	}
-	if d.RelayID, err = a.relayFor(ctx, body.Relay); err != nil {
-		return d, err
+	if body.Relay != nil {
+		d.RelayID, d.RelayName = body.Relay.ID, nameOf(body.Relay)
 	}
 	if d.Grants, err = grantsOf(body.UserPermissions); err != nil {
 		return d, err
@@ -55,11 +54,7 @@ func (a api) change(ctx context.Context, c *connection.Connection, body *connect
 		ch.SiteID = &site
 	}
 	if body.Relay != nil {
-		id, err := a.relayFor(ctx, body.Relay)
-		if err != nil {
-			return ch, err
-		}
-		ch.RelayID = &id
+		ch.RelayID, ch.RelayName = &body.Relay.ID, nameOf(body.Relay)
 	}
 	if body.UserPermissions != nil {
 		grants, err := grantsOf(*body.UserPermissions)
@@ -125,43 +120,25 @@ func (a api) siteFor(ctx context.Context, shared bool, site, recipient *referenc
 	return a.siteNamed(ctx, field, ref)
 }
 
-// siteNamed returns the site that a member of a body names, 0 where it names none.
+// siteNamed returns the site that a member of a body names, 0 where it names none. By
+// its name it is one that the caller has.
 func (a api) siteNamed(ctx context.Context, field string, ref *reference) (int64, error) {
-	if ref == nil || ref.ID != 0 || ref.Name == "" {
-		if ref == nil {
-			return 0, nil
-		}
+	switch {
+	case ref == nil:
+		return 0, nil
+	case ref.ID != 0 || ref.Name == "":
 		return ref.ID, nil
 	}
-	mine, err := a.connections.MySites(ctx, server.PrincipalOf(ctx))
-	if err != nil {
-		return 0, err
-	}
-	names := make([]string, len(mine))
-	for i, s := range mine {
-		if s.Name == ref.Name {
-			return s.ID, nil
-		}
-		names[i] = s.Name
-	}
-	return 0, fault.New(fault.Invalid, fmt.Sprintf("%s: there is no site '%s'.", field, server.Echo(ref.Name)), "Use one of "+orNone(names)+".")
+	site, err := a.connections.SiteFor(ctx, server.PrincipalOf(ctx), field, 0, ref.Name)
+	return site.ID, err
 }
 
-// relayFor returns the relay that a body names, 0 for none. Who may use it, the
-// directory of connections decides.
-func (a api) relayFor(ctx context.Context, ref *reference) (int64, error) {
-	if ref == nil || ref.ID != 0 || ref.Name == "" {
-		if ref == nil {
-			return 0, nil
-		}
-		return ref.ID, nil
+// nameOf returns the name in a reference without an id.
+func nameOf(ref *reference) string {
+	if ref.ID != 0 {
+		return ""
 	}
-	found, err := a.relays.Find(ctx, ref.Name)
-	if fault.Is(err, fault.NotFound) {
-		// Its own words name all relays, which are for managers.
-		return 0, fault.New(fault.Invalid, fmt.Sprintf("relay: there is no relay '%s'.", server.Echo(ref.Name)), "Ask a manager for the name of the relay.")
-	}
-	return found.ID, err
+	return ref.Name
 }
 
 func grantsOf(permissions []userPermission) ([]connection.Grant, error) {
@@ -202,25 +179,8 @@ func (a api) connectionNamed(ctx context.Context, field string, ref *reference) 
 	if ref.ID != 0 {
 		return ref.ID, nil
 	}
-	visible, err := a.connections.List(ctx, server.PrincipalOf(ctx))
-	if err != nil {
-		return 0, err
-	}
-	var found int64
-	var ids []string
-	for i := range visible {
-		if visible[i].Name == ref.Name {
-			found = visible[i].ID
-			ids = append(ids, fmt.Sprint(found))
-		}
-	}
-	switch len(ids) {
-	case 0:
-		return 0, fault.New(fault.Invalid, fmt.Sprintf("%s: there is no connection '%s'.", field, server.Echo(ref.Name)), "List the connections there are.")
-	case 1:
-		return found, nil
-	}
-	return 0, fault.New(fault.Invalid, fmt.Sprintf("%s: the connections %s are called '%s'.", field, strings.Join(ids, ", "), server.Echo(ref.Name)), "Give the id of one of them.")
+	found, err := a.connections.Named(ctx, server.PrincipalOf(ctx), field, ref.Name)
+	return found.ID, err
 }
 
 // over returns limits with what the body says in place of what there is.

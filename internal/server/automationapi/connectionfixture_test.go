@@ -120,15 +120,18 @@ func (l *links) CreateConnection(_ context.Context, c connection.Connection, sec
 	return c, nil
 }
 
-func (l *links) UpdateConnection(_ context.Context, id int64, change func(*connection.Connection) (map[string]string, error)) (connection.Connection, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	c := l.connections[id]
-	c.Parameters, c.Stored = maps.Clone(c.Parameters), slices.Clone(c.Stored)
-	secrets, err := change(&c)
+func (l *links) UpdateConnection(ctx context.Context, id int64, change func(*connection.Connection) (map[string]string, error)) (connection.Connection, error) {
+	c, err := l.Connection(ctx, id)
 	if err != nil {
 		return c, err
 	}
+	c.Parameters, c.Stored = maps.Clone(c.Parameters), slices.Clone(c.Stored)
+	secrets, err := change(&c) // which reads others
+	if err != nil {
+		return c, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.connections[id] = c
 	maps.Copy(l.secrets[id], secrets)
 	return c, nil
@@ -145,12 +148,15 @@ func (l *links) ConnectionSecrets(_ context.Context, id int64) (map[string]strin
 	return l.secrets[id], nil
 }
 
-// CheckRelay knows relay 4.
-func (l *links) CheckRelay(_ context.Context, id, _ int64) error {
-	if id == 4 {
-		return nil
+// RelayOf knows plant-graz (4), for every site, and dock (5), for the connections of Acme.
+func (l *links) RelayOf(_ context.Context, id int64, name string) (relayID, siteID int64, err error) {
+	switch {
+	case id == 4, id == 0 && name == "plant-graz":
+		return 4, 0, nil
+	case id == 5, id == 0 && name == "dock":
+		return 5, 2, nil
 	}
-	return fault.Newf(fault.Invalid, "relay: there is no relay %d.", id)
+	return 0, 0, fault.New(fault.NotFound, "There is no such relay.", "")
 }
 
 // relayStore is the storage of relays; its name keeps the methods of plants apart.

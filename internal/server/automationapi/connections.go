@@ -3,6 +3,7 @@ package automationapi
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,11 @@ func (a api) ListConnections(ctx context.Context, request ListConnectionsRequest
 		return nil, err
 	}
 	site, of, part := given(request.Params.Site), given(request.Params.Integration), strings.ToLower(given(request.Params.Name))
+	if site != "" && !slices.ContainsFunc(visible, func(c connection.Found) bool { return isSite(site, c.SiteID, c.SiteName) }) {
+		if _, err := a.connections.Site(ctx, server.PrincipalOf(ctx), site); err != nil {
+			return nil, err
+		}
+	}
 	relays, err := a.relayNames(ctx)
 	if err != nil {
 		return nil, err
@@ -26,12 +32,17 @@ func (a api) ListConnections(ctx context.Context, request ListConnectionsRequest
 	answer := ListConnections200JSONResponse{Connections: []Connection{}}
 	for i := range visible {
 		c := &visible[i]
-		if (site == "" || site == c.SiteName || site == strconv.FormatInt(c.SiteID, 10)) &&
-			(of == "" || of == c.Integration) && strings.Contains(strings.ToLower(c.Name), part) {
+		if isSite(site, c.SiteID, c.SiteName) && (of == "" || of == c.Integration) && strings.Contains(strings.ToLower(c.Name), part) {
 			answer.Connections = append(answer.Connections, connectionOf(c, relays))
 		}
 	}
 	return answer, nil
+}
+
+// isSite reports whether a site is the one that a filter means; an empty filter means
+// all.
+func isSite(filter string, id int64, name string) bool {
+	return filter == "" || filter == name || filter == strconv.FormatInt(id, 10)
 }
 
 // GetConnection implements GET /automation/v1/connections/{id}.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -182,8 +183,14 @@ func TestFiltersOfRunsStayWithinWhatTheUserSees(t *testing.T) {
 	if diff := cmp.Diff(want, s.links.asked); diff != "" {
 		t.Errorf("filter (-want +got):\n%s", diff)
 	}
+	if w := s.call("ann", "GET", "/runs", ""); w.Code != http.StatusOK || !slices.Equal(s.links.asked.ConnectionIDs, []int64{1}) {
+		t.Errorf("status %d: %s, asked %+v", w.Code, w.Body, s.links.asked)
+	}
 	s.links.asked = run.Filter{}
-	if w := s.call("bob", "GET", query, ""); w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != `{"runs":[]}` || s.links.asked.Limit != 0 {
+	if w := s.call("bob", "GET", "/runs", ""); w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != `{"runs":[]}` || s.links.asked.Limit != 0 {
+		t.Errorf("status %d: %s, asked %+v", w.Code, w.Body, s.links.asked)
+	}
+	if w := s.call("bob", "GET", query, ""); w.Code != http.StatusNotFound || s.links.asked.Limit != 0 {
 		t.Errorf("status %d: %s, asked %+v", w.Code, w.Body, s.links.asked)
 	}
 }

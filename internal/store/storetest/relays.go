@@ -187,8 +187,18 @@ func testRelays(t *testing.T, create func(tb testing.TB) Database) {
 		_, err := l.CreateRelay(ctx, relay.Relay{Name: "lost", Created: Start, TokenChanged: Start}, "Nowhere", relayToken("lost"))
 		wantCode(t, err, fault.Invalid)
 
-		wantCode(t, l.CheckRelay(ctx, kept[0].ID, branch.ID), "")
-		wantCode(t, l.CheckRelay(ctx, kept[0].ID, l.main), fault.Invalid)
+		for _, by := range []relay.Relay{{ID: kept[0].ID}, {Name: kept[0].Name}, {ID: kept[0].ID, Name: "plant"}} {
+			if id, site, err := l.RelayOf(ctx, by.ID, by.Name); err != nil || id != kept[0].ID || site != branch.ID {
+				t.Errorf("by %d and %q: relay %d of site %d, %v", by.ID, by.Name, id, site, err)
+			}
+		}
+		if id, site, err := l.RelayOf(ctx, 0, "plant"); err != nil || id != l.relay || site != 0 {
+			t.Errorf("relay %d of site %d, %v", id, site, err)
+		}
+		for _, by := range []relay.Relay{{ID: 99}, {Name: "lost"}, {ID: 99, Name: "plant"}, {}} {
+			_, _, err := l.RelayOf(ctx, by.ID, by.Name)
+			wantCode(t, err, fault.NotFound)
+		}
 		for id, want := range map[int64]fault.Code{l.relay: "", kept[0].ID: fault.Invalid, 99: fault.Invalid, 0: ""} {
 			c := l.sample("by relay " + strconv.FormatInt(id, 10))
 			c.RelayID = id
