@@ -57,6 +57,9 @@ func SameRequest(earlier, asked *Run, changed []string) error {
 		}
 	}
 	names := map[string]bool{}
+	if earlier.Command != asked.Command {
+		earlier, asked = &Run{ID: earlier.ID}, &Run{} // inputs of another command say nothing
+	}
 	for _, inputs := range []map[string]any{earlier.Inputs, asked.Inputs} {
 		for name := range inputs {
 			names[name] = true

@@ -61,7 +61,7 @@ func testRunKeyOfAnother(t *testing.T, l *layer) {
 	}
 	for differs, change := range map[string]func(r *run.Run){
 		"connection":                 func(r *run.Run) { r.ConnectionID = l.connection(t, "other").ID },
-		"command":                    func(r *run.Run) { r.Command = "test-connection" },
+		"command":                    func(r *run.Run) { r.Command, r.Inputs = "test-connection", nil },
 		"dryRun":                     func(r *run.Run) { r.DryRun = true },
 		"force":                      func(r *run.Run) { r.Force = true },
 		"wait":                       func(r *run.Run) { r.Wait = nil },
