@@ -39,8 +39,9 @@ func newPlanCommand(a *app) *cobra.Command {
 'vedette apply' would change: + what is made, ~ what changes from old to new, and
 with --prune - what is deleted. Nothing is changed.
 
-A document describes a Tag, an ActivationKey or a ConfigurationProfile, or of the
-automation layer of a Vedette platform a Site, a Relay, a Connection or a Schedule.
+A document describes a Tag, an ActivationKey, a ConfigurationProfile or a Connector, or
+of the automation layer of a Vedette platform a Site, a Relay, a Connection or a
+Schedule.
 They are known by what people call them: a tag by its name and parent, a connection
 and a schedule by their site and name. What a document does not mention stays as it
 is. No file has secrets: a plan says which a connection will miss, and how they are

@@ -33,7 +33,11 @@ func holdings(t interface{ Fatal(...any) }, c *qpsclient.Client) map[string]stri
 		p.TotalAgents = 0
 		all["ConfigurationProfile "+p.Name] = string(qps.AppendRawData(nil, qps.NewResult("", p)))
 	}
-	if err := errors.Join(err, err2, err3); err != nil {
+	connectors, err4 := c.AWSConnectors(context.Background())
+	for _, connector := range connectors {
+		all["Connector "+connector.Name] = string(qps.AppendRawData(nil, qps.NewResult("", connector)))
+	}
+	if err := errors.Join(err, err2, err3, err4); err != nil {
 		t.Fatal(err)
 	}
 	return all
@@ -105,6 +109,15 @@ func drawFleet(t *rapid.T) string {
 		maybe("%s", list("blackouts", []string{"mon-fri 8-18", "sun 22-4"}))
 		maybe("level: %s", rapid.SampledFrom([]string{"low", "high"}).Draw(t, "level"))
 		maybe("performance: {CPU_LIMIT: %d, OTHER: a}", rapid.IntRange(2, 100).Draw(t, "limit"))
+	}
+	for _, name := range []string{"C1", "C2"}[:rapid.IntRange(0, 2).Draw(t, "connectors")] {
+		fmt.Fprintf(&b, "---\nkind: Connector\nname: %s\ndisabled: true\n", name)
+		b.WriteString(rapid.SampledFrom([]string{"allRegions: true\n", "allRegions: false\nregions: [us-east-1]\n", "regions: [eu-west-1, eu-central-1]\n"}).Draw(t, "regions"))
+		maybe("%s", rapid.SampledFrom([]string{"role: ''\nexternalId: ''", "role: arn:aws:iam::123456789012:role/vedette\nexternalId: x-1"}).Draw(t, "role"))
+		maybe("description: %s", text.Draw(t, "description"))
+		maybe("runFrequency: %d", rapid.IntRange(60, 1440).Draw(t, "minutes"))
+		maybe("%s", list("modules", []string{"VM", "PC"}))
+		maybe("%s", list("tags", paths))
 	}
 	return b.String()
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"vedette.dev/vedette/internal/automation/description"
 	"vedette.dev/vedette/internal/fault"
@@ -151,20 +150,6 @@ func TestFilesAreBounded(t *testing.T) {
 	}
 }
 
-func TestBlackoutsAreReadAsTheyAreWritten(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		window, _ := description.ParseBlackout(fmt.Sprintf("never %d-%d", rapid.IntRange(0, 23).Draw(t, "start"), rapid.IntRange(0, 24).Draw(t, "end")))
-		for day := range window.Days {
-			window.Days[day] = rapid.Bool().Draw(t, fmt.Sprint(day))
-		}
-		again, err := description.ParseBlackout(description.BlackoutText(window))
-		if err != nil || again != window {
-			t.Fatalf("%v becomes %q, %v (%v)", window, description.BlackoutText(window), again, err)
-		}
-	})
-}
-
 // FuzzDecode looks for input that breaks the decoder: whatever it takes is
 // complete, and what it refuses has a reason.
 func FuzzDecode(f *testing.F) {
@@ -181,7 +166,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		for _, d := range documents {
-			if d.Tag == nil && d.Key == nil && d.Profile == nil && d.Site == nil && d.Relay == nil && d.Connection == nil && d.Schedule == nil {
+			if d.Tag == nil && d.Key == nil && d.Profile == nil && d.Connector == nil && d.Site == nil && d.Relay == nil && d.Connection == nil && d.Schedule == nil {
 				t.Fatalf("nothing is described: %+v", d)
 			}
 		}

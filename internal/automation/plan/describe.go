@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,9 +60,13 @@ func Describe(ctx context.Context, r Reader, s Selection) (*Described, error) {
 			fleet[kind] = true
 		}
 	}
-	var err error
 	if len(fleet) > 0 {
-		if d.state, err = read(ctx, r, fleet); err != nil {
+		_, named := s.has(KindConnector)
+		now, err := read(ctx, r, fleet, !named)
+		switch {
+		case err == nil:
+			d.state = now
+		case len(s.Kinds) > 0 || !noFleet(err):
 			return nil, err
 		}
 	}
@@ -77,6 +82,13 @@ func Describe(ctx context.Context, r Reader, s Selection) (*Described, error) {
 		}
 	}
 	return &d.out, nil
+}
+
+// noFleet reports whether a platform keeps no fleet at all: one that runs the
+// automation layer alone.
+func noFleet(err error) bool {
+	status, ok := errors.AsType[*qpsclient.StatusError](err)
+	return ok && status.StatusCode == http.StatusNotFound
 }
 
 // readLayer reads the automation layer as far as it is selected and there.
@@ -114,7 +126,7 @@ var describers = map[Kind]struct {
 	describe func(*describer) []*yaml.Node
 }{
 	KindTag: {"tags.yaml", (*describer).describeTags}, KindKey: {"keys.yaml", (*describer).describeKeys}, KindProfile: {"profiles.yaml", (*describer).describeProfiles},
-	KindSite: {"sites.yaml", (*describer).describeSites}, KindRelay: {"relays.yaml", (*describer).describeRelays},
+	KindConnector: {"connectors.yaml", (*describer).describeConnectors}, KindSite: {"sites.yaml", (*describer).describeSites}, KindRelay: {"relays.yaml", (*describer).describeRelays},
 	KindConnection: {"connections.yaml", (*describer).describeConnections}, KindSchedule: {"schedules.yaml", (*describer).describeSchedules},
 }
 
@@ -314,4 +326,52 @@ func scalarOf(text string) any {
 		return n
 	}
 	return text
+}
+
+func (d *describer) describeConnectors() []*yaml.Node {
+	if d.state.noConnectors {
+		d.keepOut(KindConnector, "", 0, hiddenReason)
+		return nil
+	}
+	connectors := slices.Clone(d.state.connectors)
+	slices.SortStableFunc(connectors, func(a, b *qps.AwsAssetDataConnector) int { return strings.Compare(a.Name, b.Name) })
+	var list []*yaml.Node
+	for _, c := range connectors {
+		name := strings.TrimSpace(c.Name)
+		record := d.recordText(c)
+		switch {
+		case len(d.connectorsNamed(name)) > 1 || !nameable(name):
+			d.keepOut(KindConnector, c.Name, c.ID, "it has no name of its own")
+			continue
+		case !nameable(record):
+			d.keepOut(KindConnector, c.Name, c.ID, "no file could name its authentication record")
+			continue
+		}
+		list = append(list, d.describeConnector(c, name, record))
+	}
+	return list
+}
+
+func (d *describer) describeConnector(c *qps.AwsAssetDataConnector, name, record string) *yaml.Node {
+	m := newMapping(KindConnector)
+	m.add("name", name)
+	m.add("description", strings.TrimSpace(c.Description))
+	m.add("govCloud", valueOf(c.IsGovCloudConfigured))
+	m.add("china", valueOf(c.IsChinaConfigured))
+	m.add("allRegions", valueOf(c.AllRegions))
+	if !valueOf(c.AllRegions) {
+		m.add("regions", sorted(c.Endpoints))
+	}
+	if record == NoRecord {
+		m.add("role", c.ARN)
+		m.add("externalId", c.ExternalID)
+	}
+	m.add("authRecord", record)
+	m.add("tags", sorted(d.texts(d.nodesOf(c.DefaultTags))))
+	m.add("modules", sorted(upper(c.Activation)))
+	if c.RunFrequency > 0 { // not every platform tells
+		m.add("runFrequency", c.RunFrequency)
+	}
+	m.add("disabled", valueOf(c.Disabled))
+	return m.node
 }

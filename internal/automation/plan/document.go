@@ -21,6 +21,7 @@ const (
 	KindTag        Kind = "Tag"
 	KindKey        Kind = "ActivationKey"
 	KindProfile    Kind = "ConfigurationProfile"
+	KindConnector  Kind = "Connector"
 	KindSite       Kind = "Site"
 	KindRelay      Kind = "Relay"
 	KindConnection Kind = "Connection"
@@ -29,12 +30,12 @@ const (
 
 // Kinds returns every kind, those first that others refer to.
 func Kinds() []Kind {
-	return []Kind{KindTag, KindKey, KindProfile, KindSite, KindRelay, KindConnection, KindSchedule}
+	return []Kind{KindTag, KindKey, KindProfile, KindConnector, KindSite, KindRelay, KindConnection, KindSchedule}
 }
 
 // phrases are the kinds within a sentence.
 var phrases = map[Kind]string{
-	KindTag: "tag", KindKey: "activation key", KindProfile: "configuration profile",
+	KindTag: "tag", KindKey: "activation key", KindProfile: "configuration profile", KindConnector: "connector",
 	KindSite: "site", KindRelay: "relay", KindConnection: "connection", KindSchedule: "schedule",
 }
 
@@ -57,6 +58,7 @@ type Document struct {
 	Tag        *description.Tag
 	Key        *description.ActivationKey
 	Profile    *description.ConfigurationProfile
+	Connector  *Connector
 	Site       *Site
 	Relay      *Relay
 	Connection *Connection

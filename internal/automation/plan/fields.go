@@ -50,6 +50,9 @@ func (d *Document) fieldList() []field {
 	case KindProfile:
 		d.Profile = &description.ConfigurationProfile{}
 		return profileFields(d.Profile)
+	case KindConnector:
+		d.Connector = &Connector{}
+		return d.Connector.fields()
 	case KindSite:
 		d.Site = &Site{}
 		return d.Site.fields()

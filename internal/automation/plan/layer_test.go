@@ -77,7 +77,7 @@ func TestAPlanOfTheAutomationLayerIsWhatDiffers(t *testing.T) {
 		{"a site with members", "{kind: Site, name: SOC, description: d, members: [ana, bob]}", []string{"create Site SOC 0", "  description: <nil> -> d", "  members: <nil> -> [ana bob]"}},
 		{"other members", "{kind: Site, name: Acme, siteKind: internal, members: [bob]}", []string{"change Site Acme 2", "  siteKind: client -> internal", "  members: [ana] -> [bob]"}},
 		{"a relay", "{kind: Relay, name: mill, site: Acme}", []string{
-			"create Relay mill 0", "  site: <nil> -> Acme", `note Relay "mill" is new, and nobody has its token: 'vedette relays rotate mill' shows one to start it with.`,
+			"create Relay mill 0", "  site: <nil> -> Acme", `note Relay "mill" is new, and nobody has its token. This shows one to start it with: vedette relays rotate mill`,
 		}},
 		{"a relay that differs", "{kind: Relay, name: plant, site: Acme, description: Graz}", []string{
 			`note The site of relay "plant" differs, and a platform changes none: to have it as f:1 says, delete the relay and register it anew.`,
@@ -96,7 +96,7 @@ func TestAPlanOfTheAutomationLayerIsWhatDiffers(t *testing.T) {
 			"create Connection New/c 0", "  integration: <nil> -> qualys-cloud-agent", "  relay: <nil> -> r", "  passwordVault.connection: <nil> -> New/v", "  passwordVault.items.password: <nil> -> p#f",
 			"  parameters.serverUrl: <nil> -> https://a.example.net", "  parameters.username: <nil> -> u",
 			"create Schedule New/s 0", "  connection: <nil> -> New/c", "  command: <nil> -> test-connection", "  every: <nil> -> 1h30m",
-			`note Relay "r" is new, and nobody has its token: 'vedette relays rotate r' shows one to start it with.`,
+			`note Relay "r" is new, and nobody has its token. This shows one to start it with: vedette relays rotate r`,
 			`note Connection "New/v" runs no command until it has its token: vedette automation connections update New/v --parameter-file token=FILE`,
 		}},
 		{"a connection changes", `{kind: Connection, site: Main, name: prod, description: d, active: false, userPermissions: [user:bob=edit], parameters: {username: other}, limits: {requestsPerMinute: 60}, healthCheck: {enabled: false, mailAfter: 3, mailTo: [soc@example.net]}}`, []string{
@@ -254,11 +254,11 @@ func TestPruningLeavesTheSitesOfOthersAlone(t *testing.T) {
 		{"what nothing uses any more", "{kind: Connection, site: Main, name: prod}\n---\n{kind: Schedule, site: Main, name: other, connection: prod, command: test-connection, every: 1h}\n---\n{kind: Relay, name: mill}\n---\n{kind: Site, name: Main}", []string{
 			"create Relay mill 0", "create Schedule Main/other 0", "  connection: <nil> -> Main/prod", "  command: <nil> -> test-connection", "  every: <nil> -> 1h",
 			"delete Schedule Main/nightly 7", "delete Connection Main/lab 6", "delete Connection Main/bao 4", "delete Relay plant 3", "delete Site Empty 9", "kept Site Acme: it has members: 1",
-			`note Relay "mill" is new, and nobody has its token: 'vedette relays rotate mill' shows one to start it with.`,
+			`note Relay "mill" is new, and nobody has its token. This shows one to start it with: vedette relays rotate mill`,
 		}},
 		{"sites and relays that are in use", "{kind: Relay, name: mill}\n---\n{kind: Site, name: Acme}", []string{
 			"create Relay mill 0", "delete Site Empty 9", `kept Relay plant: it is used by connection "Main/lab"`, `kept Site Main: connection "Main/bao" belongs to it`,
-			`note Relay "mill" is new, and nobody has its token: 'vedette relays rotate mill' shows one to start it with.`,
+			`note Relay "mill" is new, and nobody has its token. This shows one to start it with: vedette relays rotate mill`,
 		}},
 	}
 	for _, tt := range tests {

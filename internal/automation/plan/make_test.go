@@ -20,6 +20,8 @@ type shelf struct {
 	tags       []*qps.Tag
 	keys       []*qps.AgentActKey
 	profiles   []*qps.AgentConfig
+	connectors []*qps.AwsAssetDataConnector
+	refused    error // of searches for connectors
 	priorities map[int64]int64
 	reserved   int64            // the tag that only a get tells to be reserved
 	agents     map[string]int64 // by the UUID of their key
@@ -50,6 +52,14 @@ func (s shelf) GetTag(_ context.Context, id int64) (*qps.Tag, error) {
 }
 func (s shelf) CountHostAssets(_ context.Context, criteria []qps.Criterion) (int64, error) {
 	return s.agents[criteria[0].Value], s.err
+}
+
+func (s shelf) AWSConnectors(context.Context, ...qps.Criterion) ([]*qps.AwsAssetDataConnector, error) {
+	return s.connectors, s.refused
+}
+
+func (s shelf) AWSAuthRecords(context.Context, ...qps.Criterion) ([]*qps.AwsAuthRecord, error) {
+	return []*qps.AwsAuthRecord{{ID: 1, Name: "keys"}, {ID: 2, Name: "twin"}, {ID: 3, Name: "twin"}}, nil
 }
 
 func stocked() shelf {

@@ -27,6 +27,7 @@ type layerOnly struct {
 	tagWriter
 	KeyWriter
 	ProfileWriter
+	ConnectorWriter
 }
 
 // office is an automation layer in memory. It keeps what it is given like a platform.

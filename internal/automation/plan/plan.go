@@ -95,7 +95,7 @@ func Make(ctx context.Context, r Reader, documents []Document, o Options) (*Plan
 	if err := m.read(ctx, r, o); err != nil {
 		return nil, err
 	}
-	for _, step := range []func() error{m.planTags, m.planKeys, m.planProfiles, m.planLayer} {
+	for _, step := range []func() error{m.planTags, m.planKeys, m.planProfiles, m.planConnectors, m.planLayer} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -126,11 +126,12 @@ func (m *maker) read(ctx context.Context, r Reader, o Options) (err error) {
 		}
 	}
 	if o.Prune && len(fleet) > 0 { // to see which tags are in use
-		fleet = map[Kind]bool{KindTag: true, KindKey: true, KindProfile: true}
+		fleet = map[Kind]bool{KindTag: true, KindKey: true, KindProfile: true, KindConnector: true}
 	}
+	optional := !m.described[KindConnector] // many an account has none
 	m.state = &state{tags: newForest(nil)}
 	if len(fleet) > 0 {
-		if m.state, err = read(ctx, r, fleet); err != nil {
+		if m.state, err = read(ctx, r, fleet, optional); err != nil {
 			return err
 		}
 	}
@@ -168,7 +169,9 @@ type maker struct {
 	// What the keys that stay, and those that are made, have after the plan.
 	keyTags    map[int64][]*tagNode
 	newKeyTags map[string][]*tagNode // by title
-	profiled   []*plannedProfile
+	// connectorTags are those of connectors, by what names them in a sentence.
+	connectorTags map[string][]*tagNode
+	profiled      []*plannedProfile
 }
 
 func (m *maker) note(format string, args ...any) {
@@ -206,6 +209,8 @@ func (d *Document) knownBy() []identity {
 		return []identity{{"title", d.Key.Title}}
 	case KindProfile:
 		return []identity{{"name", d.Profile.Name}}
+	case KindConnector:
+		return []identity{{"name", d.Connector.Name}}
 	case KindSite:
 		return []identity{{"name", d.Site.Name}}
 	case KindRelay:

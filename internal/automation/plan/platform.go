@@ -14,6 +14,7 @@ type Reader interface {
 	AgentConfigs(ctx context.Context, criteria ...qps.Criterion) ([]*qps.AgentConfig, error)
 	AgentConfigPriorities(ctx context.Context) (map[int64]int64, error)
 	CountHostAssets(ctx context.Context, criteria []qps.Criterion) (int64, error)
+	ConnectorReader
 	LayerReader
 }
 
@@ -25,6 +26,7 @@ type Writer interface {
 	DeleteTags(ctx context.Context, ids ...int64) error
 	KeyWriter
 	ProfileWriter
+	ConnectorWriter
 	LayerWriter
 }
 
@@ -50,10 +52,15 @@ type state struct {
 	keys       []*qps.AgentActKey
 	profiles   []*qps.AgentConfig
 	priorities map[int64]int64 // by id of the profile; empty where the platform gives none
+	connectors []*qps.AwsAssetDataConnector
+	records    []*qps.AwsAuthRecord
+	// noConnectors says that the platform or the account has no connectors.
+	noConnectors bool
 }
 
 // read reads the tags, to which everything refers, and the objects of the kinds.
-func read(ctx context.Context, r Reader, kinds map[Kind]bool) (*state, error) {
+// Connectors may be optional: many an account may not see any.
+func read(ctx context.Context, r Reader, kinds map[Kind]bool, optional bool) (*state, error) {
 	tags, err := r.Tags(ctx)
 	if err != nil {
 		return nil, err
@@ -70,6 +77,14 @@ func read(ctx context.Context, r Reader, kinds map[Kind]bool) (*state, error) {
 		}
 		if s.priorities, err = r.AgentConfigPriorities(ctx); err != nil {
 			return nil, err
+		}
+	}
+	if kinds[KindConnector] {
+		if err := s.readConnectors(ctx, r); err != nil {
+			if !optional || !unavailable(err) {
+				return nil, err
+			}
+			s.noConnectors = true
 		}
 	}
 	return s, nil

@@ -19,6 +19,9 @@ var systemTags = []string{"Business Units", "Asset Groups", "Cloud Agent", "Asse
 // because they use tags, then tags, children before their parents.
 func (m *maker) prune(ctx context.Context, r Reader) error {
 	m.pruneLayer()
+	if m.described[KindConnector] {
+		m.pruneConnectors()
+	}
 	if m.described[KindProfile] {
 		m.pruneProfiles()
 	}
@@ -188,6 +191,9 @@ func (m *maker) tagUsers() map[*tagNode]string {
 	}
 	for title, nodes := range m.newKeyTags {
 		use(nodes, "the new activation key "+quote(title))
+	}
+	for user, nodes := range m.connectorTags {
+		use(nodes, user)
 	}
 	for _, p := range m.profiled {
 		switch {

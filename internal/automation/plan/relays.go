@@ -82,7 +82,7 @@ func (m *maker) planRelay(i *item[qpsclient.Relay]) error {
 		}
 		return a.wrote(err)
 	}
-	m.note("Relay %s is new, and nobody has its token: 'vedette relays rotate %s' shows one to start it with.", quote(i.name), i.name)
+	m.note("Relay %s is new, and nobody has its token. This shows one to start it with: vedette relays rotate %s", quote(i.name), shellWord(i.name))
 	m.changes[KindRelay] = append(m.changes[KindRelay], c)
 	return nil
 }
