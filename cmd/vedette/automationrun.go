@@ -106,6 +106,11 @@ func (a *app) runCommand(cmd *cobra.Command, f *clientFlags, r *runFlags, connec
 	if err != nil {
 		return automationFailure(command.Indicator, err)
 	}
+	return a.reportRun(f, ended)
+}
+
+// reportRun writes what came of a run.
+func (a *app) reportRun(f *clientFlags, ended qpsclient.CommandRun) error {
 	outcome := outcomeFrom(ended.Outcome)
 	if f.format() == formatTable {
 		for _, note := range outcome.Notes {
@@ -191,7 +196,9 @@ func inputValue(f *clientFlags, in qpsclient.CommandInput, value string) (string
 	return at.Format(time.RFC3339), nil
 }
 
-// follow tells how a run goes on until it has ended, and returns it.
+// follow tells how a run goes on until it has ended, and returns it. Where ctx ends
+// before, it says that the run goes on: nothing has failed that there would be more to
+// say of.
 func (a *app) follow(ctx context.Context, client *qpsclient.Client, r qpsclient.CommandRun) (qpsclient.CommandRun, error) {
 	started, told := a.now(), ""
 	for wait := firstFollow; ; wait = laterFollow {
@@ -199,6 +206,7 @@ func (a *app) follow(ctx context.Context, client *qpsclient.Client, r qpsclient.
 		if err != nil {
 			if ctx.Err() != nil {
 				fmt.Fprintf(a.stderr, "No longer following. The run goes on; see how it ends with: vedette automation runs show %d\n", r.ID)
+				return r, outcomeError{}
 			}
 			return r, err
 		}

@@ -99,7 +99,7 @@ func TestCtrlCStopsTheFollowingAndNotTheRun(t *testing.T) {
 		}
 	}
 	term, code := p.command(ctx, t, "run", "lab", "launch")
-	if code != exitFailed || !strings.Contains(term.err.String(), "No longer following. The run goes on; see how it ends with: vedette automation runs show 9\n") {
+	if said := term.err.String(); code != exitFailed || !strings.HasSuffix(said, "No longer following. The run goes on; see how it ends with: vedette automation runs show 9\n") || strings.Contains(said, "failed") {
 		t.Errorf("exit code %d, standard error %s", code, term.err)
 	}
 	for _, request := range p.asked {

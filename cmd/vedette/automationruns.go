@@ -204,7 +204,7 @@ func newRunsAgain(a *app, f *clientFlags) *cobra.Command {
 				if r, err = a.follow(cmd.Context(), client, r); err != nil {
 					return err
 				}
-				return a.report(f, outcomeFrom(r.Outcome))
+				return a.reportRun(f, r)
 			})
 		},
 	}

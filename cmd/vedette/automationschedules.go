@@ -274,7 +274,7 @@ Exit codes: 0 successful, 1 failed, 3 partially successful.`,
 			if err != nil {
 				return err
 			}
-			return a.report(f, outcomeFrom(r.Outcome))
+			return a.reportRun(f, r)
 		}),
 	}
 	cmd.Flags().BoolVar(&noFollow, "no-follow", false, "only ask for the run, and show the firing")

@@ -50,7 +50,10 @@ func relayFailure(indicator string, err error) error {
 }
 
 func relayTable(relays ...qpsclient.Relay) automation.Table {
-	t := automation.Table{Columns: []string{"ID", "NAME", "STATUS", "REPLICAS", "LAST SEEN", "HOST", "ADDRESSES", "VERSION", "SITE", "DESCRIPTION"}}
+	t := automation.Table{
+		Columns:     []string{"ID", "NAME", "STATUS", "REPLICAS", "LAST SEEN", "HOST", "ADDRESSES", "VERSION", "SITE", "DESCRIPTION"},
+		TimeColumns: []string{"LAST SEEN"},
+	}
 	for _, r := range relays {
 		site, seen := "", ""
 		if r.Site != nil {
@@ -92,7 +95,7 @@ what the relay says of itself.`,
 			if f.format() == formatJSON {
 				return writeJSON(a.stdout, map[string]any{"relays": append([]qpsclient.Relay{}, relays...)})
 			}
-			return writeRows(a.stdout, f.format(), "relays", "relay", relayTable(relays...))
+			return f.writeRows(a.stdout, "relays", "relay", relayTable(relays...))
 		},
 	}
 }

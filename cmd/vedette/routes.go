@@ -18,7 +18,7 @@ import (
 // operatorRoutes returns what people and their programs call.
 func (p *platform) operatorRoutes(users *access.Authenticator, budget *server.Budget) []server.Route {
 	of := automationapi.Config{
-		Users: users, Journal: p.store, Budget: budget, Limits: p.limits,
+		Users: users, Journal: p.store, Budget: budget, Limits: p.limits, Doorway: p.doorway(),
 		Directory: access.NewDirectory(p.store, p.store, tagNames{p.store}, time.Now), AuditLog: p.store, Relays: p.relays,
 		Connections: p.automation.connections, Runs: p.automation.desk, Trials: p.automation.trial, Schedules: p.automation.schedules,
 	}
@@ -29,7 +29,7 @@ func (p *platform) operatorRoutes(users *access.Authenticator, budget *server.Bu
 	actions := &fleet.Actions{Agents: p.store, Hosts: p.store, Now: time.Now}
 	of.Fleet = &automationapi.Fleet{
 		Scans: p.store, Uninstalls: p.store, Upgrades: p.store, Purger: actions, Profiles: f.profiles,
-		Connectors: f.connectors, OwnAccounts: f.owns, Instances: p.store, Installers: f.packages, Doorway: p.doorway(),
+		Connectors: f.connectors, OwnAccounts: f.owns, Instances: p.store, Installers: f.packages,
 	}
 	return append(
 		qpsapi.Routes(qpsapi.Config{
@@ -56,7 +56,7 @@ func (p *platform) agentRoutes() []server.Route {
 	})}}
 }
 
-// doorway is how hosts become agents of the platform.
+// doorway is how hosts reach the platform.
 func (p *platform) doorway() automationapi.Doorway {
 	return automationapi.Doorway{URL: p.publicURL, Authority: p.fingerprint, CustomerID: p.admin.customerID}
 }

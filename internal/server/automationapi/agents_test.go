@@ -85,7 +85,7 @@ func TestAnInstallationIsShown(t *testing.T) {
 			`{"machine":"x86_64","system":"deb","version":"2.0.0"},{"machine":"aarch64","system":"tar.gz","version":"2.1.0"}],"url":"https://v"}`},
 	} {
 		mux := server.NewMux(slog.New(slog.DiscardHandler))
-		mux.Add(automationapi.Routes(automationapi.Config{Fleet: &automationapi.Fleet{Installers: offered{}, Doorway: test.doorway}, Users: operators{}, Journal: &accesstest.Memory{}})...)
+		mux.Add(automationapi.Routes(automationapi.Config{Fleet: &automationapi.Fleet{Installers: offered{}}, Doorway: test.doorway, Users: operators{}, Journal: &accesstest.Memory{}})...)
 		r := httptest.NewRequest("GET", "/automation/v1/installation", nil)
 		r.SetBasicAuth("admin", "right")
 		w := httptest.NewRecorder()

@@ -42,7 +42,9 @@ type Scans interface {
 type Config struct {
 	// Fleet is nil on a platform that keeps none: calls about it are answered with
 	// 404 then, and that this is why.
-	Fleet     *Fleet
+	Fleet *Fleet
+	// Doorway is how hosts, and relays, reach the platform.
+	Doorway   Doorway
 	Directory *access.Directory
 	AuditLog  access.AuditLog
 	// Relays are those through which closed networks are reached.
@@ -64,7 +66,7 @@ type Config struct {
 func Routes(c Config) []server.Route {
 	collected := &collector{}
 	handlers := api{
-		directory: c.Directory, auditLog: c.AuditLog, relays: c.Relays,
+		doorway: c.Doorway, directory: c.Directory, auditLog: c.AuditLog, relays: c.Relays,
 		connections: c.Connections, runs: c.Runs, trials: c.Trials, schedules: c.Schedules,
 	}
 	if c.Fleet != nil {
@@ -133,6 +135,7 @@ func invalid(parameter, value, expected string) error {
 // api implements the generated StrictServerInterface.
 type api struct {
 	Fleet
+	doorway     Doorway
 	directory   *access.Directory
 	auditLog    access.AuditLog
 	relays      *relay.Directory

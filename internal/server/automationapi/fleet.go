@@ -16,8 +16,6 @@ type Fleet struct {
 	Purger     Purger
 	Profiles   Profiles
 	Installers Installers
-	// Doorway is how hosts reach the platform.
-	Doorway Doorway
 	// Connectors are those of cloud accounts.
 	Connectors *connector.Directory
 	Instances  Instances
@@ -26,7 +24,7 @@ type Fleet struct {
 }
 
 // fleetCalls are the first words of the paths of calls about the fleet.
-var fleetCalls = []string{"agents", "assets", "aws", "connectors", "installation", "profiles", "scans", "uninstalls", "upgrades"}
+var fleetCalls = []string{"agents", "assets", "aws", "connectors", "profiles", "scans", "uninstalls", "upgrades"}
 
 // aboutFleet reports whether a path of the API is about the fleet.
 func aboutFleet(path string) bool {

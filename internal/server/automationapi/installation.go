@@ -13,7 +13,7 @@ type Installers interface {
 	Installers(ctx context.Context) ([]fleet.Installer, error)
 }
 
-// Doorway is how hosts reach the platform and become agents of it.
+// Doorway is how hosts reach the platform, to become agents of it or relays.
 type Doorway struct {
 	URL        string // https
 	Authority  string // SHA-256 of its own authority in hexadecimal; empty for none
@@ -22,13 +22,16 @@ type Doorway struct {
 
 // GetInstallation implements GET /automation/v1/installation.
 func (a api) GetInstallation(ctx context.Context, _ GetInstallationRequestObject) (GetInstallationResponseObject, error) {
-	offered, err := a.Installers.Installers(ctx)
-	if err != nil {
-		return nil, err
+	var offered []fleet.Installer
+	if a.Installers != nil { // otherwise the platform keeps no fleet
+		var err error
+		if offered, err = a.Installers.Installers(ctx); err != nil {
+			return nil, err
+		}
 	}
-	answer := GetInstallation200JSONResponse{Url: a.Doorway.URL, CustomerId: a.Doorway.CustomerID, Packages: make([]InstallPackage, len(offered))}
-	if a.Doorway.Authority != "" {
-		answer.Authority = &a.Doorway.Authority
+	answer := GetInstallation200JSONResponse{Url: a.doorway.URL, CustomerId: a.doorway.CustomerID, Packages: make([]InstallPackage, len(offered))}
+	if a.doorway.Authority != "" {
+		answer.Authority = &a.doorway.Authority
 	}
 	for i, p := range offered {
 		answer.Packages[i] = InstallPackage{System: p.System, Machine: p.Machine, Version: p.Version}
