@@ -27,6 +27,11 @@ type Entry struct {
 	Detail  string // number of objects, or why not
 }
 
+// AssistantProgram begins the User-Agent of requests that an AI assistant asked for,
+// before a slash and a version. The audit log says so in the detail of an entry: it is
+// the client's word, as is that of any other program.
+const AssistantProgram = "vedette-mcp"
+
 // Limits on the texts of an Entry in bytes; longer ones are cut.
 const (
 	MaxAuditActorBytes  = 255

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"strings"
 	"time"
 
 	"vedette.dev/vedette/internal/access"
@@ -21,7 +23,17 @@ type auditing struct {
 	address   string
 	object    string
 	detail    string
+	program   string // that asked, where the log is to say so
 	settled   bool
+}
+
+// programOf returns what the audit log says of the program that sent a request:
+// nothing, unless it acts for an AI assistant.
+func programOf(r *http.Request) string {
+	if name, _, _ := strings.Cut(r.UserAgent(), "/"); name == access.AssistantProgram {
+		return Echo(r.UserAgent())
+	}
+	return ""
 }
 
 // Describe says, for the audit log, what a request is about and what came of it.
@@ -76,6 +88,9 @@ func Settle(ctx context.Context, err error) error {
 		}
 	case err != nil:
 		entry.Outcome, entry.Detail = access.Failed, Explain(err).Message
+	}
+	if a.program != "" {
+		entry.Detail = strings.TrimSpace(entry.Detail + " (" + a.program + ")")
 	}
 	// A client that hangs up does not keep what it did out of the log.
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)

@@ -103,7 +103,7 @@ func (g Guard) Protect(op Operation, h http.Handler) http.Handler {
 		defer release()
 		ex.audit = &auditing{
 			journal: g.Journal, operation: op, actor: principal.User.Username, address: addressOf(r),
-			object: cmp.Or(r.PathValue("username"), r.PathValue("id")),
+			object: cmp.Or(r.PathValue("username"), r.PathValue("id")), program: programOf(r),
 		}
 		if err := permit(op, principal); err != nil {
 			Fail(w, r, Settle(r.Context(), err))

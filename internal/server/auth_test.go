@@ -305,6 +305,28 @@ func TestWritesAndRefusalsAreRecorded(t *testing.T) {
 	}
 }
 
+func TestARowSaysThatAnAssistantAsked(t *testing.T) {
+	t.Parallel()
+	for program, want := range map[string]string{
+		"vedette-mcp/1.2 (linux)":                  "3 changed (vedette-mcp/1.2 (linux))",
+		"vedette-mcp/" + strings.Repeat("x", 2000): "3 changed (vedette-mcp/" + strings.Repeat("x", 108) + "…)",
+		"vedette/1.2":                              "3 changed",
+		"curl/8 vedette-mcp/1.2":                   "3 changed",
+		"":                                         "3 changed",
+	} {
+		var log journal
+		guarded{guard: server.Guard{Journal: &log}, operation: server.Operation{Name: "update thing", Write: true}, handler: func(_ http.ResponseWriter, r *http.Request) {
+			server.Describe(r.Context(), "thing 7", "3 changed")
+		}}.do(func(r *http.Request) {
+			r.SetBasicAuth("admin", "right")
+			r.Header.Set("User-Agent", program)
+		})
+		if len(log.entries) != 1 || log.entries[0].Detail != want {
+			t.Errorf("%.40s: audit log %+v, want the detail %q", program, log.entries, want)
+		}
+	}
+}
+
 func TestARowIsWrittenBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

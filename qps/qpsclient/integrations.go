@@ -60,6 +60,7 @@ type Command struct {
 	Permission  string          `json:"permission"`       // that the account needs on the platform
 	Indicator   string          `json:"failureIndicator"` // how its errors begin
 	ReadOnly    bool            `json:"readOnly"`
+	Additive    bool            `json:"additive,omitempty"`  // writes, and changes or takes away nothing that was there
 	Repeat      string          `json:"repeat"`              // safe, keyed or never
 	Impatient   bool            `json:"impatient,omitempty"` // fails when the platform asks to wait
 	Waits       bool            `json:"waits,omitempty"`     // can wait for the end of what it begins

@@ -35,7 +35,10 @@ type Command struct {
 	// name with "failed."
 	Indicator string `yaml:"indicator" json:"failureIndicator"`
 	ReadOnly  bool   `yaml:"readOnly" json:"readOnly"`
-	Repeat    Repeat `yaml:"repeat" json:"repeat"`
+	// Additive says of a command that writes that it only adds or begins something:
+	// nothing that was there is changed or taken away.
+	Additive bool   `yaml:"additive" json:"additive,omitempty"`
+	Repeat   Repeat `yaml:"repeat" json:"repeat"`
 	// Impatient commands say how things are now: when the platform asks to wait,
 	// they fail instead of handing back a Continuation.
 	Impatient bool `yaml:"impatient" json:"impatient,omitempty"`

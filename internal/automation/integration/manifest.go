@@ -137,6 +137,8 @@ func (c *Command) complete(integration string, known map[string]operation) error
 		return fmt.Errorf("repeat %q: use %s, %s or %s", c.Repeat, Safe, Keyed, Never)
 	case c.ReadOnly && c.Repeat != Safe:
 		return fmt.Errorf("repeat %q: what only reads is %s", c.Repeat, Safe)
+	case c.ReadOnly && c.Additive:
+		return errors.New("additive: what only reads adds nothing")
 	}
 	if err := c.completeOutputs(); err != nil {
 		return err

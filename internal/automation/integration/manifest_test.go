@@ -59,6 +59,7 @@ func TestAManifestThatIsWrongDoesNotLoad(t *testing.T) {
 		{"a command without a permission", "    permission: Reading\n", "", "permission"},
 		{"a word for repetitions that is none", "repeat: safe", "repeat: maybe", "maybe"},
 		{"a read that is not safe to repeat", "repeat: safe", "repeat: never", "only reads"},
+		{"a read that adds", "repeat: safe", "repeat: safe\n    additive: true", "additive"},
 		{"an unknown type", "type: integer", "type: number", "known type"},
 		{"a default that is out of bounds", "default: 3", "default: 30", "from 1 to 9"},
 		{"a default of another type", "default: 3", "default: near", "integer"},
