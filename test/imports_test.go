@@ -19,7 +19,7 @@ import (
 // its own. Arrows point down:
 //
 //	wiring      cmd, test
-//	technology  store, jobs, server, outbound, packages, releases   agent, swarm
+//	technology  store, jobs, server, outbound, packages, releases   agent, swarm, assistant
 //	domain      ondemand, knowledge, compliance, connector, automation
 //	            inventory, fleet, access
 //	ground      qps, performance, agentwire, fault, hidden, secret
@@ -81,10 +81,11 @@ func floors() []room {
 		plan,
 		room{"internal/agent", []string{"internal/agentwire", "performance"}, "the agent shares only agentwire and performance with the platform"},
 		room{"internal/swarm", []string{"internal/agentwire", "performance", "internal/agent/session", "internal/agent/scan"}, "the swarm is made of agent sessions and collects nothing"},
+		room{"internal/assistant", []string{"qps/qpsclient", "internal/automation", "internal/fault"}, "an assistant gets what the automation API gives to clients, in the words of automation"},
 		room{"cmd", slices.Concat(ground, known, acting, []string{
 			"qps/qpsclient", "data", "web", "internal/backup", "internal/secret", "internal/store", "internal/jobs", "internal/server", "internal/server/qpsapi",
 			"internal/server/agentapi", "internal/server/automationapi", "internal/server/console", "internal/outbound",
-			"internal/packages", "internal/releases", "internal/agent", "internal/swarm",
+			"internal/packages", "internal/releases", "internal/agent", "internal/swarm", "internal/assistant",
 		}), "cmd wires the product, and tests are no part of it"},
 		room{"test", slices.Concat(ground, []string{"qps/qpsclient"}), "tests drive the product from outside"},
 	)

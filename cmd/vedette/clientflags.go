@@ -35,6 +35,7 @@ type clientFlags struct {
 	connection   string
 	output       string
 	chosen       chosenTimes
+	program      string // in the User-Agent; empty for vedette
 
 	times    automation.Times // how times are read and shown
 	platform string           // URL of the one that was called last, without a slash at its end
@@ -278,7 +279,7 @@ func (a *app) clientOf(f *clientFlags, s settings, tries int) (*qpsclient.Client
 	if err != nil {
 		return nil, s, err
 	}
-	config.UserAgent, config.Tries, config.OnRetry = "vedette/"+buildVersion(), tries, a.announceRetry
+	config.UserAgent, config.Tries, config.OnRetry = cmp.Or(f.program, "vedette")+"/"+buildVersion(), tries, a.announceRetry
 	client, err := qpsclient.New(config)
 	if err != nil {
 		return nil, s, usageError{err}

@@ -34,7 +34,7 @@ Exit codes: 0 done or shown, 1 failed, 2 wrong usage, 3 partially successful.`)
 	// Client commands: one group per noun.
 	root.AddCommand(newConnectionsCommand(a), newAgentsCommand(a), newProfilesCommand(a), newScansCommand(a))
 	root.AddCommand(newKeysCommand(a), newTagsCommand(a), newConnectorsCommand(a))
-	root.AddCommand(newUsersCommand(a), newRolesCommand(a), newAuditCommand(a), newRelaysCommand(a), newAutomationCommand(a))
+	root.AddCommand(newUsersCommand(a), newRolesCommand(a), newAuditCommand(a), newRelaysCommand(a), newAutomationCommand(a), newMCPCommand(a))
 	// Tags, keys and profiles as files.
 	root.AddCommand(newPlanCommand(a), newApplyCommand(a))
 	// The platform on this machine.
