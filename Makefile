@@ -55,6 +55,7 @@ bench: ## all benchmarks
 nightly: test ## all tests, 500 runs with faults, kill -9 runs, every fuzz target for FUZZTIME (2m), all benchmarks, searches over a million hosts, an outage of 10,000 agents
 	VEDETTE_KILL_RUNS=40 $(GO) test -count 1 -timeout 60m -run TestKillNine ./test
 	VEDETTE_FAULT_RUNS=500 $(GO) test -count 1 -timeout 120m -run TestFaults ./test
+	VEDETTE_PLAYBOOK_RUNS=1000 $(GO) test -count 1 -timeout 30m -run TestRunsOfPlaybooks ./cmd/vedette
 	tools/fuzz $(FUZZTIME)
 	$(MAKE) bench
 	VEDETTE_BENCH_HOSTS=1000000 $(GO) test -run '^$$' -bench LargeFleet -benchtime 20x -timeout 120m ./internal/store/sqlite ./internal/store/postgres

@@ -65,7 +65,7 @@ func (u UserRights) MayRun(ctx context.Context, userID, connectionID int64, anyO
 // platform's own runs, and trials, whose askers were just looked at, have nobody to ask
 // about.
 func (r *Runner) mayGoOn(ctx context.Context, b *Beginning) error {
-	if b.Run.Origin == ByHealth || b.trial {
+	if b.Run.Origin == ByHealth || b.trial || b.allowed {
 		return nil
 	}
 	permissions := []access.Permission{access.RunCommand}
@@ -79,8 +79,11 @@ func (r *Runner) mayGoOn(ctx context.Context, b *Beginning) error {
 // its starter sees. Any other is as good as none, whether it exists or not: its record
 // forgets which one it is. Where nobody knows, mayGoOn says so later.
 func (r *Runner) named(ctx context.Context, b *Beginning) bool {
-	if !b.NoConnection && !fault.Is(r.Rights.MayRun(ctx, b.Run.UserID, b.Run.ConnectionID), fault.Forbidden) {
-		return true
+	if !b.NoConnection {
+		err := r.Rights.MayRun(ctx, b.Run.UserID, b.Run.ConnectionID)
+		if b.allowed = err == nil; !fault.Is(err, fault.Forbidden) {
+			return true
+		}
 	}
 	if !b.NoConnection && fault.Is(r.Rights.MayRun(ctx, b.Run.UserID, 0), fault.Forbidden) {
 		return true // it is not the connection that is missing

@@ -70,6 +70,7 @@ type Beginning struct {
 
 	fetched map[string]bool // what came from the vault
 	trial   bool            // it is none of a stored run
+	allowed bool            // its starter was looked at a moment ago
 }
 
 // Work is the storage Runner needs.
