@@ -16,6 +16,9 @@ import (
 	"testing"
 
 	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/automation/playbook/conductor"
+	"vedette.dev/vedette/internal/automation/playbook/library"
+	automationrun "vedette.dev/vedette/internal/automation/run"
 )
 
 // plantedSecret is written in another way by JSON, XML and URLs.
@@ -110,7 +113,7 @@ func TestASecretThatWasPlantedAppearsNowhere(t *testing.T) {
 	for _, path := range []string{"/connections", "/connections/1", "/runs", "/audit", "/integrations/qualys-cloud-agent"} {
 		call("GET", path, "", 200)
 	}
-	answers = append(answers, "a plan\n"+exported(t, p))
+	answers = append(answers, "a plan\n"+exported(t, p), "a playbook\n"+played(t, p), "what is stored of outcomes\n"+outcomes(t, p))
 	hidden := forms(t, plantedSecret)
 	search := func(where, text string) {
 		for _, form := range hidden {
@@ -138,6 +141,76 @@ func TestASecretThatWasPlantedAppearsNowhere(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// gossiping is a playbook that hands on whatever its platform says.
+const gossiping = `kind: Playbook
+name: gossiping
+defaults: {connection: gossip}
+steps:
+  - {id: find, uses: qualys-cloud-agent/search-cloud-agents}
+  - {id: scan, uses: qualys-cloud-agent/launch-on-demand-scans, with: {cloudAgentIds: [7], scanType: SWCA Scan}, onError: continue}
+  - {id: gate, approval: {to: ["user:boss"], message: "${{ steps.scan.errors[0].message }}", due: 1h}, if: "${{ false }}"}
+  - {id: told, uses: core/webhook, with: {url: "http://localhost:1/", body: "${{ steps.find.rawData }}"}, onError: continue, retry: {max: 0}}
+outputs:
+  raw: ${{ steps.find.rawData }}
+  errors: ${{ steps.scan.errors }}
+`
+
+// played is everything that is stored of a run of gossiping.
+func played(t *testing.T, p *operatorPlatform) string {
+	t.Helper()
+	ctx := t.Context()
+	boss, err := p.store.UserByName(ctx, "boss")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sites, err := p.store.Sites(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := p.store.CreatePlaybook(ctx, library.Playbook{SiteID: sites[0].ID, Name: "gossiping"}, library.Version{Source: gossiping, Author: "boss", Created: boss.Created})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _, err := p.automation.playbooks.desk.Start(ctx, access.NewPrincipal(boss), conductor.Request{PlaybookID: made.ID, Version: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitRuns(t, p.platform, 0)
+	if r, err = p.store.PlaybookRun(ctx, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if r.State != conductor.Partial || !strings.Contains(string(r.Outputs), "********") {
+		t.Errorf("the run is %s and left %s (%+v)", r.State, r.Outputs, r.Error)
+	}
+	doc, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(doc) + string(r.Outputs) + string(r.Progress)
+}
+
+// outcomes is what every run of a command has left, which files hold compressed.
+func outcomes(t *testing.T, p *operatorPlatform) string {
+	t.Helper()
+	all, err := p.store.Runs(t.Context(), automationrun.Filter{Limit: 100})
+	if err != nil || len(all) < 9 {
+		t.Fatalf("%d runs: %v", len(all), err)
+	}
+	var text strings.Builder
+	for _, head := range all {
+		r, err := p.store.Run(t.Context(), head.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(doc)
+	}
+	return text.String()
 }
 
 // exported is what a manager reads of the platform's files: an export, a plan that
