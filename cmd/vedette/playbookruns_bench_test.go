@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func BenchmarkPlaybookRuns(b *testing.B) {
 			go func() { stopped <- p.run(ctx) }()
 			defer func() {
 				stop()
-				if err := <-stopped; err != nil && err != http.ErrServerClosed {
+				if err := <-stopped; err != nil && !errors.Is(err, http.ErrServerClosed) {
 					b.Error(err)
 				}
 				_ = p.close()
