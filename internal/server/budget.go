@@ -29,6 +29,9 @@ const (
 	// OperatorRequests bounds operators' requests: each may hold a page of a
 	// thousand hosts in memory.
 	OperatorRequests = 32
+	// WaitingRequests bounds operators' requests that wait for a run to end, beside the
+	// others: in the end each may hold what the run came to.
+	WaitingRequests = 32
 )
 
 // NewBudget returns a budget of size requests, at least one.

@@ -83,9 +83,37 @@ func Routes(c Config) []server.Route {
 		if c.Fleet == nil && aboutFleet(route.Path) {
 			route.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { server.Fail(w, r, server.NoFleet(r)) })
 		}
-		route.Handler = server.Guard{Users: c.Users, Journal: c.Journal, Budget: c.Budget, Limits: c.Limits}.Protect(operationOf(*route), route.Handler)
+		guard := server.Guard{Users: c.Users, Journal: c.Journal, Budget: c.Budget, Limits: c.Limits}
+		handler := guard.Protect(operationOf(*route), route.Handler)
+		if route.Path == waitingPath {
+			guard.Budget = server.NewBudget(server.WaitingRequests)
+			handler = apart(waits, guard.Protect(operationOf(*route), route.Handler), handler)
+		}
+		route.Handler = handler
 	}
 	return collected.routes
+}
+
+// waitingPath is the one that may be asked to wait.
+const waitingPath = "/automation/v1/runs/{id}"
+
+// waits reports whether a request for waitingPath is to be answered when the run has
+// ended.
+func waits(r *http.Request) bool {
+	wait := r.URL.Query().Get("wait")
+	return wait != "" && wait != "0"
+}
+
+// apart has some requests handled by one handler and the rest by another: those that
+// wait must not take the places of those that are answered at once.
+func apart(these func(*http.Request) bool, by, rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if these(r) {
+			by.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
 }
 
 // collector takes the place of the generated code's router and keeps what it

@@ -26,6 +26,9 @@ import (
 	"vedette.dev/vedette/qps/qpsclient"
 )
 
+// operatorBudget is how many calls are answered at once in these tests.
+const operatorBudget = 2
+
 // accountPassword is the secret of every connection of these tests.
 const accountPassword = "correct-horse-7431"
 
@@ -256,7 +259,7 @@ func newSwitchboard(t *testing.T) switchboard {
 	desk := &run.Desk{Records: l, Connections: directory, Now: now}
 	s := switchboard{office{memory: memory, mux: server.NewMux(slog.New(slog.DiscardHandler))}, l, &calendar{}}
 	s.mux.Add(automationapi.Routes(automationapi.Config{
-		Users: operators{memory}, Journal: memory, Connections: directory, Relays: &relay.Directory{Relays: plants{}},
+		Users: operators{memory}, Journal: memory, Budget: server.NewBudget(operatorBudget), Connections: directory, Relays: &relay.Directory{Relays: plants{}},
 		Runs: desk, Schedules: &schedule.Directory{Schedules: s.calendar, Connections: directory, Desk: desk, Now: now},
 		Trials: &run.Trial{Connections: directory, Runner: &run.Runner{Opener: opener{}, Now: now, Log: slog.New(slog.DiscardHandler)}},
 	})...)

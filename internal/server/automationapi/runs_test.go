@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/automation/run"
+	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/internal/server/automationapi"
 )
 
@@ -238,4 +240,38 @@ func TestTheEndOfARunIsWaitedFor(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWhoWaitsTakesNoPlaceOfOthers has a clock of its own.
+func TestWhoWaitsTakesNoPlaceOfOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSwitchboard(t)
+		s.add(t)
+		s.call("ann", "POST", searching, `{}`)
+		var all sync.WaitGroup
+		var answered [server.WaitingRequests]int
+		for i := range answered {
+			all.Go(func() { answered[i] = s.call("ann", "GET", "/runs/1?wait=20", "").Code })
+		}
+		synctest.Wait()
+		for _, target := range []string{"/runs/1", "/runs/1?wait=0", "/connections"} {
+			if w := s.call("ann", "GET", target, ""); w.Code != http.StatusOK {
+				t.Errorf("beside those who wait %s is answered with %d: %s", target, w.Code, w.Body)
+			}
+		}
+		if w := s.call("admin", "GET", "/runs/1?wait=1", ""); w.Code != http.StatusOK {
+			t.Errorf("somebody else may not wait: %d: %s", w.Code, w.Body)
+		}
+		all.Wait()
+		refused := 0
+		for _, code := range answered {
+			if code == http.StatusServiceUnavailable {
+				refused++
+			}
+		}
+		if refused != server.WaitingRequests/4 {
+			t.Errorf("%d of %d that one user has waiting are refused, want a quarter", refused, server.WaitingRequests)
+		}
+	})
 }
