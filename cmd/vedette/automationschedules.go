@@ -24,7 +24,7 @@ SCHEDULE is the ID or the name of a schedule, or SITE/NAME. The list has the hea
 checks of connections as well, which are changed at the connection.
 
 When agents scan by themselves is another matter: 'vedette profiles schedule'.`)
-	group.Example = `  vedette automation schedules preview --cron '30 6 * * 1-5' --zone Europe/Berlin
+	group.Example = `  vedette automation schedules preview --cron '30 6 * * 1-5' --cron-time-zone Europe/Berlin
   vedette automation schedules create "nightly search" "Qualys prod" search-cloud-agents --cron '30 2 * * *' --input os=Windows
   vedette automation schedules run "nightly search"
   vedette automation schedules firings "nightly search"

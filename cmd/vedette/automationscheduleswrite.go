@@ -20,22 +20,25 @@ func (r *ruleFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&r.every, "every", "", "`time` between firings, such as 30m, 6h, 7d or 1h30m")
 	flags.StringVar(&r.cron, "cron", "", "`cron` of five fields: minute, hour, day of the month, month, day of the week; or @hourly, @daily, @weekly, @monthly, @yearly")
-	flags.StringVar(&r.zone, "zone", "", "IANA `name` of the time zone whose clock --cron means (default UTC)")
-	completeOneOf(cmd, "zone", automation.ZoneNames())
+	flags.StringVar(&r.zone, "cron-time-zone", "", "IANA `name` of the time zone whose clock --cron means (default UTC)")
+	completeOneOf(cmd, "cron-time-zone", automation.ZoneNames())
 	flags.StringVar(&r.start, "start", "", "`time` before which nothing fires, and from which --every counts")
 	flags.StringVar(&r.end, "end", "", "`time` from which on nothing fires")
 }
 
 // describingRules are the names of these flags.
-var describingRules = []string{"every", "cron", "zone", "start", "end"}
+var describingRules = []string{"every", "cron", "cron-time-zone", "start", "end"}
 
 // over returns a rule with what the flags say in place of what it says.
 func (r *ruleFlags) over(cmd *cobra.Command, f *clientFlags, rule qpsclient.ScheduleRule) (qpsclient.ScheduleRule, error) {
 	set := cmd.Flags().Changed
+	if set("cron") && set("time-zone") && !set("cron-time-zone") {
+		return rule, usagef("--time-zone is the zone in which times are shown, not the one whose clock --cron means; give that as --cron-time-zone %s, or --cron-time-zone UTC", cmd.Flag("time-zone").Value)
+	}
 	if set("every") || set("cron") {
 		rule.Every, rule.Cron = r.every, r.cron
 	}
-	if set("zone") {
+	if set("cron-time-zone") {
 		rule.TimeZone = r.zone
 	}
 	for _, bound := range []struct {
@@ -99,7 +102,7 @@ you have at each firing. Inputs are named as 'vedette automation commands show' 
 them; none may be secret. 'vedette automation schedules preview' shows when it would
 fire.`,
 		Example: `  vedette automation schedules create hourly "Qualys prod" search-cloud-agents --every 1h --overlap queue
-  vedette automation schedules create "scan of servers" SOC/lab launch-on-demand-scans --cron '30 2 * * 1-5' --zone Europe/Berlin \
+  vedette automation schedules create "scan of servers" SOC/lab launch-on-demand-scans --cron '30 2 * * 1-5' --cron-time-zone Europe/Berlin \
       --input cloudAgentIds=7003001,7003002 --catch-up one --pause-after-failures 3
   vedette automation schedules create january lab test-connection --every 6h --start "01/01/2027 12:00 AM" --end "02/01/2027 12:00 AM"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -188,9 +191,9 @@ func newSchedulesUpdate(a *app, f *clientFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "update SCHEDULE", Short: "Change a schedule, which then runs with your rights", Args: exactArgs("SCHEDULE"),
 		Long: `Changes what the flags name and leaves the rest; --input and --inputs-file replace all
-inputs. --every and --cron take each other's place; an empty --start, --end or --zone
-takes it away. Who changes a schedule becomes its owner: it runs with your rights from
-then on.`,
+inputs. --every and --cron take each other's place; an empty --start, --end or
+--cron-time-zone takes it away. Who changes a schedule becomes its owner: it runs with
+your rights from then on.`,
 		Example: `  vedette automation schedules update hourly --every 2h
   vedette automation schedules update "nightly search" --input os=Linux --pause-after-failures 0
   vedette automation schedules update hourly --run-with SOC/lab --run test-connection --end ''`,
@@ -234,7 +237,7 @@ func (s *scheduleChangeFlags) change(cmd *cobra.Command, a *app, f *clientFlags,
 		field **string
 		value *string
 	}{
-		{"name", &change.Name, &s.name}, {"every", &change.Every, &s.rule.every}, {"cron", &change.Cron, &s.rule.cron}, {"zone", &change.TimeZone, &s.rule.zone},
+		{"name", &change.Name, &s.name}, {"every", &change.Every, &s.rule.every}, {"cron", &change.Cron, &s.rule.cron}, {"cron-time-zone", &change.TimeZone, &s.rule.zone},
 		{"catch-up", &change.CatchUp, &s.policies.catchUp}, {"overlap", &change.Overlap, &s.policies.overlap},
 	} {
 		if set(text.flag) {
@@ -297,9 +300,9 @@ func newSchedulesPreview(a *app, f *clientFlags) *cobra.Command {
 		Use: "preview [SCHEDULE]", Short: "Show when a schedule fires, or would fire", Args: func(cmd *cobra.Command, args []string) error { return noArgs(cmd, args[min(len(args), 1):]) },
 		Long: `Shows in words and as times when a schedule with these flags would fire, or a schedule
 there is. Nothing is stored. Times are shown as you read them, and as the clock of
---zone shows them.`,
+--cron-time-zone shows them.`,
 		Example: `  vedette automation schedules preview --every 6h
-  vedette automation schedules preview --cron '30 2 * * *' --zone Europe/Berlin --after 2027-03-27T00:00:00Z --count 3
+  vedette automation schedules preview --cron '30 2 * * *' --cron-time-zone Europe/Berlin --after 2027-03-27T00:00:00Z --count 3
   vedette automation schedules preview "nightly search"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.byCall(f, "Preview Schedule failed.", func(client *qpsclient.Client) error {
