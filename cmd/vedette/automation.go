@@ -12,6 +12,7 @@ import (
 	links "vedette.dev/vedette/internal/automation/connection"
 	"vedette.dev/vedette/internal/automation/notice"
 	"vedette.dev/vedette/internal/automation/playbook/conductor"
+	"vedette.dev/vedette/internal/automation/playbook/trigger"
 	runs "vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/automation/schedule"
 	"vedette.dev/vedette/internal/jobs"
@@ -66,12 +67,14 @@ func (p *platform) openAutomation(now func() time.Time, log *slog.Logger) (*auto
 	}
 	sender := p.newSender(now)
 	desk := &runs.Desk{Records: p.store, Connections: directory, Now: now}
+	playbooks := p.newPlaybooks(directory, runner, sender, now, log)
+	scheduler := &trigger.Scheduler{Live: trigger.Live{Shelf: p.store, Programs: playbooks.programs}, Sites: directory, Firings: p.store, Now: now}
 	return &automationLayer{
 		connections: directory, runner: runner, desk: desk,
 		trial:     &runs.Trial{Connections: directory, Runner: runner},
-		schedules: &schedule.Directory{Schedules: p.store, Connections: directory, Desk: desk, Now: now},
-		firer:     &schedule.Firer{Schedules: p.store, Desk: desk, Owners: p.store, Journal: p.store, Now: now, Log: log},
-		playbooks: p.newPlaybooks(directory, runner, sender, now, log),
+		schedules: &schedule.Directory{Schedules: p.store, Connections: directory, Desk: desk, Playbooks: scheduler, Now: now},
+		firer:     &schedule.Firer{Schedules: p.store, Desk: desk, Playbooks: scheduler, Owners: p.store, Journal: p.store, Now: now, Log: log},
+		playbooks: playbooks,
 		sender:    sender, notices: &notice.Directory{Storage: p.store, Sender: sender, Templates: notice.Embedded(), Now: now},
 	}, nil
 }

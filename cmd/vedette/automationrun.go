@@ -145,20 +145,9 @@ func (r *runFlags) request(a *app, cmd *cobra.Command, f *clientFlags, command q
 
 // values returns the inputs of the file, and over them those of --input.
 func (r *runFlags) values(a *app, f *clientFlags, command qpsclient.Command) (map[string]any, error) {
-	inputs := map[string]any{}
-	if r.file != "" {
-		if r.file == "-" && (f.passwordFile == "-" || f.tokenFile == "-") {
-			return nil, usagef("--inputs-file - and the credentials of the connection cannot both come from standard input")
-		}
-		content, err := a.readInput(r.file, maxInputBytes)
-		if err != nil {
-			return nil, err
-		}
-		decoder := json.NewDecoder(bytes.NewReader(content))
-		decoder.UseNumber()
-		if err := decoder.Decode(&inputs); err != nil || inputs == nil {
-			return nil, usagef("%s: the inputs must be one JSON object, such as {\"os\": \"Windows\"}", sourceName(r.file))
-		}
+	inputs, err := r.ofFile(a, f)
+	if err != nil {
+		return nil, err
 	}
 	for _, text := range r.inputs {
 		name, value, found := strings.Cut(text, "=")
@@ -172,10 +161,30 @@ func (r *runFlags) values(a *app, f *clientFlags, command qpsclient.Command) (ma
 		}
 		in := command.Inputs[at]
 		delete(inputs, in.DisplayName)
-		var err error
 		if inputs[in.Name], err = inputValue(f, in, value); err != nil {
 			return nil, err
 		}
+	}
+	return inputs, nil
+}
+
+// ofFile returns the inputs of the file.
+func (r *runFlags) ofFile(a *app, f *clientFlags) (map[string]any, error) {
+	inputs := map[string]any{}
+	if r.file == "" {
+		return inputs, nil
+	}
+	if r.file == "-" && (f.passwordFile == "-" || f.tokenFile == "-") {
+		return nil, usagef("--inputs-file - and the credentials of the connection cannot both come from standard input")
+	}
+	content, err := a.readInput(r.file, maxInputBytes)
+	if err != nil {
+		return nil, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.UseNumber()
+	if err := decoder.Decode(&inputs); err != nil || inputs == nil {
+		return nil, usagef("%s: the inputs must be one JSON object, such as {\"os\": \"Windows\"}", sourceName(r.file))
 	}
 	return inputs, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -17,11 +18,12 @@ import (
 )
 
 func newAutomationSchedulesCommand(a *app, f *clientFlags) *cobra.Command {
-	group := newGroup("schedules", "Have commands run by themselves, at intervals or by a cron",
-		`A schedule runs a command with a connection, with the rights that its owner has then:
-whoever made it, or changed it last. Every firing is kept with what came of it.
-SCHEDULE is the ID or the name of a schedule, or SITE/NAME. The list has the health
-checks of connections as well, which are changed at the connection.
+	group := newGroup("schedules", "Have commands and playbooks run by themselves, at intervals or by a cron",
+		`A schedule runs a command with a connection, or a playbook, with the rights that its
+owner has then: whoever made it, or changed it last. Every firing is kept with what came
+of it. SCHEDULE is the ID or the name of a schedule, or SITE/NAME. The list has the health
+checks of connections as well, which are changed at the connection. Schedules in the text
+of a playbook are there while it is live: they can be paused, resumed and run.
 
 When agents scan by themselves is another matter: 'vedette profiles schedule'.`)
 	group.Example = `  vedette automation schedules preview --cron '30 6 * * 1-5' --cron-time-zone Europe/Berlin
@@ -135,11 +137,15 @@ func scheduleTable(list ...qpsclient.AutomationSchedule) automation.Table {
 		if s.ID != 0 {
 			id = strconv.FormatInt(s.ID, 10)
 		}
-		if connection == "" {
+		if connection == "" && s.Connection.ID != 0 {
 			connection = strconv.FormatInt(s.Connection.ID, 10)
 		}
+		command := s.Command
+		if s.Playbook.ID != 0 { // as steps write it
+			command = "playbook/" + cmp.Or(s.Playbook.Name, strconv.FormatInt(s.Playbook.ID, 10))
+		}
 		t.Rows = append(t.Rows, []string{
-			id, s.Kind, s.Site.Name, s.Name, s.Owner, s.Command, connection, inputText(s.Inputs), s.InWords, s.Every, s.Cron, s.TimeZone,
+			id, s.Kind, s.Site.Name, s.Name, s.Owner, command, connection, inputText(s.Inputs), s.InWords, s.Every, s.Cron, s.TimeZone,
 			qps.FormatTime(s.Start), qps.FormatTime(s.End), s.CatchUp, s.Overlap, strconv.Itoa(s.JitterPercent), strconv.Itoa(s.PauseAfterFailures),
 			s.State, s.PausedReason, strconv.Itoa(s.Failures), qps.FormatTime(s.Next), qps.FormatTime(s.Due), qps.FormatTime(s.Last), qps.FormatTime(s.Waiting),
 		})
@@ -227,14 +233,17 @@ their runs. The last 500 are kept. 'vedette automation runs show' shows a run.`,
 }
 
 func firingTable(firings ...qpsclient.Firing) automation.Table {
-	t := automation.Table{Columns: []string{"AT", "FIRED", "BY HAND", "ACTION", "RUN", "STATE", "MISSED", "REASON"}, TimeColumns: []string{"AT", "FIRED"}}
+	t := automation.Table{Columns: []string{"AT", "FIRED", "BY HAND", "ACTION", "RUN", "PLAYBOOK RUN", "STATE", "MISSED", "REASON"}, TimeColumns: []string{"AT", "FIRED"}}
 	for _, f := range firings {
-		run := ""
+		run, playbookRun := "", ""
 		if f.RunID != 0 {
 			run = strconv.FormatInt(f.RunID, 10)
 		}
+		if f.PlaybookRunID != 0 {
+			playbookRun = strconv.FormatInt(f.PlaybookRunID, 10)
+		}
 		t.Rows = append(t.Rows, []string{
-			qps.FormatTime(f.At), qps.FormatTime(f.Fired), yesNo(f.ByHand), f.Action, run, string(f.RunState), strconv.Itoa(f.Missed), f.Reason,
+			qps.FormatTime(f.At), qps.FormatTime(f.Fired), yesNo(f.ByHand), f.Action, run, playbookRun, cmp.Or(string(f.RunState), f.PlaybookRunState), strconv.Itoa(f.Missed), f.Reason,
 		})
 	}
 	return t
@@ -251,7 +260,8 @@ func newSchedulesRun(a *app, f *clientFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run SCHEDULE", Short: "Run a schedule now, beside its firings", Args: exactArgs("SCHEDULE"),
 		Long: `Runs what a schedule runs, now and with the rights of its owner, and follows the run to
-its end. Its firings stay where they are, also those of a paused schedule.
+its end; of a playbook it shows the firing with the run that has begun. Its firings stay
+where they are, also those of a paused schedule.
 
 Exit codes: 0 successful, 1 failed, 3 partially successful.`,
 		Example: "  vedette automation schedules run \"nightly search\"\n  vedette automation schedules run 3 --no-follow",
@@ -260,17 +270,22 @@ Exit codes: 0 successful, 1 failed, 3 partially successful.`,
 			if err != nil {
 				return err
 			}
-			if noFollow {
+			if s.Playbook.ID != 0 && !noFollow {
+				firing, err = a.startedFiring(ctx, client, s.ID, firing)
+			}
+			if err != nil {
+				return err
+			}
+			if noFollow || s.Playbook.ID != 0 {
 				if f.format() == formatJSON {
 					return writeJSON(a.stdout, firing)
 				}
 				return a.writeUpright(f, "firing", firingTable(firing))
 			}
-			id, err := a.runOf(ctx, client, s.ID, firing)
-			if err != nil {
+			if firing, err = a.startedFiring(ctx, client, s.ID, firing); err != nil {
 				return err
 			}
-			r, err := a.follow(ctx, client, qpsclient.CommandRun{ID: id})
+			r, err := a.follow(ctx, client, qpsclient.CommandRun{ID: firing.RunID})
 			if err != nil {
 				return err
 			}
@@ -281,8 +296,8 @@ Exit codes: 0 successful, 1 failed, 3 partially successful.`,
 	return cmd
 }
 
-// runOf waits until a firing has its run, and returns its id.
-func (a *app) runOf(ctx context.Context, client *qpsclient.Client, scheduleID int64, firing qpsclient.Firing) (int64, error) {
+// startedFiring waits until a firing by hand has its run, and returns it with that.
+func (a *app) startedFiring(ctx context.Context, client *qpsclient.Client, scheduleID int64, firing qpsclient.Firing) (qpsclient.Firing, error) {
 	over := time.NewTimer(firingLimit)
 	defer over.Stop()
 	again := time.NewTicker(firingLook)
@@ -290,19 +305,19 @@ func (a *app) runOf(ctx context.Context, client *qpsclient.Client, scheduleID in
 	for {
 		firings, err := client.Firings(ctx, scheduleID, 0)
 		if err != nil {
-			return 0, err
+			return firing, err
 		}
 		for _, now := range firings {
-			if now.RunID != 0 && now.ByHand && now.At.Equal(firing.At) {
-				return now.RunID, nil
+			if (now.RunID != 0 || now.PlaybookRunID != 0) && now.ByHand && now.At.Equal(firing.At) {
+				return now, nil
 			}
 		}
 		select {
 		case <-again.C:
 		case <-over.C:
-			return 0, fault.New(fault.Busy, fmt.Sprintf("The run has not begun within %s.", firingLimit), fmt.Sprintf("It begins when the platform has time; see: vedette automation schedules firings %d", scheduleID))
+			return firing, fault.New(fault.Busy, fmt.Sprintf("The run has not begun within %s.", firingLimit), fmt.Sprintf("It begins when the platform has time; see: vedette automation schedules firings %d", scheduleID))
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return firing, ctx.Err()
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -93,32 +95,46 @@ func newSchedulesCreate(a *app, f *clientFlags) *cobra.Command {
 	var rule ruleFlags
 	var policies policyFlags
 	var inputs runFlags
-	var site string
+	var site, playbook string
 	var paused bool
 	cmd := &cobra.Command{
-		Use: "create NAME CONNECTION COMMAND", Short: "Make a schedule", Args: exactArgs("NAME", "CONNECTION", "COMMAND"),
-		Long: `Makes a schedule that runs a command with a connection. It runs with your rights, those
-you have at each firing. Inputs are named as 'vedette automation commands show' shows
-them; none may be secret. 'vedette automation schedules preview' shows when it would
-fire.`,
+		Use: "create NAME [CONNECTION COMMAND]", Short: "Make a schedule",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if playbook != "" {
+				return exactArgs("NAME")(cmd, args)
+			}
+			return exactArgs("NAME", "CONNECTION", "COMMAND")(cmd, args)
+		},
+		Long: `Makes a schedule that runs a command with a connection, or with --playbook the live
+version of a playbook. It runs with your rights, those you have at each firing. Inputs
+are named as 'vedette automation commands show' shows them; none may be secret. Those of
+a playbook are JSON, or else a text. 'vedette automation schedules preview' shows when
+it would fire.`,
 		Example: `  vedette automation schedules create hourly "Qualys prod" search-cloud-agents --every 1h --overlap queue
   vedette automation schedules create "scan of servers" SOC/lab launch-on-demand-scans --cron '30 2 * * 1-5' --cron-time-zone Europe/Berlin \
       --input cloudAgentIds=7003001,7003002 --catch-up one --pause-after-failures 3
-  vedette automation schedules create january lab test-connection --every 6h --start "01/01/2027 12:00 AM" --end "02/01/2027 12:00 AM"`,
+  vedette automation schedules create january lab test-connection --every 6h --start "01/01/2027 12:00 AM" --end "02/01/2027 12:00 AM"
+  vedette automation schedules create weekly --playbook rescan-stale-hosts --input days=14 --cron '0 3 * * MON'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.byCall(f, "Create Schedule failed.", func(client *qpsclient.Client) error {
 				ctx := cmd.Context()
-				c, err := findConnection(ctx, client, args[1])
-				if err != nil {
-					return err
-				}
-				command, given, err := inputs.of(cmd, a, f, client, c, args[2])
-				if err != nil {
-					return err
-				}
 				n := qpsclient.NewAutomationSchedule{
-					Name: args[0], Command: command, Connection: qpsclient.Reference{ID: c.ID}, Inputs: given, CatchUp: policies.catchUp, Overlap: policies.overlap,
-					JitterPercent: policies.jitter, PauseAfterFailures: policies.pauseAfter,
+					Name: args[0], CatchUp: policies.catchUp, Overlap: policies.overlap, JitterPercent: policies.jitter, PauseAfterFailures: policies.pauseAfter,
+				}
+				var err error
+				if playbook != "" {
+					n.Playbook = referenceTo(playbook)
+					n.Inputs, err = inputs.plainValues(a, f)
+				} else {
+					var c qpsclient.Connection
+					if c, err = findConnection(ctx, client, args[1]); err != nil {
+						return err
+					}
+					n.Connection.ID = c.ID
+					n.Command, n.Inputs, err = inputs.of(cmd, a, f, client, c, args[2])
+				}
+				if err != nil {
+					return err
 				}
 				if n.ScheduleRule, err = rule.over(cmd, f, n.ScheduleRule); err != nil {
 					return err
@@ -144,7 +160,8 @@ fire.`,
 	rule.define(cmd)
 	policies.define(cmd)
 	inputs.defineInputs(cmd)
-	cmd.Flags().StringVar(&site, "site", "", "`site` it belongs to, by ID or name (default that of the connection)")
+	cmd.Flags().StringVar(&site, "site", "", "`site` it belongs to, by ID or name (default that of the connection or playbook)")
+	cmd.Flags().StringVar(&playbook, "playbook", "", "`playbook` to run, by ID or name, in place of a command")
 	cmd.Flags().BoolVar(&paused, "paused", false, "make it without letting it fire")
 	a.completeFlagNames(cmd, f, "site", siteNames)
 	complete := a.completeCommand(f, connectionNames)
@@ -157,9 +174,28 @@ fire.`,
 	return cmd
 }
 
+// plainValues returns the inputs that the flags give a playbook: the values are JSON, or
+// else texts.
+func (r *runFlags) plainValues(a *app, f *clientFlags) (map[string]any, error) {
+	inputs, err := r.ofFile(a, f)
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range r.inputs {
+		name, value, found := strings.Cut(text, "=")
+		if !found || name == "" {
+			return nil, usagef("--input %s: use NAME=VALUE", quote(name))
+		}
+		if inputs[name] = value; json.Valid([]byte(value)) {
+			inputs[name] = json.RawMessage(value)
+		}
+	}
+	return inputs, nil
+}
+
 // defineInputs adds the flags of inputs alone.
 func (r *runFlags) defineInputs(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&r.inputs, "input", nil, "input of the command, as `NAME=VALUE`; can be repeated")
+	cmd.Flags().StringArrayVar(&r.inputs, "input", nil, "input of the command or playbook, as `NAME=VALUE`; can be repeated")
 	cmd.Flags().StringVar(&r.file, "inputs-file", "", "`file` with inputs as a JSON object, - for standard input")
 }
 
@@ -269,6 +305,14 @@ func (s *scheduleChangeFlags) target(cmd *cobra.Command, a *app, f *clientFlags,
 	inputs := set("input") || set("inputs-file")
 	if !set("run") && !set("run-with") && !inputs {
 		return nil
+	}
+	if of.Playbook.ID != 0 {
+		if set("run") || set("run-with") {
+			return usagef("schedule %s runs a playbook: make another schedule for the command", quote(of.Name))
+		}
+		var err error
+		change.Inputs, err = s.inputs.plainValues(a, f)
+		return err
 	}
 	connection, command := strconv.FormatInt(of.Connection.ID, 10), of.Command
 	if set("run-with") {

@@ -9,6 +9,7 @@ import (
 
 	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/automation/notice"
+	"vedette.dev/vedette/internal/automation/playbook/conductor"
 	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/automation/schedule"
 	"vedette.dev/vedette/internal/fault"
@@ -36,11 +37,15 @@ func (t *Tx) fire(ctx context.Context, id int64, now time.Time) (schedule.Firing
 	if err != nil {
 		return schedule.Firing{}, err
 	}
+	playing, err := t.ids(ctx, "SELECT id FROM playbook_runs WHERE schedule_id = ? AND ended IS NULL ORDER BY id", id)
+	if err != nil {
+		return schedule.Firing{}, err
+	}
 	owed, err := t.owed(ctx, id)
 	if err != nil {
 		return schedule.Firing{}, err
 	}
-	next, decision := s.Fire(now, len(working)+len(owed) > 0)
+	next, decision := s.Fire(now, len(working)+len(playing)+len(owed) > 0)
 	if decision.Action == schedule.Nothing {
 		if !next.Next.Equal(s.Next) {
 			return schedule.Firing{}, t.writeSchedule(ctx, &next)
@@ -50,6 +55,11 @@ func (t *Tx) fire(ctx context.Context, id int64, now time.Time) (schedule.Firing
 	if decision.Action == schedule.CancelPrevious {
 		for i := range working {
 			if err := t.cancelForNext(ctx, &working[i], now); err != nil {
+				return schedule.Firing{}, err
+			}
+		}
+		for _, run := range playing {
+			if err := t.cancelPlaybookRun(ctx, run, now); err != nil {
 				return schedule.Firing{}, err
 			}
 		}
@@ -123,16 +133,18 @@ func (s *Store) FireNow(ctx context.Context, id int64, now time.Time) (schedule.
 	return f, nil
 }
 
-const firingQuery = "SELECT f.schedule_id, f.firing, f.by_hand, f.fired, f.action, f.reason, f.missed, f.run_id, r.state FROM schedule_firings AS f LEFT JOIN automation_runs AS r ON r.id = f.run_id"
+const firingQuery = `SELECT f.schedule_id, f.firing, f.by_hand, f.fired, f.action, f.reason, f.missed, f.run_id, r.state, f.playbook_run_id, p.state
+	FROM schedule_firings AS f LEFT JOIN automation_runs AS r ON r.id = f.run_id LEFT JOIN playbook_runs AS p ON p.id = f.playbook_run_id`
 
 func (t *Tx) firings(ctx context.Context, rest string, args ...any) ([]schedule.Firing, error) {
 	var all []schedule.Firing
 	err := t.each(ctx, firingQuery+rest, args, func(rows *sql.Rows) error {
 		var f schedule.Firing
-		var at, fired, runID sql.NullInt64
-		var state sql.NullString
-		err := rows.Scan(&f.ScheduleID, &at, &f.ByHand, &fired, &f.Action, &f.Reason, &f.Missed, &runID, &state)
+		var at, fired, runID, playbookRun sql.NullInt64
+		var state, playing sql.NullString
+		err := rows.Scan(&f.ScheduleID, &at, &f.ByHand, &fired, &f.Action, &f.Reason, &f.Missed, &runID, &state, &playbookRun, &playing)
 		f.At, f.Fired, f.RunID, f.RunState = when(at), when(fired), runID.Int64, run.State(state.String)
+		f.PlaybookRunID, f.PlaybookRunState = playbookRun.Int64, playing.String
 		all = append(all, f)
 		return err
 	})
@@ -163,8 +175,34 @@ func (s *Store) OwedFirings(ctx context.Context, id int64) (schedule.Schedule, [
 
 // StartFiring stores the run of a firing; see schedule.Schedules.
 func (s *Store) StartFiring(ctx context.Context, f schedule.Firing, r run.Run, secrets map[string]string) error {
-	err := s.InTx(ctx, func(tx *Tx) error {
+	return s.settleFiring(ctx, f, func(tx *Tx) error {
 		r := r // the transaction may be run again
+		return tx.startFiring(ctx, f, &r, secrets)
+	})
+}
+
+// StartPlaybookFiring stores the run of a firing; see trigger.Firings.
+func (s *Store) StartPlaybookFiring(ctx context.Context, f schedule.Firing, r conductor.Run) error {
+	return s.settleFiring(ctx, f, func(tx *Tx) error {
+		r := r // the transaction may be run again
+		if f.ByHand {
+			r.Fired = time.Time{} // it is none of the schedule's own
+		}
+		r, _, err := tx.startPlaybookRun(ctx, r)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "UPDATE schedule_firings SET started = ?, playbook_run_id = ? WHERE schedule_id = ? AND firing = ? AND by_hand = ?", true, r.ID, f.ScheduleID, micros(f.At), f.ByHand)
+		if err != nil || !r.State.Ended() {
+			return err
+		}
+		return tx.finishPlaybookFiring(ctx, &r)
+	})
+}
+
+// settleFiring has start store the run of a firing, if it is owed one.
+func (s *Store) settleFiring(ctx context.Context, f schedule.Firing, start func(tx *Tx) error) error {
+	err := s.InTx(ctx, func(tx *Tx) error {
 		if _, err := tx.lockedSchedule(ctx, f.ScheduleID); err != nil {
 			if fault.Is(err, fault.NotFound) {
 				return nil
@@ -183,7 +221,7 @@ func (s *Store) StartFiring(ctx context.Context, f schedule.Firing, r run.Run, s
 				return err
 			}
 		}
-		return tx.startFiring(ctx, f, &r, secrets)
+		return start(tx)
 	})
 	if err != nil {
 		return fmt.Errorf("store run of schedule %d: %w", f.ScheduleID, err)
@@ -240,24 +278,49 @@ func (t *Tx) nameConnection(ctx context.Context, r *run.Run) error {
 	return err
 }
 
-// finishFiring has the schedule of a run take note of its end.
+// finishFiring has the schedule of a run of a command take note of its end, and tells
+// people when that pauses the schedule.
 func (t *Tx) finishFiring(ctx context.Context, r *run.Run) error {
-	s, err := t.lockedSchedule(ctx, r.ScheduleID)
+	paused, err := t.finish(ctx, r.ScheduleID, "automation_runs", r.ID, schedule.EndOf(r.State))
+	if err != nil || paused == nil {
+		return err
+	}
+	return t.tellPaused(ctx, paused, r)
+}
+
+// finishPlaybookFiring is finishFiring for the run of a playbook. Whom its failures are
+// told, the playbook says.
+func (t *Tx) finishPlaybookFiring(ctx context.Context, r *conductor.Run) error {
+	end := schedule.Failed
+	switch r.State {
+	case conductor.Succeeded, conductor.Partial:
+		end = schedule.Succeeded
+	case conductor.Cancelled:
+		end = schedule.Cancelled
+	}
+	_, err := t.finish(ctx, r.Schedule, "playbook_runs", r.ID, end)
+	return err
+}
+
+// finish has a schedule take note of the end of one of its runs, in the table that has
+// all of them. It returns the schedule if that has paused it.
+func (t *Tx) finish(ctx context.Context, scheduleID int64, runs string, run int64, end schedule.End) (*schedule.Schedule, error) {
+	s, err := t.lockedSchedule(ctx, scheduleID)
 	if fault.Is(err, fault.NotFound) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	others, err := t.ids(ctx, "SELECT id FROM automation_runs WHERE schedule_id = ? AND ended IS NULL AND id <> ? LIMIT 1", s.ID, r.ID)
+	others, err := t.ids(ctx, "SELECT id FROM "+runs+" WHERE schedule_id = ? AND ended IS NULL AND id <> ? LIMIT 1", s.ID, run)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	waiting := s.Waiting
 	if len(others) > 0 {
 		s.Waiting = time.Time{} // for the end of those as well
 	}
-	after, decision := s.Finished(schedule.EndOf(r.State))
+	after, decision := s.Finished(end)
 	switch {
 	case len(others) == 0 || waiting.IsZero():
 	case after.Active:
@@ -269,23 +332,21 @@ func (t *Tx) finishFiring(ctx context.Context, r *run.Run) error {
 		_, err := t.Exec(ctx, "UPDATE schedule_firings SET action = ?, reason = ? WHERE schedule_id = ? AND firing = ? AND by_hand = ?",
 			string(decision.Action), decision.Reason, s.ID, micros(decision.Firing), false)
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if decision.Action == schedule.Start {
 		if err := t.owe(ctx, s.ID, true); err != nil {
-			return err
+			return nil, err
 		}
 		if err := t.Enqueue(ctx, schedule.Job, s.ID); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if s.Active && !after.Active {
-		if err := t.tellPaused(ctx, &after, r); err != nil {
-			return err
-		}
+	if err := t.writeSchedule(ctx, &after); err != nil || !s.Active || after.Active {
+		return nil, err
 	}
-	return t.writeSchedule(ctx, &after)
+	return &after, nil
 }
 
 // tellPaused tells those who are told of the connection, and the webhook, that a

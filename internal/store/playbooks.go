@@ -249,7 +249,11 @@ func (s *Store) Publish(ctx context.Context, p library.Playbook) error {
 		}
 		_, err = tx.Exec(ctx, "UPDATE playbooks SET live = ?, publisher = ?, publisher_id = ?, modified = ? WHERE id = ?",
 			optional(p.Live), p.Publisher, optional(p.PublisherID), micros(p.Modified), p.ID)
-		return err
+		if err != nil {
+			return err
+		}
+		before.Live, before.Publisher, before.PublisherID = p.Live, p.Publisher, p.PublisherID
+		return tx.settleTriggers(ctx, &before, p.Modified)
 	})
 	if err != nil {
 		return fmt.Errorf("publish version %d of playbook %d: %w", p.Live, p.ID, err)
@@ -270,6 +274,9 @@ func (s *Store) DeletePlaybook(ctx context.Context, id int64) error {
 			return fault.New(fault.Conflict, fmt.Sprintf("Run %d of playbook '%s' has not ended.", open, p.Name), "Wait for its runs, or cancel them.")
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if err := tx.freeOfSchedules(ctx, &p); err != nil {
 			return err
 		}
 		if err := tx.forget(ctx, playbookSecrets, []int64{id}); err != nil {

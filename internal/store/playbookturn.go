@@ -85,6 +85,9 @@ func (t *playbookTurn) end(ctx context.Context, r *conductor.Run) error {
 	if r.Parent.RunID != 0 {
 		return t.tx.Enqueue(ctx, conductor.Job, r.Parent.RunID)
 	}
+	if r.Schedule != 0 {
+		return t.tx.finishPlaybookFiring(ctx, r)
+	}
 	return nil
 }
 
@@ -243,9 +246,14 @@ func (t *playbookTurn) Called(ctx context.Context) ([]conductor.Run, error) {
 
 // CancelCalled implements conductor.Turn.
 func (t *playbookTurn) CancelCalled(ctx context.Context, id int64, at time.Time) error {
-	_, err := t.tx.Exec(ctx, "UPDATE playbook_runs SET cancel = ?, revision = revision + 1, due = ? WHERE id = ? AND ended IS NULL", true, micros(at), id)
+	return t.tx.cancelPlaybookRun(ctx, id, at)
+}
+
+// cancelPlaybookRun asks a run to cancel itself.
+func (t *Tx) cancelPlaybookRun(ctx context.Context, id int64, at time.Time) error {
+	_, err := t.Exec(ctx, "UPDATE playbook_runs SET cancel = ?, revision = revision + 1, due = ? WHERE id = ? AND ended IS NULL", true, micros(at), id)
 	if err != nil {
 		return fmt.Errorf("cancel playbook run %d: %w", id, err)
 	}
-	return t.tx.Enqueue(ctx, conductor.Job, id)
+	return t.Enqueue(ctx, conductor.Job, id)
 }

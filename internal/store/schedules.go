@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vedette.dev/vedette/internal/automation/integration"
+	"vedette.dev/vedette/internal/automation/playbook/expression"
 	"vedette.dev/vedette/internal/automation/schedule"
 	"vedette.dev/vedette/internal/fault"
 )
@@ -16,8 +17,8 @@ var _ schedule.Schedules = (*Store)(nil)
 
 const (
 	// scheduleColumns are those that a change of a schedule writes.
-	scheduleColumns = "name, site_id, owner, owner_id, command, playbook_id, connection_id, inputs, spec, active, paused_reason, failures, next_firing, last_firing, waiting, due"
-	scheduleQuery   = "SELECT id, name, site_id, owner, owner_id, command, playbook_id, connection_id, inputs, spec, active, paused_reason, failures, next_firing, last_firing, waiting FROM automation_schedules"
+	scheduleColumns = "name, site_id, owner, owner_id, command, playbook_id, playbook_trigger, connection_id, inputs, spec, active, paused_reason, failures, next_firing, last_firing, waiting, due"
+	scheduleQuery   = "SELECT id, name, site_id, owner, owner_id, command, playbook_id, playbook_trigger, connection_id, inputs, spec, active, paused_reason, failures, next_firing, last_firing, waiting FROM automation_schedules"
 )
 
 func scheduleValues(s *schedule.Schedule) ([]any, error) {
@@ -30,23 +31,31 @@ func scheduleValues(s *schedule.Schedule) ([]any, error) {
 		return nil, err
 	}
 	return []any{
-		s.Name, s.SiteID, s.Owner, optional(s.OwnerID), s.Target.Command, optional(s.Target.PlaybookID), optional(s.Target.ConnectionID), inputs, spec,
+		s.Name, s.SiteID, s.Owner, optional(s.OwnerID), s.Target.Command, optional(s.Target.PlaybookID), optional(int64(s.Target.Trigger)), optional(s.Target.ConnectionID), inputs, spec,
 		s.Active, s.PausedReason, s.Failures, micros(s.Next), micros(s.Last), micros(s.Waiting), micros(s.DueAt()),
 	}, nil
 }
 
 func scanSchedule(scan func(...any) error) (schedule.Schedule, error) {
 	var s schedule.Schedule
-	var owner, playbook, connection, next, last, waiting sql.NullInt64
+	var owner, playbook, trigger, connection, next, last, waiting sql.NullInt64
 	var inputs, spec []byte
-	err := scan(&s.ID, &s.Name, &s.SiteID, &s.Owner, &owner, &s.Target.Command, &playbook, &connection, &inputs, &spec,
+	err := scan(&s.ID, &s.Name, &s.SiteID, &s.Owner, &owner, &s.Target.Command, &playbook, &trigger, &connection, &inputs, &spec,
 		&s.Active, &s.PausedReason, &s.Failures, &next, &last, &waiting)
 	if err != nil {
 		return s, err
 	}
-	s.OwnerID, s.Target.PlaybookID, s.Target.ConnectionID = owner.Int64, playbook.Int64, connection.Int64
+	s.OwnerID, s.Target.PlaybookID, s.Target.Trigger, s.Target.ConnectionID = owner.Int64, playbook.Int64, int(trigger.Int64), connection.Int64
 	s.Next, s.Last, s.Waiting = when(next), when(last), when(waiting)
-	return s, errors.Join(decode(inputs, &s.Target.Inputs), decode(spec, &s.Spec))
+	if err := decode(spec, &s.Spec); err != nil || s.Target.PlaybookID == 0 {
+		return s, errors.Join(err, decode(inputs, &s.Target.Inputs))
+	}
+	given, err := expression.Decode(inputs) // playbooks tell whole numbers from others
+	if err != nil {
+		return s, fmt.Errorf("decode inputs of schedule %d: %w", s.ID, err)
+	}
+	s.Target.Inputs, _ = given.(map[string]any)
+	return s, nil
 }
 
 func (t *Tx) schedules(ctx context.Context, rest string, args ...any) ([]schedule.Schedule, error) {
@@ -76,7 +85,7 @@ func (t *Tx) writeSchedule(ctx context.Context, s *schedule.Schedule) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.Exec(ctx, `UPDATE automation_schedules SET name = ?, site_id = ?, owner = ?, owner_id = ?, command = ?, playbook_id = ?, connection_id = ?, inputs = ?, spec = ?, active = ?,
+	_, err = t.Exec(ctx, `UPDATE automation_schedules SET name = ?, site_id = ?, owner = ?, owner_id = ?, command = ?, playbook_id = ?, playbook_trigger = ?, connection_id = ?, inputs = ?, spec = ?, active = ?,
 		paused_reason = ?, failures = ?, next_firing = ?, last_firing = ?, waiting = ?, due = ? WHERE id = ?`, append(values, s.ID)...)
 	if err != nil {
 		return fmt.Errorf("write schedule %d: %w", s.ID, err)
@@ -123,28 +132,37 @@ func (s *Store) CreateSchedule(ctx context.Context, made schedule.Schedule) (sch
 		if _, err := tx.site(ctx, made.SiteID); err != nil {
 			return err
 		}
-		var there int
-		if err := tx.QueryRow(ctx, "SELECT count(*) FROM automation_schedules").Scan(&there); err != nil {
-			return err
+		if made.Target.PlaybookID != 0 { // it stays until the schedule is there
+			if _, err := tx.playbook(ctx, made.Target.PlaybookID, s.dialect.ForNoKeyUpdate()); err != nil {
+				return err
+			}
 		}
-		if there >= schedule.MaxSchedules {
-			return fault.New(fault.Conflict, fmt.Sprintf("There are %d schedules, which is the limit.", there), "Delete one first.")
-		}
-		values, err := scheduleValues(&made)
-		if err != nil {
-			return err
-		}
-		err = tx.QueryRow(ctx, "INSERT INTO automation_schedules ("+scheduleColumns+", owing) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-			append(values, false)...).Scan(&made.ID)
-		if err != nil {
-			return err
-		}
-		return tx.writeSchedule(ctx, &made) // when it is due depends on its id
+		return tx.createSchedule(ctx, &made)
 	})
 	if err != nil {
 		return schedule.Schedule{}, fmt.Errorf("create schedule: %w", s.taken(err, "schedule", made.Name))
 	}
 	return made, nil
+}
+
+func (t *Tx) createSchedule(ctx context.Context, s *schedule.Schedule) error {
+	var there int
+	if err := t.QueryRow(ctx, "SELECT count(*) FROM automation_schedules").Scan(&there); err != nil {
+		return err
+	}
+	if there >= schedule.MaxSchedules {
+		return fault.New(fault.Conflict, fmt.Sprintf("There are %d schedules, which is the limit.", there), "Delete one first.")
+	}
+	values, err := scheduleValues(s)
+	if err != nil {
+		return err
+	}
+	err = t.QueryRow(ctx, "INSERT INTO automation_schedules ("+scheduleColumns+", owing) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+		append(values, false)...).Scan(&s.ID)
+	if err != nil {
+		return err
+	}
+	return t.writeSchedule(ctx, s) // when it is due depends on its id
 }
 
 // UpdateSchedule changes a schedule; see schedule.Schedules.

@@ -17,7 +17,7 @@ const automationSchedulesPath = "/automation/v1/schedules"
 // KindSystem is the kind of schedules that are the health check of a connection.
 const KindSystem = "system"
 
-// AutomationSchedule says when a command runs by itself, and where that stands.
+// AutomationSchedule says when a command or a playbook runs by itself, and where that stands.
 // Times are zero until reached.
 type AutomationSchedule struct {
 	ID         int64     `json:"id,omitempty"` // zero of KindSystem
@@ -25,8 +25,10 @@ type AutomationSchedule struct {
 	Name       string    `json:"name"`         // unique within the site
 	Site       Reference `json:"site"`
 	Owner      string    `json:"owner,omitempty"` // with whose rights it runs
-	Command    string    `json:"command"`
-	Connection Reference `json:"connection"` // without a name where the caller does not see it
+	Command    string    `json:"command,omitempty"`
+	Connection Reference `json:"connection,omitzero"` // without a name where the caller does not see it
+	Playbook   Reference `json:"playbook,omitzero"`   // in place of both
+	Trigger    int       `json:"trigger,omitempty"`   // which of the schedules in the text of Playbook it is, from 1
 	Inputs     Inputs    `json:"inputs"`
 	ScheduleRule
 	CatchUp            string    `json:"catchUp"` // none or one
@@ -69,10 +71,11 @@ type ScheduleRule struct {
 // platform's defaults.
 type NewAutomationSchedule struct {
 	Name       string         `json:"name"`
-	Site       *Reference     `json:"site,omitempty"` // nil: that of the connection
-	Command    string         `json:"command"`
-	Connection Reference      `json:"connection"`
-	Inputs     map[string]any `json:"inputs,omitempty"` // by name or display name, none secret
+	Site       *Reference     `json:"site,omitempty"` // nil: that of the connection or playbook
+	Command    string         `json:"command,omitempty"`
+	Connection Reference      `json:"connection,omitzero"`
+	Playbook   Reference      `json:"playbook,omitzero"` // in place of both
+	Inputs     map[string]any `json:"inputs,omitempty"`  // by name, of a command also by display name; none secret
 	ScheduleRule
 	CatchUp            string `json:"catchUp,omitempty"`
 	Overlap            string `json:"overlap,omitempty"`
@@ -112,6 +115,9 @@ type Firing struct {
 	// RunID is its run, see CommandRun; zero for none, none yet, or none any more.
 	RunID    int64    `json:"runId,omitempty"`
 	RunState RunState `json:"runState,omitempty"`
+	// PlaybookRunID and PlaybookRunState are the same where a playbook ran.
+	PlaybookRunID    int64  `json:"playbookRunId,omitempty"`
+	PlaybookRunState string `json:"playbookRunState,omitempty"`
 }
 
 // SchedulePreview says when a schedule would fire.

@@ -135,6 +135,9 @@ func (l *layer) readConnections(ctx context.Context, r LayerReader) error {
 func (l *layer) readSchedules(ctx context.Context, r LayerReader) error {
 	schedules, err := r.AutomationSchedules(ctx, qpsclient.AutomationScheduleQuery{Kind: "user"})
 	for i := range schedules {
+		if schedules[i].Playbook.ID != 0 {
+			continue // no file says what runs playbooks
+		}
 		l.schedules.add(schedules[i].Site.Name, schedules[i].Name, schedules[i].ID, &schedules[i])
 	}
 	return err

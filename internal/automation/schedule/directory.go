@@ -23,13 +23,14 @@ type Directory struct {
 	Schedules   Schedules
 	Connections *connection.Directory
 	Desk        Desk
+	Playbooks   Playbooks
 	Now         func() time.Time
 }
 
 // Draft is what a schedule is made of.
 type Draft struct {
 	Name   string
-	SiteID int64 // zero: that of the connection
+	SiteID int64 // zero: that of the connection or of the playbook
 	Target Target
 	Times  integration.TimeReader // how times among the inputs are written
 	Spec   Spec
@@ -111,13 +112,13 @@ func pausedByHand(p access.Principal) string { return fmt.Sprintf("'%s' paused i
 // these do not allow now.
 func (d *Directory) settle(ctx context.Context, p access.Principal, s *Schedule, times integration.TimeReader) error {
 	s.OwnerID, s.Owner = p.User.ID, p.User.Username
-	if s.Target.PlaybookID != 0 {
-		return fault.New(fault.Invalid, fmt.Sprintf("playbook: there is no playbook %d.", s.Target.PlaybookID), "")
-	}
-	if s.Target.Command == "" || s.Target.ConnectionID == 0 {
+	switch {
+	case s.Target.Command == "" && s.Target.PlaybookID == 0, s.Target.Command != "" && (s.Target.ConnectionID == 0 || s.Target.PlaybookID != 0):
 		return nil // Check says it better
+	case s.Target.PlaybookID != 0:
+		return d.settlePlaybook(ctx, p, s)
 	}
-	if err := mayRun(p); err != nil {
+	if err := mayRun(p, s); err != nil {
 		return err
 	}
 	r, secrets, err := d.Desk.Prepare(ctx, p, run.Request{ConnectionID: s.Target.ConnectionID, Command: s.Target.Command, Inputs: s.Target.Inputs, Times: times, Origin: run.BySchedule, Planned: true})
@@ -135,6 +136,22 @@ func (d *Directory) settle(ctx context.Context, p access.Principal, s *Schedule,
 	return err
 }
 
+// settlePlaybook is settle for a schedule of a playbook, which belongs to its site.
+func (d *Directory) settlePlaybook(ctx context.Context, p access.Principal, s *Schedule) error {
+	if err := mayRun(p, s); err != nil {
+		return err
+	}
+	site, err := d.Playbooks.Startable(ctx, p, s.Target.PlaybookID, s.Target.Inputs)
+	if err != nil {
+		return err
+	}
+	if s.SiteID != 0 && s.SiteID != site {
+		return fault.New(fault.Invalid, fmt.Sprintf("site: playbook %d belongs to site %d.", s.Target.PlaybookID, site), "Leave the site out.")
+	}
+	s.SiteID = site
+	return nil
+}
+
 // Update changes a schedule. Who changes more than whether it is active becomes its
 // owner.
 func (d *Directory) Update(ctx context.Context, p access.Principal, id int64, change Change) (Schedule, error) {
@@ -143,11 +160,14 @@ func (d *Directory) Update(ctx context.Context, p access.Principal, id int64, ch
 	}
 	now := d.Now().UTC()
 	return d.Schedules.UpdateSchedule(ctx, id, func(s Schedule) (Schedule, error) {
+		if err := change.check(&s); err != nil {
+			return s, err
+		}
 		put(&s.Name, change.Name)
 		put(&s.Target.Command, change.Command)
 		put(&s.Target.ConnectionID, change.ConnectionID)
 		put(&s.Target.Inputs, change.Inputs)
-		if change.Name != nil || change.Command != nil || change.ConnectionID != nil || change.Inputs != nil || change.Spec != nil {
+		if change.settings() {
 			if err := d.settle(ctx, p, &s, change.Times); err != nil {
 				return s, err
 			}
@@ -169,6 +189,27 @@ func (d *Directory) Update(ctx context.Context, p access.Principal, id int64, ch
 	})
 }
 
+// settings reports whether a change is about more than whether a schedule is active.
+func (c *Change) settings() bool {
+	return c.Name != nil || c.Command != nil || c.ConnectionID != nil || c.Inputs != nil || c.Spec != nil
+}
+
+// check refuses a change that is not for this kind of schedule.
+func (c *Change) check(s *Schedule) error {
+	switch {
+	case s.Target.Trigger != 0 && c.settings():
+		return ofPlaybook(s)
+	case s.Target.PlaybookID != 0 && (c.Command != nil || c.ConnectionID != nil):
+		return fault.New(fault.Conflict, fmt.Sprintf("Schedule '%s' runs a playbook.", s.Name), "Make another schedule for the command.")
+	}
+	return nil
+}
+
+// ofPlaybook says that a schedule is part of a playbook.
+func ofPlaybook(s *Schedule) error {
+	return fault.New(fault.Conflict, fmt.Sprintf("Schedule '%s' is in the text of playbook %d.", s.Name, s.Target.PlaybookID), "Change the text and publish it. To have it fire no more until then, pause the schedule.")
+}
+
 func put[T any](to *T, value *T) {
 	if value != nil {
 		*to = *value
@@ -177,8 +218,12 @@ func put[T any](to *T, value *T) {
 
 // Delete removes a schedule. Its runs stay.
 func (d *Directory) Delete(ctx context.Context, p access.Principal, id int64) error {
-	if _, err := d.Get(ctx, p, id); err != nil {
+	s, err := d.Get(ctx, p, id)
+	if err != nil {
 		return err
+	}
+	if s.Target.Trigger != 0 {
+		return ofPlaybook(&s)
 	}
 	return d.Schedules.DeleteSchedule(ctx, id)
 }
@@ -199,12 +244,12 @@ func (d *Directory) RunNow(ctx context.Context, p access.Principal, id int64) (F
 // mayStart refuses somebody who could not run what a schedule runs: its owner's
 // rights are not theirs to use.
 func (d *Directory) mayStart(ctx context.Context, p access.Principal, s *Schedule) error {
-	if !p.May(access.RunCommand) {
-		return fault.New(fault.Forbidden, fmt.Sprintf("User '%s' may not run a schedule, it needs %s.", p.User.Username, access.RunCommand.Label()),
+	if right, _ := s.needs(); !p.May(right) {
+		return fault.New(fault.Forbidden, fmt.Sprintf("User '%s' may not run a schedule, it needs %s.", p.User.Username, right.Label()),
 			"Ask a manager to check the permission settings of this account.")
 	}
 	if s.Target.ConnectionID == 0 {
-		return nil
+		return nil // the users of its site see a playbook, and who asks is one
 	}
 	_, err := d.Connections.ToUse(ctx, p, s.Target.ConnectionID)
 	return err

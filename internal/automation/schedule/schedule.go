@@ -18,10 +18,13 @@ type Target struct {
 	// Command is the name of a command of the connection's integration, such as
 	// search-cloud-agents.
 	Command string
-	// PlaybookID is the playbook; its live version runs.
+	// PlaybookID is the playbook; the version runs that is live at the firing.
 	PlaybookID int64
-	// ConnectionID is the connection of the command, or in place of the one that the
-	// playbook names; zero for none.
+	// Trigger is which of the schedules in the text of the playbook this is, from 1: it
+	// is made, changed and removed when a version is published, and its inputs are in
+	// the text. Zero for a schedule that somebody made.
+	Trigger int
+	// ConnectionID is the connection of the command; a playbook names its own.
 	ConnectionID int64
 	// Inputs by name, as they were given. Whoever runs them checks them.
 	Inputs map[string]any
@@ -70,6 +73,8 @@ func (s Schedule) Check() error {
 		return fault.New(fault.Invalid, fmt.Sprintf("Command '%s' and playbook %d exclude each other.", automation.Echo(s.Target.Command), s.Target.PlaybookID), "Say which of them the schedule runs.")
 	case s.Target.Command != "" && s.Target.ConnectionID == 0:
 		return fault.New(fault.Invalid, fmt.Sprintf("Command '%s' has no connection.", automation.Echo(s.Target.Command)), "Name the connection that it runs on.")
+	case s.Target.PlaybookID != 0 && s.Target.ConnectionID != 0:
+		return fault.New(fault.Invalid, fmt.Sprintf("connection: playbook %d names its connections itself.", s.Target.PlaybookID), "Leave it out; the playbook may have an input for it.")
 	}
 	return s.Spec.Check()
 }

@@ -20,6 +20,9 @@ type Firing struct {
 	// far it is, as long as it is kept.
 	RunID    int64
 	RunState run.State
+	// PlaybookRunID and PlaybookRunState are the same of a schedule of a playbook.
+	PlaybookRunID    int64
+	PlaybookRunState string
 	// ByHand says that somebody had it run now. Such a firing is of the second it was
 	// asked for, moves no other firing and takes no heed of what is at work.
 	ByHand bool
@@ -41,7 +44,8 @@ type Schedules interface {
 	// Schedule returns one.
 	Schedule(ctx context.Context, id int64) (Schedule, error)
 	// CreateSchedule stores a schedule and returns it with its id. A name that its
-	// site has already is fault.Conflict.
+	// site has already is fault.Conflict. A playbook that does not exist is
+	// fault.NotFound.
 	CreateSchedule(ctx context.Context, s Schedule) (Schedule, error)
 	// UpdateSchedule stores what change makes of a schedule; change may be called
 	// several times. A firing that waits no more is recorded as skipped.
@@ -53,6 +57,7 @@ type Schedules interface {
 	DueSchedules(ctx context.Context, now time.Time, after int64, limit int) ([]int64, error)
 	// Fire has a schedule decide (Schedule.Fire) and stores what comes of it in the
 	// same transaction: the schedule, the firing, and the end of runs that it cancels.
+	// Runs of playbooks that it cancels are asked to end and do so shortly after.
 	// A firing whose Action is Nothing was not due, and nothing is stored.
 	Fire(ctx context.Context, id int64, now time.Time) (Firing, error)
 	// FireNow adds a firing by hand, which is owed a run, with the job that starts it.

@@ -523,17 +523,19 @@ type AuditPage struct {
 	Entries []AuditEntry `json:"entries"`
 }
 
-// AutomationSchedule When a command runs by itself, and where that stands. Times are UTC and absent until reached.
+// AutomationSchedule When a command or a playbook runs by itself, and where that stands. Times are UTC and absent until reached.
 type AutomationSchedule struct {
 	// Active Whether it fires.
 	Active bool `json:"active"`
 
 	// CatchUp What becomes of firings that nothing carried out in time. none: they are left out; one: the newest of them runs, for all.
 	CatchUp ScheduleCatchUp `json:"catchUp"`
-	Command string          `json:"command"`
 
-	// Connection Without a name where the caller does not see it.
-	Connection Reference `json:"connection"`
+	// Command Absent where a playbook runs.
+	Command *string `json:"command,omitempty"`
+
+	// Connection Absent where a playbook runs, and without a name where the caller does not see it.
+	Connection *Reference `json:"connection,omitempty"`
 
 	// Cron Five fields, minute, hour, day of the month, month, day of the week, or one of @hourly, @daily, @weekly, @monthly and @yearly.
 	Cron *string `json:"cron,omitempty"`
@@ -585,6 +587,9 @@ type AutomationSchedule struct {
 	// PausedReason Why it is not active.
 	PausedReason *string `json:"pausedReason,omitempty"`
 
+	// Playbook The playbook whose live version runs; absent where a command does.
+	Playbook *Reference `json:"playbook,omitempty"`
+
 	// Site A role, a tag, a site or another object, by its id or its name. Answers have both.
 	Site  Reference  `json:"site"`
 	Start *time.Time `json:"start,omitempty"`
@@ -594,6 +599,9 @@ type AutomationSchedule struct {
 
 	// TimeZone IANA name of the zone whose clock the cron means, such as Europe/Berlin; UTC without it.
 	TimeZone *string `json:"timeZone,omitempty"`
+
+	// Trigger Which of the schedules in the text of the playbook this is, from 1. It changes when a version is published, and can be paused, resumed and run, but not changed or deleted. Absent for a schedule that somebody made.
+	Trigger *int `json:"trigger,omitempty"`
 
 	// Waiting The firing that waits for the end of the run at work.
 	Waiting *time.Time `json:"waiting,omitempty"`
@@ -798,6 +806,12 @@ type Firing struct {
 
 	// Missed How many firings before it nobody carried out in time; 1000 for more.
 	Missed int `json:"missed"`
+
+	// PlaybookRunId The same where a playbook ran.
+	PlaybookRunId *int64 `json:"playbookRunId,omitempty"`
+
+	// PlaybookRunState How far the run of the playbook is.
+	PlaybookRunState *string `json:"playbookRunState,omitempty"`
 
 	// Reason Why that became of it.
 	Reason *string `json:"reason,omitempty"`
@@ -1833,7 +1847,7 @@ type ServerInterface interface {
 	// GetScan Get one on-demand scan
 	// (GET /automation/v1/scans/{id})
 	GetScan(w http.ResponseWriter, r *http.Request, id int64)
-	// ListAutomationSchedules List schedules of commands
+	// ListAutomationSchedules List schedules of commands and playbooks
 	// (GET /automation/v1/schedules)
 	ListAutomationSchedules(w http.ResponseWriter, r *http.Request, params ListAutomationSchedulesParams)
 	// CreateAutomationSchedule Make a schedule
@@ -6820,7 +6834,7 @@ type StrictServerInterface interface {
 	// GetScan Get one on-demand scan
 	// (GET /automation/v1/scans/{id})
 	GetScan(ctx context.Context, request GetScanRequestObject) (GetScanResponseObject, error)
-	// ListAutomationSchedules List schedules of commands
+	// ListAutomationSchedules List schedules of commands and playbooks
 	// (GET /automation/v1/schedules)
 	ListAutomationSchedules(ctx context.Context, request ListAutomationSchedulesRequestObject) (ListAutomationSchedulesResponseObject, error)
 	// CreateAutomationSchedule Make a schedule

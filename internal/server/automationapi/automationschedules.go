@@ -3,7 +3,10 @@ package automationapi
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"vedette.dev/vedette/internal/automation/connection"
@@ -38,6 +41,10 @@ func (a api) ListAutomationSchedules(ctx context.Context, request ListAutomation
 	if err != nil {
 		return nil, err
 	}
+	playbooks, err := a.schedules.Playbooks.Names(ctx, principal)
+	if err != nil {
+		return nil, err
+	}
 	answer := ListAutomationSchedules200JSONResponse{Schedules: []AutomationSchedule{}}
 	seen := false // the site, by something of it
 	add := func(s AutomationSchedule) {
@@ -54,7 +61,7 @@ func (a api) ListAutomationSchedules(ctx context.Context, request ListAutomation
 		names[visible[i].ID] = visible[i].Name
 	}
 	for i := range all {
-		add(automationScheduleOf(&all[i], sites[all[i].SiteID], names[all[i].Target.ConnectionID]))
+		add(automationScheduleOf(&all[i], sites[all[i].SiteID], names[all[i].Target.ConnectionID], playbooks[all[i].Target.PlaybookID]))
 	}
 	for i := range visible {
 		if visible[i].Check.Enabled {
@@ -96,11 +103,15 @@ func (a api) showSchedule(ctx context.Context, s *schedule.Schedule) (Automation
 	if err != nil {
 		return AutomationSchedule{}, err
 	}
+	if s.Target.PlaybookID != 0 {
+		playbooks, err := a.schedules.Playbooks.Names(ctx, server.PrincipalOf(ctx))
+		return automationScheduleOf(s, sites[s.SiteID], "", playbooks[s.Target.PlaybookID]), err
+	}
 	used, err := a.connections.Get(ctx, server.PrincipalOf(ctx), s.Target.ConnectionID)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return AutomationSchedule{}, err
 	}
-	return automationScheduleOf(s, sites[s.SiteID], used.Name), nil
+	return automationScheduleOf(s, sites[s.SiteID], used.Name, ""), nil
 }
 
 // CreateAutomationSchedule implements POST /automation/v1/schedules.
@@ -119,6 +130,11 @@ func (a api) CreateAutomationSchedule(ctx context.Context, request CreateAutomat
 	target, err := a.targetOf(ctx, &body.scheduleTarget)
 	if err != nil {
 		return nil, err
+	}
+	if body.Playbook != nil {
+		if draft.Target.PlaybookID, err = a.playbookNamed(ctx, "playbook", body.Playbook); err != nil {
+			return nil, err
+		}
 	}
 	if draft.SiteID, err = a.siteNamed(ctx, "site", body.Site); err != nil {
 		return nil, err
@@ -162,13 +178,6 @@ func (a api) UpdateAutomationSchedule(ctx context.Context, request UpdateAutomat
 // targetOf returns what a body says that a schedule runs.
 func (a api) targetOf(ctx context.Context, body *scheduleTarget) (schedule.Change, error) {
 	change := schedule.Change{Command: body.Command}
-	if body.Playbook != nil {
-		name := body.Playbook.Name
-		if body.Playbook.ID != 0 {
-			name = strconv.FormatInt(body.Playbook.ID, 10)
-		}
-		return change, fault.New(fault.Invalid, fmt.Sprintf("playbook: there is no playbook '%s'.", server.Echo(name)), "Schedule a command.")
-	}
 	if body.Connection != nil {
 		id, err := a.connectionNamed(ctx, "connection", body.Connection)
 		if err != nil {
@@ -180,6 +189,31 @@ func (a api) targetOf(ctx context.Context, body *scheduleTarget) (schedule.Chang
 		change.Inputs = (*map[string]any)(body.Inputs)
 	}
 	return change, nil
+}
+
+// playbookNamed returns the id of a playbook that the caller names.
+func (a api) playbookNamed(ctx context.Context, field string, ref *reference) (int64, error) {
+	if ref.ID != 0 {
+		return ref.ID, nil
+	}
+	names, err := a.schedules.Playbooks.Names(ctx, server.PrincipalOf(ctx))
+	if err != nil {
+		return 0, err
+	}
+	var ids []string
+	var found int64
+	for _, id := range slices.Sorted(maps.Keys(names)) {
+		if names[id] == ref.Name {
+			found, ids = id, append(ids, strconv.FormatInt(id, 10))
+		}
+	}
+	switch len(ids) {
+	case 0:
+		return 0, fault.New(fault.Invalid, fmt.Sprintf("%s: there is no playbook '%s'.", field, server.Echo(ref.Name)), "List the playbooks there are.")
+	case 1:
+		return found, nil
+	}
+	return 0, fault.New(fault.Invalid, fmt.Sprintf("%s: the playbooks %s are called '%s'.", field, strings.Join(ids, ", "), server.Echo(ref.Name)), "Give the id of one of them.")
 }
 
 // DeleteAutomationSchedule implements DELETE /automation/v1/schedules/{id}.
@@ -217,6 +251,9 @@ func describeSchedule(ctx context.Context, s *schedule.Schedule, detail string) 
 
 // scheduleDetail says for the audit log what a schedule does.
 func scheduleDetail(s *schedule.Schedule) string {
+	if s.Target.PlaybookID != 0 {
+		return fmt.Sprintf("playbook %d, %s", s.Target.PlaybookID, s.Spec.Describe())
+	}
 	return fmt.Sprintf("%s on connection %d, %s", s.Target.Command, s.Target.ConnectionID, s.Spec.Describe())
 }
 
@@ -270,16 +307,23 @@ func (a api) PreviewAutomationSchedule(ctx context.Context, request PreviewAutom
 	return PreviewAutomationSchedule200JSONResponse{InWords: spec.Describe(), Firings: append([]time.Time{}, firings...)}, nil
 }
 
-// automationScheduleOf shows a schedule; a connection without a name is one that the
-// caller does not see.
-func automationScheduleOf(s *schedule.Schedule, site, connectionName string) AutomationSchedule {
+// automationScheduleOf shows a schedule; a connection or playbook without a name is one
+// that the caller does not see.
+func automationScheduleOf(s *schedule.Schedule, site, connectionName, playbookName string) AutomationSchedule {
 	shown := AutomationSchedule{
-		Id: &s.ID, Kind: ScheduleUser, Name: s.Name, Site: reference{ID: s.SiteID, Name: site}, Owner: known(s.Owner), Command: s.Target.Command,
-		Connection: reference{ID: s.Target.ConnectionID, Name: connectionName}, Inputs: s.Target.Inputs,
+		Id: &s.ID, Kind: ScheduleUser, Name: s.Name, Site: reference{ID: s.SiteID, Name: site}, Owner: known(s.Owner), Command: known(s.Target.Command), Inputs: s.Target.Inputs,
 		Cron: known(s.Spec.Cron), TimeZone: known(s.Spec.Zone), Start: reached(s.Spec.Start), End: reached(s.Spec.End),
 		CatchUp: CatchUpNone, Overlap: OverlapSkip, JitterPercent: s.Spec.Jitter, PauseAfterFailures: s.Spec.PauseAfter,
 		Active: s.Active, State: AutomationScheduleState(s.State()), PausedReason: known(s.PausedReason), Failures: s.Failures,
 		Next: reached(s.Next), Due: reached(s.DueAt()), Last: reached(s.Last), Waiting: reached(s.Waiting), InWords: s.Spec.Describe(),
+	}
+	if s.Target.PlaybookID != 0 {
+		shown.Playbook = &reference{ID: s.Target.PlaybookID, Name: playbookName}
+	} else {
+		shown.Connection = &reference{ID: s.Target.ConnectionID, Name: connectionName}
+	}
+	if s.Target.Trigger != 0 {
+		shown.Trigger = &s.Target.Trigger
 	}
 	if shown.Inputs == nil {
 		shown.Inputs = integration.Values{}
@@ -300,8 +344,8 @@ func automationScheduleOf(s *schedule.Schedule, site, connectionName string) Aut
 func healthCheckSchedule(c *connection.Connection) AutomationSchedule {
 	every := schedule.Interval(c.Check.Every)
 	shown := AutomationSchedule{
-		Kind: ScheduleSystem, Name: "Connection Health Check", Site: reference{ID: c.SiteID, Name: c.SiteName}, Command: connection.TestCommand,
-		Connection: reference{ID: c.ID, Name: c.Name}, Inputs: integration.Values{}, Every: new(every.String()),
+		Kind: ScheduleSystem, Name: "Connection Health Check", Site: reference{ID: c.SiteID, Name: c.SiteName}, Command: new(connection.TestCommand),
+		Connection: &reference{ID: c.ID, Name: c.Name}, Inputs: integration.Values{}, Every: new(every.String()),
 		CatchUp: CatchUpNone, Overlap: OverlapSkip, Active: c.Active, State: ScheduleActive, Failures: c.Health.Failures,
 		Next: reached(c.Health.Next), Due: reached(c.Health.Next), Last: reached(c.Health.Checked), InWords: schedule.Spec{Every: every}.Describe(),
 	}
@@ -315,6 +359,7 @@ func healthCheckSchedule(c *connection.Connection) AutomationSchedule {
 func firingOf(f *schedule.Firing) Firing {
 	shown := Firing{
 		At: wireTime(f.At), Fired: wireTime(f.Fired), ByHand: f.ByHand, Action: FiringAction(f.Action), Reason: known(f.Reason), Missed: f.Missed, RunId: numbered(f.RunID),
+		PlaybookRunId: numbered(f.PlaybookRunID), PlaybookRunState: known(f.PlaybookRunState),
 	}
 	if f.RunState != "" {
 		shown.RunState = new(RunState(f.RunState))

@@ -174,7 +174,7 @@ func TestWhatIsWrongWithAScheduleIsSaid(t *testing.T) {
 		{"ann", "POST", "/schedules", search(`,"every":"1h","overlap":"all"`), 400, "overlap: 'all' is not allowed"},
 		{"ann", "POST", "/schedules", search(`,"every":"1h","site":{"name":"Acme"}`), 400, "site: there is no site 'Acme'."},
 		{"ann", "POST", "/schedules", search(`,"every":"1h","site":{"id":2}`), 400, "site: there is no site 2."},
-		{"ann", "POST", "/schedules", search(`,"every":"1h","playbook":{"id":4}`), 400, "playbook: there is no playbook '4'."},
+		{"ann", "POST", "/schedules", search(`,"every":"1h","playbook":{"id":4}`), 400, "Command 'search-cloud-agents' and playbook 4 exclude each other."},
 		{"ann", "POST", "/schedules", search(`,"every":"1h","inputs":{"colour":"red"}`), 400, "colour"},
 		{"ann", "POST", "/schedules", `{"name":"x","command":"search-cloud-agents","connection":{"name":"prod"},"every":"1h"}`, 400, "connection: there is no connection 'prod'."},
 		{"ann", "POST", "/schedules", `{"name":"x","command":"search-cloud-agents","connection":{"id":9},"every":"1h"}`, 404, "There is no connection 9."},

@@ -260,7 +260,7 @@ func newSwitchboard(t *testing.T) switchboard {
 	s := switchboard{office{memory: memory, mux: server.NewMux(slog.New(slog.DiscardHandler))}, l, &calendar{}}
 	s.mux.Add(automationapi.Routes(automationapi.Config{
 		Users: operators{memory}, Journal: memory, Budget: server.NewBudget(operatorBudget), Connections: directory, Relays: &relay.Directory{Relays: plants{}},
-		Runs: desk, Schedules: &schedule.Directory{Schedules: s.calendar, Connections: directory, Desk: desk, Now: now},
+		Runs: desk, Schedules: &schedule.Directory{Schedules: s.calendar, Connections: directory, Desk: desk, Playbooks: programme{directory}, Now: now},
 		Trials: &run.Trial{Connections: directory, Runner: &run.Runner{Opener: opener{}, Now: now, Log: slog.New(slog.DiscardHandler)}},
 	})...)
 	return s

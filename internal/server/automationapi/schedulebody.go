@@ -13,8 +13,9 @@ import (
 // that differs from an empty value.
 type (
 	newAutomationSchedule struct {
-		Name string     `json:"name"`
-		Site *reference `json:"site"`
+		Name     string     `json:"name"`
+		Site     *reference `json:"site"`
+		Playbook *reference `json:"playbook"` // in place of a command
 		scheduleTarget
 		scheduleRule
 		schedulePolicies
@@ -36,7 +37,6 @@ type (
 	// scheduleTarget is what a schedule runs.
 	scheduleTarget struct {
 		Command    *string      `json:"command"`
-		Playbook   *reference   `json:"playbook"`
 		Connection *reference   `json:"connection"`
 		Inputs     *inputValues `json:"inputs"`
 	}

@@ -64,6 +64,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"automation runs", testAutomationRuns},
 		{"automation schedules", testSchedules},
 		{"playbook runs", testPlaybookRuns},
+		{"schedules of playbooks", testPlaybookSchedules},
 		{"relays", testRelays},
 		{"notices", testNotices},
 	} {

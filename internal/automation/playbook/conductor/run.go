@@ -63,7 +63,7 @@ type Run struct {
 	RerunOf   int64     // the run that it goes on with
 	Parent    Parent    // zero for none
 	Chain     []string  // the playbooks that called it, the outermost first
-	// Cancel says that its parent has no use for it any more.
+	// Cancel says that its parent, or its schedule, has no use for it any more.
 	Cancel bool
 
 	State State

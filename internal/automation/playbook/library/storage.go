@@ -22,10 +22,12 @@ type Shelf interface {
 	Versions(ctx context.Context, id int64) ([]Version, error)
 	// LiveVersions returns the live versions of the playbooks of a site, with their texts.
 	LiveVersions(ctx context.Context, siteID int64) ([]Version, error)
-	// Publish makes a version live, with whose rights triggers start it; p.Live 0 takes
-	// it away.
+	// Publish makes a version live, with whose rights triggers start it, and has the
+	// triggers of its text be those that start it; p.Live 0 takes it away. p.Modified is
+	// when that is.
 	Publish(ctx context.Context, p Playbook) error
 	// DeletePlaybook removes a playbook with its versions and secrets. Runs that have
-	// ended stay; while there are others it is fault.Conflict.
+	// ended stay; while there are others, or a schedule that somebody made runs it, it is
+	// fault.Conflict.
 	DeletePlaybook(ctx context.Context, id int64) error
 }
