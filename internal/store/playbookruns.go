@@ -250,7 +250,7 @@ func (s *Store) RunVersion(ctx context.Context, id int64) (library.Version, erro
 func (s *Store) Stirred(ctx context.Context, id, revision int64, now time.Time) (bool, error) {
 	var stirred bool
 	err := s.view(ctx, func(tx *Tx) error {
-		err := tx.QueryRow(ctx, `SELECT revision <> ? OR ended IS NOT NULL OR due <= ?
+		err := tx.QueryRow(ctx, `SELECT revision <> ? OR ended IS NOT NULL OR (due IS NOT NULL AND due <= ?)
 			OR EXISTS (SELECT 1 FROM playbook_runs AS c WHERE c.parent_id = playbook_runs.id AND c.ended IS NOT NULL AND NOT c.noted)
 			FROM playbook_runs WHERE id = ?`, revision, micros(now), id).Scan(&stirred)
 		if errors.Is(err, sql.ErrNoRows) {
