@@ -47,7 +47,7 @@ func (p *platform) newPlaybooks(connections *links.Directory, runner *runs.Runne
 // playbookRuns is the work of carrying playbooks on.
 func (p *platform) playbookRuns(layer *playbookLayer, now func() time.Time) jobs.Kind {
 	return jobs.Kind{
-		Name: conductor.Job, Workers: conductWorkers, Timeout: conductTimeout, Run: layer.conductor.Conduct,
+		Name: conductor.Job, Workers: conductWorkers, Look: unhurried, Timeout: conductTimeout, Run: layer.conductor.Conduct,
 		Due: func(ctx context.Context) ([]int64, error) {
 			return p.store.DuePlaybookRuns(ctx, now(), jobs.SweepAtMost)
 		},

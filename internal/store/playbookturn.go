@@ -82,6 +82,16 @@ func (t *playbookTurn) end(ctx context.Context, r *conductor.Run) error {
 	if err != nil {
 		return fmt.Errorf("close questions of playbook run %d: %w", r.ID, err)
 	}
+	// What waited to be continued is over, and nobody will say what became of the rest.
+	_, err = t.tx.Exec(ctx, "UPDATE automation_runs SET state = CASE state WHEN 'waiting' THEN 'cancelled' ELSE 'unknown' END, ended = ?, resume = NULL WHERE playbook_run_id = ? AND ended IS NULL",
+		micros(r.Ended), r.ID)
+	if err != nil {
+		return fmt.Errorf("end the steps of playbook run %d: %w", r.ID, err)
+	}
+	_, err = t.tx.Exec(ctx, "UPDATE playbook_runs SET cancel = ?, revision = revision + 1, due = ? WHERE parent_id = ? AND ended IS NULL", true, micros(r.Ended), r.ID)
+	if err != nil {
+		return fmt.Errorf("cancel what playbook run %d began: %w", r.ID, err)
+	}
 	if r.Parent.RunID != 0 {
 		return t.tx.Enqueue(ctx, conductor.Job, r.Parent.RunID)
 	}

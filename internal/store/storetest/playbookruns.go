@@ -44,6 +44,7 @@ func testPlaybookRuns(t *testing.T, create func(tb testing.TB) Database) {
 		"runs are pinned to their version":                          testPinned,
 		"one key is one run of a user, with the same inputs":        testPlaybookKey,
 		"a run of a playbook that does not fit any more says so":    testUnfit,
+		"a run that is given up leaves nothing at work":             testGivenUp,
 		"a playbook with runs that have not ended stays":            testDeletePlaybook,
 		"old runs are removed with their steps":                     testPrunePlaybookRuns,
 		"a run that somebody must not see is not there":             testPlaybookRunHidden,
@@ -478,6 +479,27 @@ func testUnfit(t *testing.T, s *stage) {
 	wantState(t, r, conductor.Failed)
 	if r.Error == nil || !strings.Contains(r.Error.Message, "does not fit") {
 		t.Errorf("it failed with %+v", r.Error)
+	}
+}
+
+func testGivenUp(t *testing.T, s *stage) {
+	ctx := t.Context()
+	s.save(t, "inner", "steps:\n  - {id: nap, wait: {for: 2h}}\n")
+	p := s.save(t, "outer", "steps:\n  - {id: call, uses: playbook/inner, timeout: 5h}\n  - {id: find, needs: [], uses: qualys-cloud-agent/search-cloud-agents}\n")
+	r := s.start(t, p, nil)
+	s.cutOff(t, r.ID)
+	if err := s.GiveUp(ctx, r.ID, errors.New("the disk is full")); err != nil {
+		t.Fatal(err)
+	}
+	wantState(t, must(s.PlaybookRun(ctx, r.ID))(t), conductor.Failed)
+	if record := must(s.desk.Commands(ctx, s.ana, r.ID))(t)[0]; record.State != run.Unknown || record.Ended.IsZero() {
+		t.Errorf("the record of its command is %+v", record)
+	}
+	inner := must(s.PlaybookRuns(ctx, conductor.Filter{ParentID: r.ID, Limit: 1}))(t)[0]
+	wantState(t, s.play(t, inner.ID), conductor.Cancelled)
+	s.conduct(t, r.ID) // notes the end of what it began
+	if due := must(s.DuePlaybookRuns(ctx, s.clock().Add(time.Hour), 10))(t); len(due) != 0 {
+		t.Errorf("%v are still due", due)
 	}
 }
 
