@@ -25,6 +25,7 @@ func newAgentsCommand(a *app) *cobra.Command {
 
 func newAgentsSearch(a *app, f *clientFlags) *cobra.Command {
 	var in automation.SearchInput
+	var cloud []string
 	cmd := &cobra.Command{
 		Use: "search", Short: "Search Cloud Agents", Args: noArgs,
 		Long: `Lists the Cloud Agents that meet all filters. Host name and operating system are
@@ -32,13 +33,22 @@ matched in full or in part, case-sensitively. Times are UTC, in the format of
 --time-format, by default MM/DD/YYYY hh:mm AM/PM, or in RFC 3339. For agents that
 have not checked in within the last days, give only --last-checked-in-to.
 
+--cloud selects EC2 instances by what their connector says, and may be repeated:
+NAME=VALUE, several values with commas, or NAME!=VALUE. Together with --any-host it
+finds those without an agent, too.
+
 With -o json the raw data of the platform is printed, with the Cloud Agent IDs at
 $.ServiceResponse.data.HostAsset[*].id; with -o xml the same as the API sends it.`,
 		Example: `  vedette agents search --os Debian
   vedette agents search --host-name web- --last-checked-in-to "12/29/2024 09:00 AM"
-  vedette agents search --last-checked-in-from 2024-12-29T09:00:00Z -o json`,
+  vedette agents search --last-checked-in-from 2024-12-29T09:00:00Z -o json
+  vedette agents search --any-host --cloud region=us-gov-west-1 --cloud instanceState!=TERMINATED`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := readTimes(&in, f.times); err != nil {
+				return err
+			}
+			var err error
+			if in.Criteria, err = cloudCriteria(cloud); err != nil {
 				return err
 			}
 			client, _, err := a.client(f, 0)
@@ -69,6 +79,8 @@ $.ServiceResponse.data.HostAsset[*].id; with -o xml the same as the API sends it
 	flags.StringVar(&in.LastCheckedInTo, "last-checked-in-to", "", "only agents that last checked in before this `time`")
 	flags.StringVar(&in.HostName, "host-name", "", "only hosts whose name contains this `text`, case-sensitive")
 	flags.StringVar(&in.OS, "os", "", "only hosts whose operating system contains this `text`, case-sensitive")
+	flags.StringArrayVar(&cloud, "cloud", nil, "only instances that meet this `criterion`: "+strings.Join(cloudFields(), ", "))
+	flags.BoolVar(&in.AnyHost, "any-host", false, "hosts without an agent, too")
 	numberFlag(flags, &in.MaxRecords, "limit", automation.DefaultMaxRecords, 1, math.MaxInt64, "stop after this `number` of agents")
 	return cmd
 }

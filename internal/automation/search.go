@@ -36,6 +36,10 @@ type SearchInput struct {
 	OS       string
 	// Tag is the full name of a tag that the agents carry.
 	Tag string
+	// Criteria are further ones, such as those of instances of a cloud.
+	Criteria []qps.Criterion
+	// AnyHost counts hosts without an agent as well: instances that a connector found.
+	AnyHost bool
 	// AfterID leaves out agents up to this id, as a search that stopped at its
 	// limit is continued; zero leaves out none.
 	AfterID int64
@@ -102,7 +106,11 @@ func (c *Commands) searchCriteria(in SearchInput) ([]qps.Criterion, error) {
 	if from.After(until) {
 		return nil, invalid("Last Checked In Time From parameter should not be bigger than Last Checked In Time To parameter.")
 	}
-	criteria := []qps.Criterion{cloudAgents()}
+	var criteria []qps.Criterion
+	if !in.AnyHost {
+		criteria = append(criteria, cloudAgents())
+	}
+	criteria = append(criteria, in.Criteria...)
 	if !from.IsZero() {
 		criteria = append(criteria, qps.Criterion{Field: "lastCheckedIn", Operator: qps.OpGreater, Value: qps.FormatTime(from)})
 	}

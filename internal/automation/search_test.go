@@ -30,6 +30,10 @@ func TestSearchTranslatesItsFilters(t *testing.T) {
 		{"only To, for agents that have not checked in since", SearchInput{LastCheckedInTo: "01/02/2025 08:00 PM"}, []qps.Criterion{tag, before}},
 		{"a part of the host name as it is typed", SearchInput{HostName: "Web-"}, []qps.Criterion{tag, {Field: "name", Operator: qps.OpContains, Value: "Web-"}}},
 		{"a part of the operating system as it is typed", SearchInput{OS: "Windows"}, []qps.Criterion{tag, {Field: "os", Operator: qps.OpContains, Value: "Windows"}}},
+		{"instances of a cloud with an agent", SearchInput{Criteria: []qps.Criterion{{Field: "region", Operator: qps.OpEquals, Value: "us-east-1"}}},
+			[]qps.Criterion{tag, {Field: "region", Operator: qps.OpEquals, Value: "us-east-1"}}},
+		{"instances of a cloud, with an agent or without", SearchInput{AnyHost: true, Criteria: []qps.Criterion{{Field: "instanceState", Operator: qps.OpNotEquals, Value: "TERMINATED"}}},
+			[]qps.Criterion{{Field: "instanceState", Operator: qps.OpNotEquals, Value: "TERMINATED"}}},
 		{"the same moment twice is not backwards", SearchInput{LastCheckedInFrom: "12/29/2024 09:00 AM", LastCheckedInTo: "2024-12-29T09:00:00Z"},
 			[]qps.Criterion{tag, after, {Field: "lastCheckedIn", Operator: qps.OpLesser, Value: "2024-12-29T09:00:00Z"}}},
 	}
