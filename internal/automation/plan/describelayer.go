@@ -14,6 +14,9 @@ import (
 // hiddenReason says why nothing of a kind is described.
 const hiddenReason = "this account may not see them"
 
+// runsPlaybook says why a schedule is not described, and not pruned either.
+const runsPlaybook = "it runs a playbook, which no file says"
+
 // checkSite refuses a selected site that there is not.
 func (d *describer) checkSite() error {
 	if d.selection.Site == "" || len(d.layer.sites.named(d.selection.Site)) > 0 {
@@ -183,6 +186,9 @@ func (d *describer) describeSchedules() []*yaml.Node {
 		}
 		of := d.layer.connections.byID(i.current.Connection.ID)
 		switch {
+		case i.current.Command == "":
+			d.keepOut(KindSchedule, i.text(), i.id, runsPlaybook)
+			continue
 		case of == nil:
 			d.keepOut(KindSchedule, i.text(), i.id, "this account does not see its connection")
 			continue

@@ -113,6 +113,9 @@ func (m *maker) planSchedule(i *item[qpsclient.AutomationSchedule]) error {
 	if i.current != nil {
 		p.now = *i.current
 	}
+	if i.current != nil && i.current.Command == "" {
+		return i.described.refuse("Change it with 'vedette automation schedules update', or give the one in the file another name.", "the schedule %s cannot be changed, %s", quote(i.text()), runsPlaybook)
+	}
 	site, err := m.siteOf(i.described, "site", i.site)
 	if err != nil {
 		return err
