@@ -24,7 +24,7 @@ func (p *platform) newSender(now func() time.Time) *notice.Sender {
 	version := buildVersion()
 	return &notice.Sender{
 		Settings: p.store,
-		Mailer:   func(s notice.MailSettings) (notice.Channel, error) { return mail.New(s, egress.Policy{}, version) },
+		Mailer:   func(s notice.MailSettings) (notice.Carrier, error) { return mail.New(s, egress.Policy{}, version) },
 		Webhooks: &webhook.Client{UserAgent: "vedette/" + version, Now: now},
 	}
 }

@@ -92,9 +92,9 @@ func (t *Tx) writeNotice(ctx context.Context, n *notice.Notice) error {
 }
 
 // BeginNotice begins what is due of a notice; see notice.Queue.
-func (s *Store) BeginNotice(ctx context.Context, id int64, at time.Time) (notice.Notice, []notice.Way, error) {
+func (s *Store) BeginNotice(ctx context.Context, id int64, at time.Time) (notice.Notice, []notice.Channel, error) {
 	var n notice.Notice
-	var due []notice.Way
+	var due []notice.Channel
 	err := s.InTx(ctx, func(tx *Tx) error {
 		n, due = notice.Notice{}, nil
 		found, err := tx.lockedNotice(ctx, id)
@@ -127,7 +127,7 @@ func (s *Store) NoteDelivery(ctx context.Context, id int64, d notice.Delivery) e
 		if err != nil {
 			return err
 		}
-		stored := n.Delivery(d.Way)
+		stored := n.Delivery(d.Channel)
 		if stored == nil || stored.State != notice.Pending || stored.Attempts != d.Attempts {
 			return fault.Newf(fault.Conflict, "Notice %d is delivered by another replica.", id)
 		}

@@ -50,12 +50,12 @@ func (s *Store) NoticeSettings(ctx context.Context) (notice.Settings, error) {
 }
 
 func (t *Tx) noticeSettings(ctx context.Context) (notice.Settings, error) {
-	rows := map[notice.Way][]byte{}
-	err := t.each(ctx, "SELECT way, data FROM notice_settings", nil, func(r *sql.Rows) error {
-		var way notice.Way
+	rows := map[notice.Channel][]byte{}
+	err := t.each(ctx, "SELECT channel, data FROM notice_settings", nil, func(r *sql.Rows) error {
+		var channel notice.Channel
 		var data []byte
-		err := r.Scan(&way, &data)
-		rows[way] = data
+		err := r.Scan(&channel, &data)
+		rows[channel] = data
 		return err
 	})
 	if err != nil || len(rows) == 0 {
@@ -122,7 +122,7 @@ func (t *Tx) writeNoticeSettings(ctx context.Context, s notice.Settings) error {
 	secrets := map[string]string{}
 	if m := s.Mail; m != nil {
 		row := mailRow{m.Host, m.Port, m.Security, m.Auth, m.Username, m.From.Name, m.From.Mailbox, m.CA}
-		if err := t.writeNoticeWay(ctx, notice.ByMail, row); err != nil {
+		if err := t.writeNoticeChannel(ctx, notice.ByMail, row); err != nil {
 			return err
 		}
 		if !m.Password.IsEmpty() {
@@ -130,7 +130,7 @@ func (t *Tx) writeNoticeSettings(ctx context.Context, s notice.Settings) error {
 		}
 	}
 	if w := s.Webhook; w != nil {
-		if err := t.writeNoticeWay(ctx, notice.ByWebhook, webhookRow{w.CA}); err != nil {
+		if err := t.writeNoticeChannel(ctx, notice.ByWebhook, webhookRow{w.CA}); err != nil {
 			return err
 		}
 		secrets[sealedWebhookURL], secrets[sealedWebhookSecret] = w.URL, w.Secret.Reveal()
@@ -141,18 +141,18 @@ func (t *Tx) writeNoticeSettings(ctx context.Context, s notice.Settings) error {
 	return t.seal(ctx, noticeSecrets, noticeSecretsID, secrets)
 }
 
-func (t *Tx) writeNoticeWay(ctx context.Context, way notice.Way, row any) error {
+func (t *Tx) writeNoticeChannel(ctx context.Context, channel notice.Channel, row any) error {
 	data, err := encode(row)
 	if err != nil {
 		return err
 	}
-	_, err = t.Exec(ctx, "INSERT INTO notice_settings (way, data) VALUES (?, ?)", string(way), data)
+	_, err = t.Exec(ctx, "INSERT INTO notice_settings (channel, data) VALUES (?, ?)", string(channel), data)
 	return err
 }
 
 // hasWebhook reports whether notices go to a webhook.
 func (t *Tx) hasWebhook(ctx context.Context) (bool, error) {
-	var ways int
-	err := t.QueryRow(ctx, "SELECT count(*) FROM notice_settings WHERE way = ?", string(notice.ByWebhook)).Scan(&ways)
-	return ways > 0, err
+	var channels int
+	err := t.QueryRow(ctx, "SELECT count(*) FROM notice_settings WHERE channel = ?", string(notice.ByWebhook)).Scan(&channels)
+	return channels > 0, err
 }

@@ -21,9 +21,9 @@ const noteTimeout = 5 * time.Second
 // Queue is where notices wait for their delivery.
 type Queue interface {
 	// BeginNotice begins the attempts of a notice that are due, and returns it with
-	// their ways. Where there are none, or the notice is gone, there is nothing to do.
+	// their channels. Where there are none, or the notice is gone, there is nothing to do.
 	// See Notice.Begin.
-	BeginNotice(ctx context.Context, id int64, at time.Time) (Notice, []Way, error)
+	BeginNotice(ctx context.Context, id int64, at time.Time) (Notice, []Channel, error)
 	// NoteDelivery writes down what an attempt came to. One that somebody else has
 	// begun again since is fault.Conflict, and nothing is written.
 	NoteDelivery(ctx context.Context, id int64, d Delivery) error
@@ -44,7 +44,7 @@ type Deliverer struct {
 	Log       *slog.Logger
 }
 
-// Deliver tries what is due of a notice, the ways beside each other, and returns
+// Deliver tries what is due of a notice, the channels beside each other, and returns
 // when it has written down what it came to. An error is one of the storage; that
 // something could not be sent is none.
 func (d *Deliverer) Deliver(ctx context.Context, id int64) error {
@@ -54,14 +54,14 @@ func (d *Deliverer) Deliver(ctx context.Context, id int64) error {
 	}
 	failures := make([]error, len(due))
 	var work sync.WaitGroup
-	for i, way := range due {
-		work.Go(func() { failures[i] = d.attempt(ctx, &n, *n.Delivery(way)) })
+	for i, channel := range due {
+		work.Go(func() { failures[i] = d.attempt(ctx, &n, *n.Delivery(channel)) })
 	}
 	work.Wait()
 	return errors.Join(failures...)
 }
 
-// attempt tries one way. A notice is only read.
+// attempt tries one channel. A notice is only read.
 func (d *Deliverer) attempt(ctx context.Context, n *Notice, on Delivery) error {
 	err := d.send(ctx, n, on)
 	on.after(err, d.Now())
@@ -69,13 +69,13 @@ func (d *Deliverer) attempt(ctx context.Context, n *Notice, on Delivery) error {
 		on.Next = d.Now().UTC() // nobody refused anything: it was cut off
 	}
 	if on.State == Failed {
-		d.Log.WarnContext(ctx, "a notice was not delivered", "notice", n.ID, "kind", n.Kind, "way", on.Way, "attempts", on.Attempts, "failure", on.Failure)
+		d.Log.WarnContext(ctx, "a notice was not delivered", "notice", n.ID, "kind", n.Kind, "channel", on.Channel, "attempts", on.Attempts, "failure", on.Failure)
 	}
 	note, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
 	defer cancel()
 	err = d.Queue.NoteDelivery(note, n.ID, on)
 	if fault.Is(err, fault.Conflict) {
-		d.Log.InfoContext(ctx, "a notice was taken over while it was sent", "notice", n.ID, "way", on.Way)
+		d.Log.InfoContext(ctx, "a notice was taken over while it was sent", "notice", n.ID, "channel", on.Channel)
 		return nil
 	}
 	if err != nil {
@@ -93,7 +93,7 @@ func (d *Deliverer) send(ctx context.Context, n *Notice, on Delivery) error {
 	if err != nil {
 		return unread(err, message.Recipients)
 	}
-	if on.Way == ByMail {
+	if on.Channel == ByMail {
 		return d.Sender.mail(ctx, settings.Mail, message)
 	}
 	return d.Sender.webhook(ctx, settings.Webhook, message)

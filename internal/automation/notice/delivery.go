@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// Way is a channel by which notices are delivered.
-type Way string
+// Channel is one by which notices are delivered.
+type Channel string
 
-// The ways.
+// The channels.
 const (
-	ByMail    Way = "mail"
-	ByWebhook Way = "webhook"
+	ByMail    Channel = "mail"
+	ByWebhook Channel = "webhook"
 )
 
 // State is how far a delivery, or all of a notice, is.
@@ -43,10 +43,10 @@ const (
 // something of each recipient.
 const failureLimit = 4000
 
-// Delivery is a notice on one way to its readers.
+// Delivery is a notice on one channel to its readers.
 type Delivery struct {
-	Way   Way   `json:"way"`
-	State State `json:"state"`
+	Channel Channel `json:"channel"`
+	State   State   `json:"state"`
 	// Attempts is how often it was tried, or began to be.
 	Attempts int `json:"attempts"`
 	// Next is when it is tried again, zero when it is not.
@@ -108,51 +108,51 @@ func (n *Notice) Next() time.Time {
 	return next
 }
 
-// Begin counts an attempt of every delivery that is due, and returns the ways of
+// Begin counts an attempt of every delivery that is due, and returns the channels of
 // these. At the first time it decides which there are: mail to those who are named,
 // and a webhook, where the platform has one.
-func (n *Notice) Begin(now time.Time, webhook bool) []Way {
+func (n *Notice) Begin(now time.Time, webhook bool) []Channel {
 	now = now.UTC()
 	if len(n.Deliveries) == 0 {
 		fresh := Delivery{State: Pending, Next: now, Until: n.Happened.Add(GiveUpAfter)}
 		if len(n.MailTo) > 0 {
 			byMail := fresh
-			byMail.Way, byMail.To = ByMail, slices.Compact(slices.Sorted(slices.Values(n.MailTo)))
+			byMail.Channel, byMail.To = ByMail, slices.Compact(slices.Sorted(slices.Values(n.MailTo)))
 			n.Deliveries = append(n.Deliveries, byMail)
 		}
 		if webhook || len(n.MailTo) == 0 {
-			fresh.Way = ByWebhook
+			fresh.Channel = ByWebhook
 			n.Deliveries = append(n.Deliveries, fresh)
 		}
 	}
-	var due []Way
+	var due []Channel
 	for i := range n.Deliveries {
 		if d := &n.Deliveries[i]; d.State == Pending && !d.Next.After(now) {
 			d.Attempts++
-			due = append(due, d.Way)
+			due = append(due, d.Channel)
 		}
 	}
 	return due
 }
 
-// Delivery returns the delivery on a way, nil where there is none.
-func (n *Notice) Delivery(way Way) *Delivery {
+// Delivery returns the delivery on a channel, nil where there is none.
+func (n *Notice) Delivery(channel Channel) *Delivery {
 	for i := range n.Deliveries {
-		if n.Deliveries[i].Way == way {
+		if n.Deliveries[i].Channel == channel {
 			return &n.Deliveries[i]
 		}
 	}
 	return nil
 }
 
-// Retry has what is not delivered on some ways tried from now on for another day,
+// Retry has what is not delivered on some channels tried from now on for another day,
 // and whoever was refused as well. It reports whether there is anything such.
-func (n *Notice) Retry(now time.Time, ways ...Way) bool {
+func (n *Notice) Retry(now time.Time, channels ...Channel) bool {
 	now = now.UTC()
 	open := false
 	for i := range n.Deliveries {
 		d := &n.Deliveries[i]
-		if d.State == Delivered || !slices.Contains(ways, d.Way) {
+		if d.State == Delivered || !slices.Contains(channels, d.Channel) {
 			continue
 		}
 		open = true

@@ -24,7 +24,7 @@ type post struct {
 	now    time.Time
 }
 
-func (p *post) BeginNotice(_ context.Context, _ int64, at time.Time) (notice.Notice, []notice.Way, error) {
+func (p *post) BeginNotice(_ context.Context, _ int64, at time.Time) (notice.Notice, []notice.Channel, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	due := p.notice.Begin(at, p.settings.Webhook != nil)
@@ -36,7 +36,7 @@ func (p *post) BeginNotice(_ context.Context, _ int64, at time.Time) (notice.Not
 func (p *post) NoteDelivery(_ context.Context, _ int64, d notice.Delivery) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	stored := p.notice.Delivery(d.Way)
+	stored := p.notice.Delivery(d.Channel)
 	if stored.State != notice.Pending || stored.Attempts != d.Attempts {
 		return fault.New(fault.Conflict, "another one has it", "")
 	}
@@ -205,7 +205,7 @@ func TestARefusalForGoodIsNotTriedAgainUntilSomebodySaysSo(t *testing.T) {
 	}
 	p.now, p.mailErr = p.now.Add(47*time.Hour), nil
 	if p.notice.Retry(p.now, notice.ByWebhook) || !p.notice.Retry(p.now, notice.ByMail) {
-		t.Fatal("it is retried on the wrong way")
+		t.Fatal("it is retried on the wrong channel")
 	}
 	if p.deliver(t); len(p.mails) != 2 || p.notice.State() != notice.Delivered || p.notice.Retry(p.now, notice.ByMail, notice.ByWebhook) {
 		t.Errorf("%d mails, %+v", len(p.mails), p.notice.Deliveries)
@@ -213,7 +213,7 @@ func TestARefusalForGoodIsNotTriedAgainUntilSomebodySaysSo(t *testing.T) {
 }
 
 // TestANoticeOfLongAgoIsTriedOnceAndNotForADay is that of a platform that stood
-// still, or had no way to tell.
+// still, or had no settings.
 func TestANoticeOfLongAgoIsTriedOnceAndNotForADay(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, "soc@example.org")

@@ -98,10 +98,10 @@ func (d *Directory) SetMail(ctx context.Context, s MailSettings) (MailSettings, 
 	return *changed.Mail, d.again(ctx, ByMail)
 }
 
-// again has what failed on a way, or waits, tried at once: its settings have changed.
-func (d *Directory) again(ctx context.Context, way Way) error {
+// again has what failed on a channel, or waits, tried at once: its settings have changed.
+func (d *Directory) again(ctx context.Context, channel Channel) error {
 	now := d.Now()
-	return d.Storage.RetryNotices(ctx, now.Add(-GiveUpAfter), func(n *Notice) bool { return n.Retry(now, way) })
+	return d.Storage.RetryNotices(ctx, now.Add(-GiveUpAfter), func(n *Notice) bool { return n.Retry(now, channel) })
 }
 
 // asSafeAs reports whether a password goes the same way by both settings.

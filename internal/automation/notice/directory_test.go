@@ -209,10 +209,10 @@ func TestNewSettingsTryAgainWhatFailedWithinADay(t *testing.T) {
 	t.Parallel()
 	for age, want := range map[time.Duration]notice.State{time.Hour: notice.Pending, 25 * time.Hour: notice.Failed} {
 		d, p := newDirectory(t)
-		p.notice.Deliveries = []notice.Delivery{{Way: notice.ByMail, State: notice.Failed, Refused: []string{"soc@example.org"}}}
+		p.notice.Deliveries = []notice.Delivery{{Channel: notice.ByMail, State: notice.Failed, Refused: []string{"soc@example.org"}}}
 		p.now = happened.Add(age)
 		if _, _, err := d.SetWebhook(t.Context(), notice.Target{URL: "https://soc.example.org/hook"}); err != nil || p.notice.State() != notice.Failed {
-			t.Fatalf("settings of the other way: %+v, %v", p.notice, err)
+			t.Fatalf("settings of the other channel: %+v, %v", p.notice, err)
 		}
 		if _, err := d.SetMail(t.Context(), withAccount(t)); err != nil || p.notice.State() != want {
 			t.Errorf("after %s: %+v, %v", age, p.notice, err)
@@ -223,7 +223,7 @@ func TestNewSettingsTryAgainWhatFailedWithinADay(t *testing.T) {
 func TestWhatIsDeliveredIsNotRetried(t *testing.T) {
 	t.Parallel()
 	d, p := newDirectory(t)
-	p.notice.Deliveries = []notice.Delivery{{Way: notice.ByMail, State: notice.Delivered}}
+	p.notice.Deliveries = []notice.Delivery{{Channel: notice.ByMail, State: notice.Delivered}}
 	if _, err := d.Retry(t.Context(), 7); !fault.Is(err, fault.Conflict) {
 		t.Errorf("delivered: %v", err)
 	}

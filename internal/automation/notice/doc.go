@@ -4,7 +4,7 @@
 //
 // Each thing to tell is an Event. A Notice is an event on its way to its readers, by
 // mail and by a webhook, each a Delivery with a state of its own. Deliverer tries what
-// is due: Templates makes a Message of the event, and Sender hands it to a Channel, by
+// is due: Templates makes a Message of the event, and Sender hands it to a Carrier, by
 // the Settings that a manager made with Directory. The channels are in package
 // outbound.
 //

@@ -16,7 +16,7 @@ import (
 type Sender struct {
 	Settings SettingsReader
 	// Mailer returns what sends mail by settings that were checked.
-	Mailer   func(MailSettings) (Channel, error)
+	Mailer   func(MailSettings) (Carrier, error)
 	Webhooks Webhooks
 }
 
@@ -86,11 +86,11 @@ func (s *Sender) mail(ctx context.Context, settings *MailSettings, m Message) er
 			Resolution: "Ask a manager to make them: vedette automation mail set.",
 		}
 	}
-	channel, err := s.Mailer(*settings)
+	carrier, err := s.Mailer(*settings)
 	if err != nil {
 		return &SendError{Temporary: true, Pending: m.Recipients, Message: err.Error(), Resolution: "Ask a manager to check the settings for mail.", Err: err}
 	}
-	return channel.Send(ctx, m)
+	return carrier.Send(ctx, m)
 }
 
 // webhook posts the event of a message: its kind, when it was, and its JSON form

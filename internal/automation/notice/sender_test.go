@@ -33,7 +33,7 @@ func (o *outside) NoticeSettings(context.Context) (notice.Settings, error) {
 }
 
 func (o *outside) sender() *notice.Sender {
-	return &notice.Sender{Settings: o, Webhooks: o, Mailer: func(s notice.MailSettings) (notice.Channel, error) {
+	return &notice.Sender{Settings: o, Webhooks: o, Mailer: func(s notice.MailSettings) (notice.Carrier, error) {
 		if err := s.Check(); err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-// Package mail sends messages by SMTP, with go-mail: Mailer is a notice.Channel.
+// Package mail sends messages by SMTP, with go-mail: Mailer is a notice.Carrier.
 //
 // A connection is encrypted, with STARTTLS or from its beginning, unless the
 // settings say it shall not be; then no credentials are sent but to this machine.

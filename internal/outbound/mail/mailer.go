@@ -31,7 +31,7 @@ type Mailer struct {
 	version  string
 }
 
-var _ notice.Channel = (*Mailer)(nil)
+var _ notice.Carrier = (*Mailer)(nil)
 
 // New returns a Mailer that names the product's version in its mails. It refuses
 // what MailSettings.Check refuses, and connects to no address that policy refuses.
@@ -47,7 +47,7 @@ func New(s notice.MailSettings, policy egress.Policy, version string) (*Mailer, 
 	return &Mailer{settings: s, security: security, policy: policy, version: version}, nil
 }
 
-// Send implements notice.Channel: it returns when the server has taken a mail for
+// Send implements notice.Carrier: it returns when the server has taken a mail for
 // every recipient. A recipient whom the server refuses does not keep the others
 // from their mail.
 func (m *Mailer) Send(ctx context.Context, message notice.Message) error {

@@ -45,7 +45,7 @@ const (
 	plainHookURL      = "https://soc.example.org/hooks/token-7431"
 )
 
-// withNoticeSettings makes settings of both ways.
+// withNoticeSettings makes settings of both channels.
 func (l *layer) withNoticeSettings(tb testing.TB) notice.Settings {
 	tb.Helper()
 	return must(l.UpdateNoticeSettings(tb.Context(), func(s *notice.Settings) error {
@@ -177,9 +177,9 @@ func testNoticeDelivered(t *testing.T, l *layer) {
 	if due := must(l.DueNotices(ctx, Start, n.ID, 10))(t); len(due) != 0 {
 		t.Errorf("due after it are %v", due)
 	}
-	begun, ways, err := l.BeginNotice(ctx, n.ID, Start)
-	if err != nil || !cmp.Equal(ways, []notice.Way{notice.ByMail, notice.ByWebhook}) || begun.Key != n.Key {
-		t.Fatalf("it begins with %v, %+v, %v", ways, begun, err)
+	begun, channels, err := l.BeginNotice(ctx, n.ID, Start)
+	if err != nil || !cmp.Equal(channels, []notice.Channel{notice.ByMail, notice.ByWebhook}) || begun.Key != n.Key {
+		t.Fatalf("it begins with %v, %+v, %v", channels, begun, err)
 	}
 	mail, hook := *begun.Delivery(notice.ByMail), *begun.Delivery(notice.ByWebhook)
 	mail.State, mail.Next, mail.To, mail.Ended = notice.Delivered, time.Time{}, nil, Start
@@ -193,14 +193,14 @@ func testNoticeDelivered(t *testing.T, l *layer) {
 	if diff := cmp.Diff([]notice.Delivery{mail, hook}, n.Deliveries); diff != "" {
 		t.Errorf("deliveries (-want +got):\n%s", diff)
 	}
-	if _, ways, err := l.BeginNotice(ctx, n.ID, Start.Add(time.Second)); err != nil || len(ways) != 0 {
-		t.Errorf("before its time it begins with %v, %v", ways, err)
+	if _, channels, err := l.BeginNotice(ctx, n.ID, Start.Add(time.Second)); err != nil || len(channels) != 0 {
+		t.Errorf("before its time it begins with %v, %v", channels, err)
 	}
 	if due := must(l.DueNotices(ctx, Start.Add(59*time.Second), 0, 10))(t); len(due) != 0 {
 		t.Errorf("before their time %v are due", due)
 	}
-	if _, ways, err := l.BeginNotice(ctx, n.ID, Start.Add(time.Minute)); err != nil || !cmp.Equal(ways, []notice.Way{notice.ByWebhook}) {
-		t.Errorf("at its time it begins with %v, %v", ways, err)
+	if _, channels, err := l.BeginNotice(ctx, n.ID, Start.Add(time.Minute)); err != nil || !cmp.Equal(channels, []notice.Channel{notice.ByWebhook}) {
+		t.Errorf("at its time it begins with %v, %v", channels, err)
 	}
 	hook.Attempts, hook.State, hook.Next, hook.Ended = 2, notice.Delivered, time.Time{}, Start.Add(time.Minute)
 	if err := l.NoteDelivery(ctx, n.ID, hook); err != nil {
@@ -209,8 +209,8 @@ func testNoticeDelivered(t *testing.T, l *layer) {
 	if due := must(l.DueNotices(ctx, Start.Add(time.Hour), 0, 10))(t); len(due) != 0 {
 		t.Errorf("after its delivery %v are due", due)
 	}
-	if _, ways, err := l.BeginNotice(ctx, 999, Start); err != nil || len(ways) != 0 {
-		t.Errorf("one that is gone begins with %v, %v", ways, err)
+	if _, channels, err := l.BeginNotice(ctx, 999, Start); err != nil || len(channels) != 0 {
+		t.Errorf("one that is gone begins with %v, %v", channels, err)
 	}
 	must(l.PruneRuns(ctx, Start.Add(time.Second)))(t)
 	_, err = l.Notice(ctx, n.ID)
@@ -224,9 +224,9 @@ func testNoticeTakenOver(t *testing.T, l *layer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, ways, err := l.BeginNotice(ctx, n.ID, Start)
-	if err != nil || len(ways) != 1 {
-		t.Fatalf("the second begins with %v, %v", ways, err)
+	second, channels, err := l.BeginNotice(ctx, n.ID, Start)
+	if err != nil || len(channels) != 1 {
+		t.Fatalf("the second begins with %v, %v", channels, err)
 	}
 	wantCode(t, l.NoteDelivery(ctx, n.ID, first.Deliveries[0]), fault.Conflict)
 	done := second.Deliveries[0]
@@ -262,8 +262,8 @@ func testNoticeForNobody(t *testing.T, l *layer) {
 	}
 	l.withNoticeSettings(t)
 	n := l.told(t, c, Start)
-	if _, ways, err := l.BeginNotice(ctx, n.ID, Start); err != nil || !cmp.Equal(ways, []notice.Way{notice.ByWebhook}) {
-		t.Errorf("with a webhook it begins with %v, %v", ways, err)
+	if _, channels, err := l.BeginNotice(ctx, n.ID, Start); err != nil || !cmp.Equal(channels, []notice.Channel{notice.ByWebhook}) {
+		t.Errorf("with a webhook it begins with %v, %v", channels, err)
 	}
 }
 
@@ -372,8 +372,8 @@ func CheckQueuedNotices(t *testing.T, s *store.Store) {
 		t.Fatalf("there are %+v", found)
 	}
 	for _, n := range found {
-		if _, ways, err := s.BeginNotice(t.Context(), n.ID, Start.Add(time.Hour)); err != nil || !cmp.Equal(ways, []notice.Way{notice.ByMail}) {
-			t.Errorf("notice %d begins with %v, %v", n.ID, ways, err)
+		if _, channels, err := s.BeginNotice(t.Context(), n.ID, Start.Add(time.Hour)); err != nil || !cmp.Equal(channels, []notice.Channel{notice.ByMail}) {
+			t.Errorf("notice %d begins with %v, %v", n.ID, channels, err)
 		}
 	}
 }

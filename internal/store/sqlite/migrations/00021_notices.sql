@@ -12,8 +12,8 @@ ALTER TABLE notices DROP COLUMN attempts;
 ALTER TABLE notices DROP COLUMN failure;
 CREATE INDEX notices_happened ON notices (happened);
 
--- How the ways are reached. Passwords, secrets and URLs are sealed, in secrets.
+-- How the channels are reached. Passwords, secrets and URLs are sealed, in secrets.
 CREATE TABLE notice_settings (
-    way  TEXT NOT NULL PRIMARY KEY CHECK (way IN ('mail', 'webhook')),
-    data TEXT NOT NULL CHECK (json_valid(data))
+    channel TEXT NOT NULL PRIMARY KEY CHECK (channel IN ('mail', 'webhook')),
+    data    TEXT NOT NULL CHECK (json_valid(data))
 ) WITHOUT ROWID;

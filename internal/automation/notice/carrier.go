@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Channel carries messages to people. It is safe for concurrent use.
-type Channel interface {
+// Carrier carries messages to people. It is safe for concurrent use.
+type Carrier interface {
 	// Send returns once everybody has the message, as far as the channel can know.
 	// An error is a *SendError, also when ctx ended; Send ends on its own, whatever
 	// the other side does.
