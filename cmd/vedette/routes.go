@@ -21,6 +21,7 @@ func (p *platform) operatorRoutes(users *access.Authenticator, budget *server.Bu
 		Users: users, Journal: p.store, Budget: budget, Limits: p.limits, Doorway: p.doorway(),
 		Directory: access.NewDirectory(p.store, p.store, tagNames{p.store}, time.Now), AuditLog: p.store, Relays: p.relays,
 		Connections: p.automation.connections, Runs: p.automation.desk, Trials: p.automation.trial, Schedules: p.automation.schedules,
+		Notices: p.automation.notices,
 	}
 	if p.alone {
 		return append(qpsapi.Absent(), automationapi.Routes(of)...)

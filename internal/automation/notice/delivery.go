@@ -27,9 +27,6 @@ const (
 	Failed    State = "failed"    // not everybody has it, and it is not tried any more
 )
 
-// States returns every state.
-func States() []State { return []State{Pending, Delivered, Failed} }
-
 const (
 	// firstPause is the pause after the first attempt that failed. It doubles with
 	// each further one, up to longestPause.

@@ -127,6 +127,90 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for MailAuth.
+const (
+	MailAuthAuto    MailAuth = "auto"
+	MailAuthCRAMMD5 MailAuth = "cram-md5"
+	MailAuthLogin   MailAuth = "login"
+	MailAuthPlain   MailAuth = "plain"
+)
+
+// Valid indicates whether the value is a known member of the MailAuth enum.
+func (e MailAuth) Valid() bool {
+	switch e {
+	case MailAuthAuto:
+		return true
+	case MailAuthCRAMMD5:
+		return true
+	case MailAuthLogin:
+		return true
+	case MailAuthPlain:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MailSecurity.
+const (
+	MailInClear  MailSecurity = "none"
+	MailStartTLS MailSecurity = "starttls"
+	MailTLS      MailSecurity = "tls"
+)
+
+// Valid indicates whether the value is a known member of the MailSecurity enum.
+func (e MailSecurity) Valid() bool {
+	switch e {
+	case MailInClear:
+		return true
+	case MailStartTLS:
+		return true
+	case MailTLS:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NoticeChannel.
+const (
+	NoticeByMail    NoticeChannel = "mail"
+	NoticeByWebhook NoticeChannel = "webhook"
+)
+
+// Valid indicates whether the value is a known member of the NoticeChannel enum.
+func (e NoticeChannel) Valid() bool {
+	switch e {
+	case NoticeByMail:
+		return true
+	case NoticeByWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NoticeState.
+const (
+	NoticeDelivered NoticeState = "delivered"
+	NoticeFailed    NoticeState = "failed"
+	NoticePending   NoticeState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the NoticeState enum.
+func (e NoticeState) Valid() bool {
+	switch e {
+	case NoticeDelivered:
+		return true
+	case NoticeFailed:
+		return true
+	case NoticePending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProblemCode.
 const (
 	Busy            ProblemCode = "busy"
@@ -906,6 +990,40 @@ type IntegrationSummary struct {
 	Version string `json:"version"`
 }
 
+// MailAuth How the account is proven; auto takes the first of the others that the server offers.
+type MailAuth string
+
+// MailSecurity How the connection to the mail server is encrypted: with STARTTLS, with TLS from its beginning, or not at all; then an account is
+// used on this machine alone.
+type MailSecurity string
+
+// MailSettings How mail is sent.
+type MailSettings struct {
+	// Auth How the account is proven; auto takes the first of the others that the server offers.
+	Auth MailAuth `json:"auth"`
+
+	// Ca Certificates, in PEM, that the server's is signed by; absent for those that the platform's machine trusts.
+	Ca *string `json:"ca,omitempty"`
+
+	// From Address of the sender, such as Vedette <vedette@example.org>.
+	From string `json:"from"`
+	Host string `json:"host"`
+
+	// Password ******** where there is one.
+	Password *string `json:"password,omitempty"`
+	Port     int     `json:"port"`
+
+	// Security How the connection to the mail server is encrypted: with STARTTLS, with TLS from its beginning, or not at all; then an account is
+	// used on this machine alone.
+	Security MailSecurity `json:"security"`
+
+	// Username Absent without an account.
+	Username *string `json:"username,omitempty"`
+}
+
+// MailTest defines model for MailTest.
+type MailTest = mailTest
+
 // MemberChange defines model for MemberChange.
 type MemberChange = memberChange
 
@@ -917,6 +1035,9 @@ type NewBaseAccount = newBaseAccount
 
 // NewConnection defines model for NewConnection.
 type NewConnection = newConnection
+
+// NewMailSettings defines model for NewMailSettings.
+type NewMailSettings = newMailSettings
 
 // NewPassword defines model for NewPassword.
 type NewPassword = newPassword
@@ -935,6 +1056,89 @@ type NewToken = newToken
 
 // NewUser defines model for NewUser.
 type NewUser = newUser
+
+// NewWebhook defines model for NewWebhook.
+type NewWebhook = newWebhook
+
+// Notice An event that people are to be told of. Times are UTC.
+type Notice struct {
+	// Deliveries None before the first attempt.
+	Deliveries []NoticeDelivery `json:"deliveries"`
+
+	// Event The data of the webhook.
+	Event    json.RawMessage `json:"event"`
+	Happened time.Time       `json:"happened"`
+	Id       int64           `json:"id"`
+
+	// Key The same in every copy; begins the Message-ID of its mails and is the webhook-id.
+	Key string `json:"key"`
+
+	// Kind What the event is, and the type of the webhook: health_check.failed, health_check.recovered, schedule.paused, approval.asked or run.failed.
+	Kind   string   `json:"kind"`
+	MailTo []string `json:"mailTo"`
+
+	// State How far a notice or one of its deliveries is. Pending is tried, or tried again; of failed, not everybody has it and it is not
+	// tried any more. A notice is as its worst delivery.
+	State NoticeState `json:"state"`
+}
+
+// NoticeChannel defines model for NoticeChannel.
+type NoticeChannel string
+
+// NoticeDelivery A notice on one channel. Times are UTC.
+type NoticeDelivery struct {
+	Attempts int           `json:"attempts"`
+	Channel  NoticeChannel `json:"channel"`
+
+	// Ended When it was delivered or failed.
+	Ended *time.Time `json:"ended,omitempty"`
+
+	// Failure What the last attempt came to; absent when nobody was refused.
+	Failure *string `json:"failure,omitempty"`
+
+	// Next When it is tried again; absent where it is not.
+	Next *time.Time `json:"next,omitempty"`
+
+	// Refused Whose mail was refused for good.
+	Refused *[]string `json:"refused,omitempty"`
+
+	// Resolution The next step.
+	Resolution *string `json:"resolution,omitempty"`
+
+	// State How far a notice or one of its deliveries is. Pending is tried, or tried again; of failed, not everybody has it and it is not
+	// tried any more. A notice is as its worst delivery.
+	State NoticeState `json:"state"`
+
+	// To Who has no mail yet.
+	To *[]string `json:"to,omitempty"`
+
+	// Until When it is given up; absent where it has ended.
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// NoticeList defines model for NoticeList.
+type NoticeList struct {
+	Notices []Notice `json:"notices"`
+}
+
+// NoticeState How far a notice or one of its deliveries is. Pending is tried, or tried again; of failed, not everybody has it and it is not
+// tried any more. A notice is as its worst delivery.
+type NoticeState string
+
+// NoticeTest What became of a test.
+type NoticeTest struct {
+	// Delivered Whether the other side took it.
+	Delivered bool `json:"delivered"`
+
+	// Message What happened; absent when it was delivered.
+	Message *string `json:"message,omitempty"`
+
+	// Resolution The next step.
+	Resolution *string `json:"resolution,omitempty"`
+
+	// Temporary Whether the same may succeed later, without a change.
+	Temporary *bool `json:"temporary,omitempty"`
+}
 
 // Partition A partition of AWS and who assumes roles there.
 type Partition struct {
@@ -1479,8 +1683,27 @@ type UserList struct {
 // UserPermission Lets a user, or everybody with a role, use a connection. One of user and role is given.
 type UserPermission = userPermission
 
+// Webhook Where every notice is posted.
+type Webhook struct {
+	// Ca Certificates, in PEM, that the receiver's is signed by; absent for those that the platform's machine trusts.
+	Ca  *string `json:"ca,omitempty"`
+	Url string  `json:"url"`
+}
+
+// WebhookSecret defines model for WebhookSecret.
+type WebhookSecret struct {
+	// Secret What messages are signed with, from whsec_ on. It is shown this once.
+	Secret *string `json:"secret,omitempty"`
+
+	// Webhook Where every notice is posted.
+	Webhook Webhook `json:"webhook"`
+}
+
 // ConnectionId defines model for ConnectionId.
 type ConnectionId = int64
+
+// NoticeId defines model for NoticeId.
+type NoticeId = int64
 
 // PartitionName defines model for PartitionName.
 type PartitionName = string
@@ -1564,6 +1787,18 @@ type ListConnectorRunsParams struct {
 type ListIntegrationsParams struct {
 	// Search Only integrations with this text in name, category or description, in any case.
 	Search *string `form:"search,omitempty" json:"search,omitempty"`
+}
+
+// ListNoticesParams defines parameters for ListNotices.
+type ListNoticesParams struct {
+	// State Only notices in this state.
+	State *NoticeState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit How many notices the answer may hold.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Before Only notices with a lower id.
+	Before *int64 `form:"before,omitempty" json:"before,omitempty"`
 }
 
 // ListRunsParams defines parameters for ListRuns.
@@ -1674,6 +1909,15 @@ type UpdateConnectionJSONRequestBody = ConnectionChange
 // RunCommandJSONRequestBody defines body for RunCommand for application/json ContentType.
 type RunCommandJSONRequestBody = CommandRequest
 
+// SetMailSettingsJSONRequestBody defines body for SetMailSettings for application/json ContentType.
+type SetMailSettingsJSONRequestBody = NewMailSettings
+
+// TestMailJSONRequestBody defines body for TestMail for application/json ContentType.
+type TestMailJSONRequestBody = MailTest
+
+// SetWebhookJSONRequestBody defines body for SetWebhook for application/json ContentType.
+type SetWebhookJSONRequestBody = NewWebhook
+
 // UpdateSchedulesJSONRequestBody defines body for UpdateSchedules for application/json ContentType.
 type UpdateSchedulesJSONRequestBody = SchedulesChange
 
@@ -1781,6 +2025,42 @@ type ServerInterface interface {
 	// GetIntegration Get one integration
 	// (GET /automation/v1/integrations/{name})
 	GetIntegration(w http.ResponseWriter, r *http.Request, name string)
+	// RemoveMailSettings Remove the settings for mail
+	// (DELETE /automation/v1/notifications/mail)
+	RemoveMailSettings(w http.ResponseWriter, r *http.Request)
+	// GetMailSettings Get the settings for mail
+	// (GET /automation/v1/notifications/mail)
+	GetMailSettings(w http.ResponseWriter, r *http.Request)
+	// SetMailSettings Make or replace the settings for mail
+	// (PUT /automation/v1/notifications/mail)
+	SetMailSettings(w http.ResponseWriter, r *http.Request)
+	// TestMail Send a test mail
+	// (POST /automation/v1/notifications/mail/test)
+	TestMail(w http.ResponseWriter, r *http.Request)
+	// ListNotices List notices
+	// (GET /automation/v1/notifications/notices)
+	ListNotices(w http.ResponseWriter, r *http.Request, params ListNoticesParams)
+	// GetNotice Get one notice
+	// (GET /automation/v1/notifications/notices/{id})
+	GetNotice(w http.ResponseWriter, r *http.Request, id NoticeId)
+	// RetryNotice Try again to deliver a notice
+	// (POST /automation/v1/notifications/notices/{id}/retry)
+	RetryNotice(w http.ResponseWriter, r *http.Request, id NoticeId)
+	// RemoveWebhook Remove the webhook
+	// (DELETE /automation/v1/notifications/webhook)
+	RemoveWebhook(w http.ResponseWriter, r *http.Request)
+	// GetWebhook Get the webhook
+	// (GET /automation/v1/notifications/webhook)
+	GetWebhook(w http.ResponseWriter, r *http.Request)
+	// SetWebhook Set where the webhook goes
+	// (PUT /automation/v1/notifications/webhook)
+	SetWebhook(w http.ResponseWriter, r *http.Request)
+	// RotateWebhookSecret Give the webhook another secret
+	// (POST /automation/v1/notifications/webhook/secret)
+	RotateWebhookSecret(w http.ResponseWriter, r *http.Request)
+	// TestWebhook Post a test to the webhook
+	// (POST /automation/v1/notifications/webhook/test)
+	TestWebhook(w http.ResponseWriter, r *http.Request)
 	// ListPermissions List the permissions there are
 	// (GET /automation/v1/permissions)
 	ListPermissions(w http.ResponseWriter, r *http.Request)
@@ -2548,6 +2828,243 @@ func (siw *ServerInterfaceWrapper) GetIntegration(w http.ResponseWriter, r *http
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetIntegration(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveMailSettings operation middleware
+func (siw *ServerInterfaceWrapper) RemoveMailSettings(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveMailSettings(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetMailSettings operation middleware
+func (siw *ServerInterfaceWrapper) GetMailSettings(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMailSettings(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetMailSettings operation middleware
+func (siw *ServerInterfaceWrapper) SetMailSettings(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetMailSettings(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// TestMail operation middleware
+func (siw *ServerInterfaceWrapper) TestMail(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.TestMail(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListNotices operation middleware
+func (siw *ServerInterfaceWrapper) ListNotices(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListNoticesParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", r.URL.Query(), &params.Before, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "before"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "before", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListNotices(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetNotice operation middleware
+func (siw *ServerInterfaceWrapper) GetNotice(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id NoticeId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetNotice(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RetryNotice operation middleware
+func (siw *ServerInterfaceWrapper) RetryNotice(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id NoticeId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RetryNotice(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveWebhook operation middleware
+func (siw *ServerInterfaceWrapper) RemoveWebhook(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveWebhook(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetWebhook operation middleware
+func (siw *ServerInterfaceWrapper) GetWebhook(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetWebhook(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetWebhook operation middleware
+func (siw *ServerInterfaceWrapper) SetWebhook(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetWebhook(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RotateWebhookSecret operation middleware
+func (siw *ServerInterfaceWrapper) RotateWebhookSecret(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateWebhookSecret(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// TestWebhook operation middleware
+func (siw *ServerInterfaceWrapper) TestWebhook(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.TestWebhook(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4107,6 +4624,18 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/automation/v1/schedules/{id}", wrapper.UpdateAutomationSchedule)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/schedules/{id}/run", wrapper.RunAutomationSchedule)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/schedules/{id}/firings", wrapper.ListFirings)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/automation/v1/notifications/mail", wrapper.RemoveMailSettings)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/notifications/mail", wrapper.GetMailSettings)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/automation/v1/notifications/mail", wrapper.SetMailSettings)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/notifications/mail/test", wrapper.TestMail)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/automation/v1/notifications/webhook", wrapper.RemoveWebhook)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/notifications/webhook", wrapper.GetWebhook)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/automation/v1/notifications/webhook", wrapper.SetWebhook)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/notifications/webhook/secret", wrapper.RotateWebhookSecret)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/notifications/webhook/test", wrapper.TestWebhook)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/notifications/notices", wrapper.ListNotices)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/notifications/notices/{id}", wrapper.GetNotice)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/notifications/notices/{id}/retry", wrapper.RetryNotice)
 
 	return m
 }
@@ -4850,6 +5379,456 @@ type GetIntegrationdefaultJSONResponse struct {
 }
 
 func (response GetIntegrationdefaultJSONResponse) VisitGetIntegrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveMailSettingsRequestObject struct {
+}
+
+type RemoveMailSettingsResponseObject interface {
+	VisitRemoveMailSettingsResponse(w http.ResponseWriter) error
+}
+
+type RemoveMailSettings204Response struct {
+}
+
+func (response RemoveMailSettings204Response) VisitRemoveMailSettingsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveMailSettingsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemoveMailSettingsdefaultJSONResponse) VisitRemoveMailSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMailSettingsRequestObject struct {
+}
+
+type GetMailSettingsResponseObject interface {
+	VisitGetMailSettingsResponse(w http.ResponseWriter) error
+}
+
+type GetMailSettings200JSONResponse MailSettings
+
+func (response GetMailSettings200JSONResponse) VisitGetMailSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMailSettingsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetMailSettingsdefaultJSONResponse) VisitGetMailSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMailSettingsRequestObject struct {
+	Body *SetMailSettingsJSONRequestBody
+}
+
+type SetMailSettingsResponseObject interface {
+	VisitSetMailSettingsResponse(w http.ResponseWriter) error
+}
+
+type SetMailSettings200JSONResponse MailSettings
+
+func (response SetMailSettings200JSONResponse) VisitSetMailSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMailSettingsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetMailSettingsdefaultJSONResponse) VisitSetMailSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestMailRequestObject struct {
+	Body *TestMailJSONRequestBody
+}
+
+type TestMailResponseObject interface {
+	VisitTestMailResponse(w http.ResponseWriter) error
+}
+
+type TestMail200JSONResponse NoticeTest
+
+func (response TestMail200JSONResponse) VisitTestMailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestMaildefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response TestMaildefaultJSONResponse) VisitTestMailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNoticesRequestObject struct {
+	Params ListNoticesParams
+}
+
+type ListNoticesResponseObject interface {
+	VisitListNoticesResponse(w http.ResponseWriter) error
+}
+
+type ListNotices200JSONResponse NoticeList
+
+func (response ListNotices200JSONResponse) VisitListNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListNoticesdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListNoticesdefaultJSONResponse) VisitListNoticesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNoticeRequestObject struct {
+	Id NoticeId `json:"id"`
+}
+
+type GetNoticeResponseObject interface {
+	VisitGetNoticeResponse(w http.ResponseWriter) error
+}
+
+type GetNotice200JSONResponse Notice
+
+func (response GetNotice200JSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetNoticedefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetNoticedefaultJSONResponse) VisitGetNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryNoticeRequestObject struct {
+	Id NoticeId `json:"id"`
+}
+
+type RetryNoticeResponseObject interface {
+	VisitRetryNoticeResponse(w http.ResponseWriter) error
+}
+
+type RetryNotice200JSONResponse Notice
+
+func (response RetryNotice200JSONResponse) VisitRetryNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryNoticedefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RetryNoticedefaultJSONResponse) VisitRetryNoticeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveWebhookRequestObject struct {
+}
+
+type RemoveWebhookResponseObject interface {
+	VisitRemoveWebhookResponse(w http.ResponseWriter) error
+}
+
+type RemoveWebhook204Response struct {
+}
+
+func (response RemoveWebhook204Response) VisitRemoveWebhookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveWebhookdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemoveWebhookdefaultJSONResponse) VisitRemoveWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200JSONResponse Webhook
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetWebhookdefaultJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWebhookRequestObject struct {
+	Body *SetWebhookJSONRequestBody
+}
+
+type SetWebhookResponseObject interface {
+	VisitSetWebhookResponse(w http.ResponseWriter) error
+}
+
+type SetWebhook200JSONResponse WebhookSecret
+
+func (response SetWebhook200JSONResponse) VisitSetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWebhookdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetWebhookdefaultJSONResponse) VisitSetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200JSONResponse WebhookSecret
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RotateWebhookSecretdefaultJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook200JSONResponse NoticeTest
+
+func (response TestWebhook200JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response TestWebhookdefaultJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6768,6 +7747,42 @@ type StrictServerInterface interface {
 	// GetIntegration Get one integration
 	// (GET /automation/v1/integrations/{name})
 	GetIntegration(ctx context.Context, request GetIntegrationRequestObject) (GetIntegrationResponseObject, error)
+	// RemoveMailSettings Remove the settings for mail
+	// (DELETE /automation/v1/notifications/mail)
+	RemoveMailSettings(ctx context.Context, request RemoveMailSettingsRequestObject) (RemoveMailSettingsResponseObject, error)
+	// GetMailSettings Get the settings for mail
+	// (GET /automation/v1/notifications/mail)
+	GetMailSettings(ctx context.Context, request GetMailSettingsRequestObject) (GetMailSettingsResponseObject, error)
+	// SetMailSettings Make or replace the settings for mail
+	// (PUT /automation/v1/notifications/mail)
+	SetMailSettings(ctx context.Context, request SetMailSettingsRequestObject) (SetMailSettingsResponseObject, error)
+	// TestMail Send a test mail
+	// (POST /automation/v1/notifications/mail/test)
+	TestMail(ctx context.Context, request TestMailRequestObject) (TestMailResponseObject, error)
+	// ListNotices List notices
+	// (GET /automation/v1/notifications/notices)
+	ListNotices(ctx context.Context, request ListNoticesRequestObject) (ListNoticesResponseObject, error)
+	// GetNotice Get one notice
+	// (GET /automation/v1/notifications/notices/{id})
+	GetNotice(ctx context.Context, request GetNoticeRequestObject) (GetNoticeResponseObject, error)
+	// RetryNotice Try again to deliver a notice
+	// (POST /automation/v1/notifications/notices/{id}/retry)
+	RetryNotice(ctx context.Context, request RetryNoticeRequestObject) (RetryNoticeResponseObject, error)
+	// RemoveWebhook Remove the webhook
+	// (DELETE /automation/v1/notifications/webhook)
+	RemoveWebhook(ctx context.Context, request RemoveWebhookRequestObject) (RemoveWebhookResponseObject, error)
+	// GetWebhook Get the webhook
+	// (GET /automation/v1/notifications/webhook)
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// SetWebhook Set where the webhook goes
+	// (PUT /automation/v1/notifications/webhook)
+	SetWebhook(ctx context.Context, request SetWebhookRequestObject) (SetWebhookResponseObject, error)
+	// RotateWebhookSecret Give the webhook another secret
+	// (POST /automation/v1/notifications/webhook/secret)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// TestWebhook Post a test to the webhook
+	// (POST /automation/v1/notifications/webhook/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 	// ListPermissions List the permissions there are
 	// (GET /automation/v1/permissions)
 	ListPermissions(ctx context.Context, request ListPermissionsRequestObject) (ListPermissionsResponseObject, error)
@@ -7482,6 +8497,321 @@ func (sh *strictHandler) GetIntegration(w http.ResponseWriter, r *http.Request, 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetIntegrationResponseObject); ok {
 		if err := validResponse.VisitGetIntegrationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveMailSettings operation middleware
+func (sh *strictHandler) RemoveMailSettings(w http.ResponseWriter, r *http.Request) {
+	var request RemoveMailSettingsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveMailSettings(ctx, request.(RemoveMailSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveMailSettings")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemoveMailSettingsResponseObject); ok {
+		if err := validResponse.VisitRemoveMailSettingsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetMailSettings operation middleware
+func (sh *strictHandler) GetMailSettings(w http.ResponseWriter, r *http.Request) {
+	var request GetMailSettingsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMailSettings(ctx, request.(GetMailSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMailSettings")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetMailSettingsResponseObject); ok {
+		if err := validResponse.VisitGetMailSettingsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetMailSettings operation middleware
+func (sh *strictHandler) SetMailSettings(w http.ResponseWriter, r *http.Request) {
+	var request SetMailSettingsRequestObject
+
+	var body SetMailSettingsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetMailSettings(ctx, request.(SetMailSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetMailSettings")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetMailSettingsResponseObject); ok {
+		if err := validResponse.VisitSetMailSettingsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TestMail operation middleware
+func (sh *strictHandler) TestMail(w http.ResponseWriter, r *http.Request) {
+	var request TestMailRequestObject
+
+	var body TestMailJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.TestMail(ctx, request.(TestMailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestMail")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(TestMailResponseObject); ok {
+		if err := validResponse.VisitTestMailResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListNotices operation middleware
+func (sh *strictHandler) ListNotices(w http.ResponseWriter, r *http.Request, params ListNoticesParams) {
+	var request ListNoticesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListNotices(ctx, request.(ListNoticesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListNotices")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListNoticesResponseObject); ok {
+		if err := validResponse.VisitListNoticesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetNotice operation middleware
+func (sh *strictHandler) GetNotice(w http.ResponseWriter, r *http.Request, id NoticeId) {
+	var request GetNoticeRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetNotice(ctx, request.(GetNoticeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetNotice")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetNoticeResponseObject); ok {
+		if err := validResponse.VisitGetNoticeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RetryNotice operation middleware
+func (sh *strictHandler) RetryNotice(w http.ResponseWriter, r *http.Request, id NoticeId) {
+	var request RetryNoticeRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RetryNotice(ctx, request.(RetryNoticeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetryNotice")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RetryNoticeResponseObject); ok {
+		if err := validResponse.VisitRetryNoticeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveWebhook operation middleware
+func (sh *strictHandler) RemoveWebhook(w http.ResponseWriter, r *http.Request) {
+	var request RemoveWebhookRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveWebhook(ctx, request.(RemoveWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemoveWebhookResponseObject); ok {
+		if err := validResponse.VisitRemoveWebhookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(w http.ResponseWriter, r *http.Request) {
+	var request GetWebhookRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx, request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		if err := validResponse.VisitGetWebhookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetWebhook operation middleware
+func (sh *strictHandler) SetWebhook(w http.ResponseWriter, r *http.Request) {
+	var request SetWebhookRequestObject
+
+	var body SetWebhookJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetWebhook(ctx, request.(SetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetWebhookResponseObject); ok {
+		if err := validResponse.VisitSetWebhookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(w http.ResponseWriter, r *http.Request) {
+	var request RotateWebhookSecretRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx, request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		if err := validResponse.VisitRotateWebhookSecretResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(w http.ResponseWriter, r *http.Request) {
+	var request TestWebhookRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx, request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		if err := validResponse.VisitTestWebhookResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -12,6 +12,7 @@ import (
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/automation/connection"
+	"vedette.dev/vedette/internal/automation/notice"
 	"vedette.dev/vedette/internal/automation/relay"
 	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/automation/schedule"
@@ -56,10 +57,12 @@ type Config struct {
 	Trials      *run.Trial
 	// Schedules say when commands run by themselves.
 	Schedules *schedule.Directory
-	Users     server.Authenticator
-	Journal   access.Journal
-	Budget    *server.Budget // shared with other operators' APIs
-	Limits    *server.Limits // of each user, shared likewise; nil for none
+	// Notices are what people are told, and the channels by which they are.
+	Notices *notice.Directory
+	Users   server.Authenticator
+	Journal access.Journal
+	Budget  *server.Budget // shared with other operators' APIs
+	Limits  *server.Limits // of each user, shared likewise; nil for none
 }
 
 // Routes returns the routes of the API.
@@ -67,7 +70,7 @@ func Routes(c Config) []server.Route {
 	collected := &collector{}
 	handlers := api{
 		doorway: c.Doorway, directory: c.Directory, auditLog: c.AuditLog, relays: c.Relays,
-		connections: c.Connections, runs: c.Runs, trials: c.Trials, schedules: c.Schedules,
+		connections: c.Connections, runs: c.Runs, trials: c.Trials, schedules: c.Schedules, notices: c.Notices,
 	}
 	if c.Fleet != nil {
 		handlers.Fleet = *c.Fleet
@@ -171,6 +174,7 @@ type api struct {
 	runs        *run.Desk
 	trials      *run.Trial
 	schedules   *schedule.Directory
+	notices     *notice.Directory
 }
 
 // ListScans implements GET /automation/v1/scans.
