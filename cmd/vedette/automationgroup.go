@@ -33,7 +33,8 @@ and what came out.
   vedette automation schedules create hourly "Qualys prod" search-cloud-agents --every 1h`
 	group.AddCommand(
 		newIntegrationsCommand(a, f), newSitesCommand(a, f), newAutomationConnectionsCommand(a, f),
-		newCommandsCommand(a, f), newAutomationRun(a, f), newRunsCommand(a, f), newAutomationSchedulesCommand(a, f))
+		newCommandsCommand(a, f), newAutomationRun(a, f), newRunsCommand(a, f), newAutomationSchedulesCommand(a, f),
+		newMailCommand(a, f), newWebhookCommand(a, f), newNoticesCommand(a, f))
 	return group
 }
 

@@ -127,11 +127,9 @@ func (s *Store) NoteDelivery(ctx context.Context, id int64, d notice.Delivery) e
 		if err != nil {
 			return err
 		}
-		stored := n.Delivery(d.Channel)
-		if stored == nil || stored.State != notice.Pending || stored.Attempts != d.Attempts {
+		if !n.Note(d) {
 			return fault.Newf(fault.Conflict, "Notice %d is delivered by another replica.", id)
 		}
-		*stored = d
 		return tx.writeNotice(ctx, &n)
 	})
 }

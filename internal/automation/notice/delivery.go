@@ -46,6 +46,8 @@ type Delivery struct {
 	State   State   `json:"state"`
 	// Attempts is how often it was tried, or began to be.
 	Attempts int `json:"attempts"`
+	// Retries is how often somebody asked for another attempt.
+	Retries int `json:"retries,omitempty"`
 	// Next is when it is tried again, zero when it is not.
 	Next time.Time `json:"next,omitzero"`
 	// Until is when it is given up.
@@ -153,10 +155,32 @@ func (n *Notice) Retry(now time.Time, channels ...Channel) bool {
 			continue
 		}
 		open = true
-		d.State, d.Next, d.Until, d.Ended = Pending, now, now.Add(GiveUpAfter), time.Time{}
-		d.To, d.Refused = append(d.To, d.Refused...), nil
+		d.Retries++
+		d.again(now, now.Add(GiveUpAfter))
 	}
 	return open
+}
+
+// again has a delivery tried at a time, with everybody who has nothing yet.
+func (d *Delivery) again(next, until time.Time) {
+	d.State, d.Next, d.Until, d.Ended = Pending, next, until, time.Time{}
+	d.To, d.Refused = append(d.To, d.Refused...), nil
+}
+
+// Note takes in what an attempt came to. It reports false, and changes nothing, when
+// that attempt is over: another one has begun since. An attempt that somebody asked
+// for meanwhile, with other settings it may be, is made in any case.
+func (n *Notice) Note(d Delivery) bool {
+	stored := n.Delivery(d.Channel)
+	if stored == nil || stored.State != Pending || stored.Attempts != d.Attempts {
+		return false
+	}
+	if d.State != Delivered && stored.Retries != d.Retries {
+		d.Retries = stored.Retries
+		d.again(stored.Next, stored.Until)
+	}
+	*stored = d
+	return true
 }
 
 // after takes note of what an attempt came to.

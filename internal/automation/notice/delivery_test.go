@@ -36,11 +36,9 @@ func (p *post) BeginNotice(_ context.Context, _ int64, at time.Time) (notice.Not
 func (p *post) NoteDelivery(_ context.Context, _ int64, d notice.Delivery) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	stored := p.notice.Delivery(d.Channel)
-	if stored.State != notice.Pending || stored.Attempts != d.Attempts {
+	if !p.notice.Note(d) {
 		return fault.New(fault.Conflict, "another one has it", "")
 	}
-	*stored = d
 	return nil
 }
 
@@ -209,6 +207,36 @@ func TestARefusalForGoodIsNotTriedAgainUntilSomebodySaysSo(t *testing.T) {
 	}
 	if p.deliver(t); len(p.mails) != 2 || p.notice.State() != notice.Delivered || p.notice.Retry(p.now, notice.ByMail, notice.ByWebhook) {
 		t.Errorf("%d mails, %+v", len(p.mails), p.notice.Deliveries)
+	}
+}
+
+// TestWhatIsAskedForDuringAnAttemptIsTriedAfterIt has somebody change the settings
+// while a mail server hangs.
+func TestWhatIsAskedForDuringAnAttemptIsTriedAfterIt(t *testing.T) {
+	t.Parallel()
+	for name, failure := range map[string]notice.SendError{
+		"for now":  {Temporary: true, Pending: []notice.Address{address(t, "soc@example.org")}, Message: "in vain"},
+		"for good": {Refused: []notice.Address{address(t, "soc@example.org")}, Message: "in vain"},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			p := newPost(t, "soc@example.org")
+			p.settings.Webhook = nil
+			p.mailErr = func(notice.Message) error {
+				if !p.notice.Retry(p.now, notice.ByMail) {
+					t.Error("there is nothing to retry")
+				}
+				return &failure
+			}
+			p.deliver(t)
+			if d := p.notice.Deliveries[0]; d.State != notice.Pending || !d.Next.Equal(p.now) || !slices.Equal(d.To, []string{"soc@example.org"}) || d.Failure != "in vain" {
+				t.Fatalf("%+v", d)
+			}
+			p.mailErr = nil
+			if p.deliver(t); p.notice.State() != notice.Delivered || len(p.mails) != 2 {
+				t.Errorf("%d mails, %+v", len(p.mails), p.notice.Deliveries)
+			}
+		})
 	}
 }
 

@@ -106,7 +106,7 @@ func (s *Sender) webhook(ctx context.Context, settings *WebhookSettings, m Messa
 		Type      Kind      `json:"type"`
 		Timestamp time.Time `json:"timestamp"`
 		Data      Event     `json:"data"`
-	}{m.Event.Kind(), m.Time, m.Event})
+	}{m.Event.Kind(), m.Time.Truncate(time.Second), m.Event})
 	if err != nil {
 		return &SendError{Message: fmt.Sprintf("The message %s cannot be written as JSON.", m.ID), Err: err}
 	}

@@ -62,11 +62,13 @@ type Server struct {
 	CA   string // the authority of its certificate, in PEM
 
 	options  Options
-	released chan struct{} // closed when the test is over
+	released chan struct{} // closed when it hangs no more
+	release  sync.Once
 
-	mu     sync.Mutex
-	mails  []Mail
-	logins int
+	mu      sync.Mutex
+	mails   []Mail
+	logins  int
+	hanging int
 }
 
 // New starts a server for a test.
@@ -104,7 +106,7 @@ func New(t testing.TB, o Options) *Server {
 		_ = server.Serve(listener) // ends with an error when it is closed
 	}()
 	t.Cleanup(func() {
-		close(s.released)
+		s.Release()
 		_ = server.Close()
 		_ = listener.Close() // which Close does not know when Serve has not begun
 		<-ended
@@ -126,11 +128,25 @@ func (s *Server) Logins() int {
 	return s.logins
 }
 
-// hang waits for the end of the test at a step.
+// Release ends HangAt, also for the connections that hang.
+func (s *Server) Release() { s.release.Do(func() { close(s.released) }) }
+
+// hang waits at a step until the server is released, or the test is over.
 func (s *Server) hang(step string) {
-	if s.options.HangAt == step {
-		<-s.released
+	if s.options.HangAt != step {
+		return
 	}
+	s.mu.Lock()
+	s.hanging++
+	s.mu.Unlock()
+	<-s.released
+}
+
+// Hanging returns how many connections have come to HangAt.
+func (s *Server) Hanging() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hanging
 }
 
 func (s *Server) session(c *smtp.Conn) (smtp.Session, error) {
