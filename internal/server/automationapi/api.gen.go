@@ -1073,7 +1073,7 @@ type Notice struct {
 	// Key The same in every copy; begins the Message-ID of its mails and is the webhook-id.
 	Key string `json:"key"`
 
-	// Kind What the event is, and the type of the webhook: health_check.failed, health_check.recovered, schedule.paused, approval.asked or run.failed.
+	// Kind What the event is, and the type of the webhook, such as health_check.failed.
 	Kind   string   `json:"kind"`
 	MailTo []string `json:"mailTo"`
 
