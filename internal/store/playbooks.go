@@ -294,7 +294,7 @@ func (s *Store) DeletePlaybook(ctx context.Context, id int64) error {
 // PlaybookSecret returns a secret of a playbook by its name, or fault.NotFound.
 func (s *Store) PlaybookSecret(ctx context.Context, playbookID int64, name string) (signature.Secret, error) {
 	var values map[string]string
-	err := s.InTx(ctx, func(tx *Tx) (err error) {
+	err := s.view(ctx, func(tx *Tx) (err error) { // also for requests that nobody has signed
 		values, err = tx.unseal(ctx, playbookSecrets, playbookID)
 		return err
 	})
@@ -303,7 +303,7 @@ func (s *Store) PlaybookSecret(ctx context.Context, playbookID int64, name strin
 	}
 	text, known := values[name]
 	if !known {
-		return signature.Secret{}, fault.New(fault.NotFound, fmt.Sprintf("The playbook has no secret '%s'.", name), "Set it: vedette automation playbooks secrets set.")
+		return signature.Secret{}, noPlaybookSecret(name)
 	}
 	return signature.ParseSecret(text)
 }

@@ -65,6 +65,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"automation schedules", testSchedules},
 		{"playbook runs", testPlaybookRuns},
 		{"schedules of playbooks", testPlaybookSchedules},
+		{"webhooks of playbooks", testPlaybookHooks},
 		{"relays", testRelays},
 		{"notices", testNotices},
 	} {
