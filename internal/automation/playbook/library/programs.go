@@ -31,17 +31,32 @@ func (p *Programs) Compile(ctx context.Context, siteID int64, source string) (*p
 	if problems != nil {
 		return nil, problems, nil
 	}
-	around := &surroundings{live: map[string]Version{}, signatures: map[string]playbook.Signature{}}
+	var live []Version
 	if len(definition.Calls()) > 0 {
-		live, err := p.Shelf.LiveVersions(ctx, siteID)
-		if err != nil {
+		var err error
+		if live, err = p.Shelf.LiveVersions(ctx, siteID); err != nil {
 			return nil, nil, err
 		}
-		for _, v := range live {
-			around.live[v.Playbook] = v
-		}
 	}
-	return playbook.Check(definition, around)
+	return compile(definition, live)
+}
+
+// Compile checks a text against the commands there are and playbooks that are live.
+// What is wrong with the text are Problems.
+func Compile(source string, live []Version) (*playbook.Program, playbook.Problems, error) {
+	definition, problems := playbook.Parse([]byte(source))
+	if problems != nil {
+		return nil, problems, nil
+	}
+	return compile(definition, live)
+}
+
+func compile(d *playbook.Definition, live []Version) (*playbook.Program, playbook.Problems, error) {
+	around := &surroundings{live: map[string]Version{}, signatures: map[string]playbook.Signature{}}
+	for _, v := range live {
+		around.live[v.Playbook] = v
+	}
+	return playbook.Check(d, around)
 }
 
 // Program returns the program of a version. One that does not fit what there is now
