@@ -24,7 +24,11 @@ func (d *Desk) Questions(ctx context.Context, p access.Principal, runID int64, o
 	if err != nil || ids != nil && len(ids) == 0 {
 		return nil, err
 	}
-	all, err := d.Records.Questions(ctx, ids, runID, open, limit)
+	fetch := limit
+	if mine {
+		fetch = maxSifted
+	}
+	all, err := d.Records.Questions(ctx, ids, runID, open, fetch)
 	if err != nil || !mine {
 		return all, err
 	}
@@ -32,8 +36,12 @@ func (d *Desk) Questions(ctx context.Context, p access.Principal, runID int64, o
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(q Question) bool { return !asksOf(p, groups, &q) }), nil
+	all = slices.DeleteFunc(all, func(q Question) bool { return !asksOf(p, groups, &q) })
+	return all[:min(len(all), limit)], nil
 }
+
+// maxSifted bounds the questions among which those for one principal are looked for.
+const maxSifted = 10_000
 
 // groups are the names of the sites of a principal.
 func (d *Desk) groups(ctx context.Context, p access.Principal) ([]string, error) {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"time"
 
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/automation/connection"
+	"vedette.dev/vedette/internal/automation/integration"
 	"vedette.dev/vedette/internal/automation/playbook"
 	"vedette.dev/vedette/internal/automation/playbook/engine"
 	"vedette.dev/vedette/internal/automation/playbook/library"
@@ -35,6 +37,9 @@ type Request struct {
 	// Version is the number of the version; 0 for the live one.
 	Version int64
 	Inputs  map[string]any
+	// Times is how times among the inputs are written, beside RFC 3339; nil for that
+	// alone.
+	Times   integration.TimeReader
 	Key     string
 	Address string // where the request came from
 }
@@ -74,9 +79,9 @@ func (d *Desk) Start(ctx context.Context, p access.Principal, req Request) (Run,
 		return Run{}, false, fault.New(fault.Conflict, fmt.Sprintf("Playbook '%s' is not started by hand: its text has no manual trigger.", pb.Name), "Add manual: {} to its triggers (on:), or run its draft.")
 	}
 	r := Of(v, p.User, d.Now())
-	r.Trigger, r.Address, r.Inputs = Trigger{Kind: playbook.TriggerManual}, req.Address, req.Inputs
-	if r.Inputs == nil {
-		r.Inputs = map[string]any{}
+	r.Trigger, r.Address = Trigger{Kind: playbook.TriggerManual}, req.Address
+	if r.Inputs, err = readTimes(program.Definition, req.Inputs, req.Times); err != nil {
+		return Run{}, false, err
 	}
 	if _, err := inputsOf(program.Definition, r.Inputs); err != nil {
 		return Run{}, false, err
@@ -89,6 +94,25 @@ func (d *Desk) Start(ctx context.Context, p access.Principal, req Request) (Run,
 		err = fault.New(fault.Conflict, fmt.Sprintf("Idempotency-Key: it was used for run %d, with other inputs or another version.", started.ID), "Use a key of its own for each request.")
 	}
 	return started, created, err
+}
+
+// readTimes returns inputs with their times in RFC 3339, whatever format the next
+// reader has.
+func readTimes(d *playbook.Definition, given map[string]any, times integration.TimeReader) (map[string]any, error) {
+	inputs := map[string]any{}
+	maps.Copy(inputs, given)
+	for _, in := range d.Inputs {
+		text, isText := inputs[in.Name].(string)
+		if in.Type != playbook.TypeDateTime || !isText || times == nil {
+			continue
+		}
+		at, err := times.ReadTime(text, false)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, fmt.Sprintf("Input %s: %v.", in.Name, err), "")
+		}
+		inputs[in.Name] = at.UTC().Format(time.RFC3339Nano)
+	}
+	return inputs, nil
 }
 
 // Of returns a queued run of a version with the rights of a user.
@@ -167,8 +191,20 @@ func (d *Desk) Commands(ctx context.Context, p access.Principal, id int64) ([]ru
 	return d.Records.StepRuns(ctx, id)
 }
 
-// List returns runs that the principal sees, newest first, without progress.
+// List returns runs that the principal sees, newest first, without progress. A playbook
+// or a parent that is asked for and that they do not see is fault.NotFound, whether it
+// exists or not.
 func (d *Desk) List(ctx context.Context, p access.Principal, f Filter) ([]Run, error) {
+	if f.PlaybookID != 0 {
+		if _, err := d.playbook(ctx, p, f.PlaybookID); err != nil {
+			return nil, err
+		}
+	}
+	if f.ParentID != 0 {
+		if _, err := d.Get(ctx, p, f.ParentID); err != nil {
+			return nil, err
+		}
+	}
 	ids, err := d.sites(ctx, p)
 	if err != nil || ids != nil && len(ids) == 0 {
 		return nil, err
