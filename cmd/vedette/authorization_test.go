@@ -156,6 +156,28 @@ var needed = map[string][]access.Permission{
 	"POST /automation/v1/schedules/{id}/run":    {access.EditSchedule},
 	"GET /automation/v1/schedules/{id}/firings": anySchedule,
 
+	"GET /automation/v1/playbooks":                        anyPlaybook,
+	"POST /automation/v1/playbooks":                       {access.EditPlaybook},
+	"POST /automation/v1/playbooks/check":                 anyPlaybook,
+	"GET /automation/v1/playbooks/shipped":                anyPlaybook,
+	"GET /automation/v1/playbooks/{id}":                   anyPlaybook,
+	"DELETE /automation/v1/playbooks/{id}":                {access.EditPlaybook},
+	"GET /automation/v1/playbooks/{id}/versions":          anyPlaybook,
+	"POST /automation/v1/playbooks/{id}/versions":         {access.EditPlaybook},
+	"GET /automation/v1/playbooks/{id}/versions/{number}": anyPlaybook,
+	"POST /automation/v1/playbooks/{id}/publish":          {access.EditPlaybook},
+	"POST /automation/v1/playbooks/{id}/withdraw":         {access.EditPlaybook},
+	"POST /automation/v1/playbooks/{id}/runs":             {access.RunPlaybook},
+	"GET /automation/v1/playbook-runs":                    anyPlaybook,
+	"GET /automation/v1/playbook-runs/{id}":               anyPlaybook,
+	"GET /automation/v1/playbook-runs/{id}/commands":      anyPlaybook,
+	"POST /automation/v1/playbook-runs/{id}/pause":        {access.RunPlaybook},
+	"POST /automation/v1/playbook-runs/{id}/resume":       {access.RunPlaybook},
+	"POST /automation/v1/playbook-runs/{id}/cancel":       {access.RunPlaybook},
+	"POST /automation/v1/playbook-runs/{id}/again":        {access.RunPlaybook},
+	"GET /automation/v1/questions":                        anyPlaybook,
+	"POST /automation/v1/questions/{id}/answer":           anyPlaybook,
+
 	"GET /automation/v1/users":               manager,
 	"POST /automation/v1/users":              manager,
 	"GET /automation/v1/users/{username}":    manager,
@@ -209,6 +231,7 @@ var (
 	nobody    = []access.Permission{"nobody"}
 
 	anySchedule   = []access.Permission{access.ViewSchedule, access.EditSchedule}
+	anyPlaybook   = []access.Permission{access.ViewPlaybook, access.EditPlaybook, access.RunPlaybook}
 	anyConnection = []access.Permission{
 		access.ViewConnection, access.CreateConnection, access.EditConnection, access.DeleteConnection, access.RunCommand,
 	}

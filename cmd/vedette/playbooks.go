@@ -28,6 +28,7 @@ const (
 // playbookLayer is what runs playbooks.
 type playbookLayer struct {
 	programs  *library.Programs
+	library   *library.Library
 	conductor *conductor.Conductor
 	desk      *conductor.Desk
 }
@@ -36,6 +37,7 @@ func (p *platform) newPlaybooks(connections *links.Directory, runner *runs.Runne
 	programs := &library.Programs{Shelf: p.store}
 	return &playbookLayer{
 		programs: programs,
+		library:  &library.Library{Shelf: p.store, Programs: programs, Sites: connections, Now: now},
 		conductor: &conductor.Conductor{
 			Turns: p.store, Programs: programs, Commands: runner, Now: now, Random: rand.Float64, Log: log, Room: make(chan struct{}, stepCommands),
 			Core: &core.Commands{Mail: sender, Webhooks: sender.Webhooks, Secrets: p.store, Rights: runner.Rights, Now: now},

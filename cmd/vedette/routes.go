@@ -22,6 +22,7 @@ func (p *platform) operatorRoutes(users *access.Authenticator, budget *server.Bu
 		Directory: access.NewDirectory(p.store, p.store, tagNames{p.store}, time.Now), AuditLog: p.store, Relays: p.relays,
 		Connections: p.automation.connections, Runs: p.automation.desk, Trials: p.automation.trial, Schedules: p.automation.schedules,
 		Notices: p.automation.notices,
+		Library: p.automation.playbooks.library, PlaybookRuns: p.automation.playbooks.desk,
 	}
 	if p.alone {
 		return append(qpsapi.Absent(), automationapi.Routes(of)...)

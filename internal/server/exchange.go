@@ -61,12 +61,13 @@ type Problem struct {
 	Code       string `json:"code"` // a fault.Code
 	Message    string `json:"message"`
 	Resolution string `json:"resolution"`
+	Problems   any    `json:"problems,omitempty"` // those of a Failure
 }
 
 // WriteProblem writes a failure as a Problem in JSON.
 func WriteProblem(w http.ResponseWriter, r *http.Request, f Failure) {
-	// Three strings of ours: encoding cannot fail.
-	body, _ := json.Marshal(Problem{Code: string(f.Code), Message: f.Message, Resolution: f.Resolution})
+	// Strings and numbers of ours: encoding cannot fail.
+	body, _ := json.Marshal(Problem{Code: string(f.Code), Message: f.Message, Resolution: f.Resolution, Problems: f.Problems})
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(f.Status)
 	_, _ = w.Write(append(body, '\n')) // a client that is gone cannot be told

@@ -39,6 +39,9 @@ type Failure struct {
 	// RetryAfter is how long to wait before the next attempt, 0 where there is
 	// nothing to say.
 	RetryAfter time.Duration
+	// Problems is everything that is wrong in detail, as a list that JSON has a form
+	// for; nil where Message says it all.
+	Problems any
 }
 
 // Explain maps an error to its Failure. Errors without a fault.Error or a

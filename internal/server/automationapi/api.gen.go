@@ -17,6 +17,8 @@ import (
 	"github.com/oapi-codegen/runtime"
 	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/automation/integration"
+	"vedette.dev/vedette/internal/automation/playbook"
+	"vedette.dev/vedette/internal/automation/playbook/engine"
 )
 
 // Defines values for AuditOutcome.
@@ -211,6 +213,42 @@ func (e NoticeState) Valid() bool {
 	}
 }
 
+// Defines values for PlaybookRunState.
+const (
+	PlaybookRunCancelled           PlaybookRunState = "cancelled"
+	PlaybookRunFailed              PlaybookRunState = "failed"
+	PlaybookRunPartiallySuccessful PlaybookRunState = "partially-successful"
+	PlaybookRunPaused              PlaybookRunState = "paused"
+	PlaybookRunQueued              PlaybookRunState = "queued"
+	PlaybookRunRunning             PlaybookRunState = "running"
+	PlaybookRunSuccessful          PlaybookRunState = "successful"
+	PlaybookRunWaiting             PlaybookRunState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the PlaybookRunState enum.
+func (e PlaybookRunState) Valid() bool {
+	switch e {
+	case PlaybookRunCancelled:
+		return true
+	case PlaybookRunFailed:
+		return true
+	case PlaybookRunPartiallySuccessful:
+		return true
+	case PlaybookRunPaused:
+		return true
+	case PlaybookRunQueued:
+		return true
+	case PlaybookRunRunning:
+		return true
+	case PlaybookRunSuccessful:
+		return true
+	case PlaybookRunWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProblemCode.
 const (
 	Busy            ProblemCode = "busy"
@@ -241,6 +279,24 @@ func (e ProblemCode) Valid() bool {
 	case TooLarge:
 		return true
 	case Unauthenticated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for QuestionKind.
+const (
+	QuestionApproval QuestionKind = "approval"
+	QuestionUnknown  QuestionKind = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the QuestionKind enum.
+func (e QuestionKind) Valid() bool {
+	switch e {
+	case QuestionApproval:
+		return true
+	case QuestionUnknown:
 		return true
 	default:
 		return false
@@ -505,6 +561,57 @@ func (e SiteKind) Valid() bool {
 	}
 }
 
+// Defines values for StepState.
+const (
+	StepApproved            StepState = "Approved"
+	StepAsked               StepState = "Asked"
+	StepCancelled           StepState = "Cancelled"
+	StepFailed              StepState = "Failed"
+	StepPartiallySuccessful StepState = "Partially Successful"
+	StepPending             StepState = "Pending"
+	StepReady               StepState = "Ready"
+	StepRejected            StepState = "Rejected"
+	StepRunning             StepState = "Running"
+	StepSkipped             StepState = "Skipped"
+	StepSuccessful          StepState = "Successful"
+	StepUnknown             StepState = "Unknown"
+	StepWaiting             StepState = "Waiting"
+)
+
+// Valid indicates whether the value is a known member of the StepState enum.
+func (e StepState) Valid() bool {
+	switch e {
+	case StepApproved:
+		return true
+	case StepAsked:
+		return true
+	case StepCancelled:
+		return true
+	case StepFailed:
+		return true
+	case StepPartiallySuccessful:
+		return true
+	case StepPending:
+		return true
+	case StepReady:
+		return true
+	case StepRejected:
+		return true
+	case StepRunning:
+		return true
+	case StepSkipped:
+		return true
+	case StepSuccessful:
+		return true
+	case StepUnknown:
+		return true
+	case StepWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TimeFormat.
 const (
 	DayMonthYear   TimeFormat = "DD/MM/YYYY HH:mm"
@@ -573,6 +680,9 @@ func (e UpgradeOutcome) Valid() bool {
 		return false
 	}
 }
+
+// Answer defines model for Answer.
+type Answer = questionAnswer
 
 // AuditEntry One row of the audit log. Rows are never changed.
 type AuditEntry struct {
@@ -1042,6 +1152,9 @@ type NewMailSettings = newMailSettings
 // NewPassword defines model for NewPassword.
 type NewPassword = newPassword
 
+// NewPlaybook defines model for NewPlaybook.
+type NewPlaybook = newPlaybook
+
 // NewRelay defines model for NewRelay.
 type NewRelay = newRelay
 
@@ -1140,6 +1253,13 @@ type NoticeTest struct {
 	Temporary *bool `json:"temporary,omitempty"`
 }
 
+// ParentStep The step that began a run.
+type ParentStep struct {
+	Item  int    `json:"item"`
+	RunId int64  `json:"runId"`
+	Step  string `json:"step"`
+}
+
 // Partition A partition of AWS and who assumes roles there.
 type Partition struct {
 	// BaseAccount An account that is set to assume the roles of a partition.
@@ -1203,6 +1323,189 @@ type PermissionModule struct {
 	Label string `json:"label"`
 }
 
+// Playbook A playbook without its texts. Times are UTC.
+type Playbook struct {
+	Created time.Time `json:"created"`
+
+	// Description Of the newest version.
+	Description string `json:"description"`
+	Id          int64  `json:"id"`
+
+	// Latest The number of the newest version, the draft.
+	Latest int64 `json:"latest"`
+
+	// Live The number of the version that is started; absent where there is none.
+	Live     *int64    `json:"live,omitempty"`
+	Modified time.Time `json:"modified"`
+
+	// Name As in its text; unique in its site.
+	Name string `json:"name"`
+
+	// Publisher Who made it live, with whose rights triggers start runs.
+	Publisher *string `json:"publisher,omitempty"`
+
+	// Site A role, a tag, a site or another object, by its id or its name. Answers have both.
+	Site Reference `json:"site"`
+}
+
+// PlaybookCheck What a check found: problems, or what the playbook declares.
+type PlaybookCheck struct {
+	Description *string          `json:"description,omitempty"`
+	Inputs      *[]PlaybookInput `json:"inputs,omitempty"`
+	Name        *string          `json:"name,omitempty"`
+
+	// Problems Everything that is wrong, in the order of the text, at most 100.
+	Problems []PlaybookProblem `json:"problems"`
+}
+
+// PlaybookInput What a run is told when it starts.
+type PlaybookInput struct {
+	// Choices Of the type choice.
+	Choices *[]string `json:"choices,omitempty"`
+
+	// Default What it is when it is not given.
+	Default     *json.RawMessage `json:"default,omitempty"`
+	Description *string          `json:"description,omitempty"`
+	Name        string           `json:"name"`
+	Required    bool             `json:"required"`
+	Type        string           `json:"type"`
+}
+
+// PlaybookList defines model for PlaybookList.
+type PlaybookList struct {
+	Playbooks []Playbook `json:"playbooks"`
+}
+
+// PlaybookProblem One thing that is wrong with the text of a playbook.
+type PlaybookProblem = playbook.Problem
+
+// PlaybookRequest defines model for PlaybookRequest.
+type PlaybookRequest = playbookRequest
+
+// PlaybookRun The record of one execution of a version of a playbook. Times are UTC and absent until reached.
+type PlaybookRun struct {
+	// Address IP address that it was asked for from.
+	Address *string    `json:"address,omitempty"`
+	Ended   *time.Time `json:"ended,omitempty"`
+
+	// Error Why it failed.
+	Error *StepError `json:"error,omitempty"`
+
+	// Fired Of a firing.
+	Fired *time.Time `json:"fired,omitempty"`
+	Id    int64      `json:"id"`
+
+	// Inputs As they were given; absent in lists.
+	Inputs *map[string]any `json:"inputs,omitempty"`
+
+	// Outputs Those of the playbook, an object; absent in lists and before the end.
+	Outputs *json.RawMessage `json:"outputs,omitempty"`
+
+	// Parent The step that began a run.
+	Parent *ParentStep `json:"parent,omitempty"`
+
+	// Playbook Without an id it was deleted.
+	Playbook Reference `json:"playbook"`
+	Queued   time.Time `json:"queued"`
+
+	// RerunOf The run that it goes on with.
+	RerunOf *int64 `json:"rerunOf,omitempty"`
+
+	// Resume When a waiting run goes on by itself, if nothing happens before.
+	Resume *time.Time `json:"resume,omitempty"`
+
+	// ScheduleId Of a firing.
+	ScheduleId *int64 `json:"scheduleId,omitempty"`
+
+	// Site A role, a tag, a site or another object, by its id or its name. Answers have both.
+	Site    Reference  `json:"site"`
+	Started *time.Time `json:"started,omitempty"`
+
+	// StartedBy The user with whose rights it runs.
+	StartedBy string `json:"startedBy"`
+
+	// State How far a run is. One that waits does so for a time, a person or another run. The last four are final.
+	State PlaybookRunState `json:"state"`
+
+	// Steps In the order of the text, those of onError last. Absent in lists, and before the run has begun.
+	Steps *[]PlaybookStep `json:"steps,omitempty"`
+
+	// Trigger What started a run.
+	Trigger PlaybookTrigger `json:"trigger"`
+
+	// Version The number of the version, which stays the same to the end.
+	Version int64 `json:"version"`
+}
+
+// PlaybookRunList defines model for PlaybookRunList.
+type PlaybookRunList struct {
+	Runs []PlaybookRun `json:"runs"`
+}
+
+// PlaybookRunState How far a run is. One that waits does so for a time, a person or another run. The last four are final.
+type PlaybookRunState string
+
+// PlaybookStep How far a step is. Times are UTC and absent until reached.
+type PlaybookStep struct {
+	Begun *time.Time `json:"begun,omitempty"`
+
+	// By Who approved or rejected, such as user:ann; absent where nobody did.
+	By      *string `json:"by,omitempty"`
+	Comment *string `json:"comment,omitempty"`
+
+	// Error Of the first execution that failed.
+	Error      *StepError      `json:"error,omitempty"`
+	Executions []StepExecution `json:"executions"`
+	Id         string          `json:"id"`
+
+	// Items How many executions it takes: one, or one for each item of its forEach.
+	Items *int `json:"items,omitempty"`
+
+	// Resume When a wait for a time ends by itself, or an approval.
+	Resume *time.Time `json:"resume,omitempty"`
+
+	// Round How often loops began it anew.
+	Round int `json:"round"`
+
+	// State How far a step is, in the words that expressions see.
+	State StepState `json:"state"`
+}
+
+// PlaybookText defines model for PlaybookText.
+type PlaybookText = playbookText
+
+// PlaybookTrigger What started a run.
+type PlaybookTrigger struct {
+	// Data What expressions see as trigger.data.
+	Data *json.RawMessage `json:"data,omitempty"`
+
+	// Kind manual, schedule, webhook, playbook, or an event such as scan-finished.
+	Kind string `json:"kind"`
+}
+
+// PlaybookVersion One text of a playbook, which never changes.
+type PlaybookVersion struct {
+	Author  string    `json:"author"`
+	Created time.Time `json:"created"`
+
+	// Inputs Absent in lists.
+	Inputs *[]PlaybookInput `json:"inputs,omitempty"`
+
+	// Live Whether it is the one that is started.
+	Live bool `json:"live"`
+
+	// Number From 1.
+	Number int64 `json:"number"`
+
+	// Text Absent in lists.
+	Text *string `json:"text,omitempty"`
+}
+
+// PlaybookVersionList defines model for PlaybookVersionList.
+type PlaybookVersionList struct {
+	Versions []PlaybookVersion `json:"versions"`
+}
+
 // Problem defines model for Problem.
 type Problem struct {
 	// Code The kind of failure. Programs should treat one they do not know as `internal`.
@@ -1210,6 +1513,9 @@ type Problem struct {
 
 	// Message What is wrong
 	Message string `json:"message"`
+
+	// Problems Everything that is wrong with the text of a playbook; absent where the failure is about something else.
+	Problems *[]PlaybookProblem `json:"problems,omitempty"`
 
 	// Resolution The next step
 	Resolution string `json:"resolution"`
@@ -1224,6 +1530,9 @@ type ProfileSchedules struct {
 	ProfileName string     `json:"profileName"`
 	Schedules   []Schedule `json:"schedules"`
 }
+
+// Publication defines model for Publication.
+type Publication = publication
 
 // PurgeResult defines model for PurgeResult.
 type PurgeResult struct {
@@ -1243,6 +1552,50 @@ type PurgedAgent struct {
 	AssetId       int64     `json:"assetId"`
 	HostName      string    `json:"hostName"`
 	LastCheckedIn time.Time `json:"lastCheckedIn"`
+}
+
+// Question Something that a run asks people. Times are UTC and absent until reached.
+type Question struct {
+	// Answer Absent where nobody answered.
+	Answer *string   `json:"answer,omitempty"`
+	Asked  time.Time `json:"asked"`
+
+	// Assignees Who is asked: user:NAME, group:NAME for the members of a site, or role:NAME. Empty for everybody who may run playbooks.
+	Assignees []string `json:"assignees"`
+
+	// By Who answered.
+	By *string `json:"by,omitempty"`
+
+	// Closed When it was answered, or nobody asked any more.
+	Closed  *time.Time `json:"closed,omitempty"`
+	Comment *string    `json:"comment,omitempty"`
+
+	// Due When the run goes on without an answer.
+	Due *time.Time `json:"due,omitempty"`
+	Id  int64      `json:"id"`
+
+	// Item The index of the item of a forEach.
+	Item int `json:"item"`
+
+	// Kind approval: whether to go on; unknown: what became of a command that was sent and never answered.
+	Kind    QuestionKind `json:"kind"`
+	Message string       `json:"message"`
+
+	// Playbook The name of the playbook.
+	Playbook string `json:"playbook"`
+	RunId    int64  `json:"runId"`
+
+	// Site A role, a tag, a site or another object, by its id or its name. Answers have both.
+	Site Reference `json:"site"`
+	Step string    `json:"step"`
+}
+
+// QuestionKind approval: whether to go on; unknown: what became of a command that was sent and never answered.
+type QuestionKind string
+
+// QuestionList defines model for QuestionList.
+type QuestionList struct {
+	Questions []Question `json:"questions"`
 }
 
 // Reference A role, a tag, a site or another object, by its id or its name. Answers have both.
@@ -1383,18 +1736,27 @@ type Run struct {
 	Inputs      integration.Values `json:"inputs"`
 	Integration string             `json:"integration"`
 
+	// Item The index of the item of the step's forEach.
+	Item *int `json:"item,omitempty"`
+
 	// Origin Why there is a run.
 	Origin RunOrigin `json:"origin"`
 
 	// Outcome Everything a command returns.
 	Outcome CommandOutcome `json:"outcome"`
-	Queued  time.Time      `json:"queued"`
+
+	// PlaybookRunId The run of a playbook whose step it is.
+	PlaybookRunId *int64    `json:"playbookRunId,omitempty"`
+	Queued        time.Time `json:"queued"`
 
 	// RerunOf The run that it repeats.
 	RerunOf *int64 `json:"rerunOf,omitempty"`
 
 	// Resume When a waiting run goes on.
 	Resume *time.Time `json:"resume,omitempty"`
+
+	// Round How often loops had begun that step anew.
+	Round *int `json:"round,omitempty"`
 
 	// ScheduleId Of a firing.
 	ScheduleId *int64     `json:"scheduleId,omitempty"`
@@ -1406,6 +1768,9 @@ type Run struct {
 	// State How far a run is. A run that waits goes on by itself at `resume`. Of an unknown one nobody knows whether it was carried
 	// out, since the platform was stopped meanwhile. All but the first three are final.
 	State RunState `json:"state"`
+
+	// Step The id of that step.
+	Step *string `json:"step,omitempty"`
 
 	// Wait How to wait until what a command began has ended. Only for commands that wait.
 	Wait *CommandWait `json:"wait,omitempty"`
@@ -1539,6 +1904,18 @@ type Settings struct {
 // SettingsChange defines model for SettingsChange.
 type SettingsChange = settingsChange
 
+// ShippedPlaybook defines model for ShippedPlaybook.
+type ShippedPlaybook struct {
+	Description string `json:"description"`
+	Name        string `json:"name"`
+	Text        string `json:"text"`
+}
+
+// ShippedPlaybookList defines model for ShippedPlaybookList.
+type ShippedPlaybookList struct {
+	Playbooks []ShippedPlaybook `json:"playbooks"`
+}
+
 // Site A tenant; connections belong to sites, and users are members of them.
 type Site struct {
 	Created     time.Time `json:"created"`
@@ -1565,6 +1942,39 @@ type SiteKind string
 type SiteList struct {
 	Sites []Site `json:"sites"`
 }
+
+// StepError What went wrong.
+type StepError = engine.Error
+
+// StepExecution One execution of the command of a step: the only one, or that for an item of its forEach.
+type StepExecution struct {
+	// Error What went wrong.
+	Error *StepError `json:"error,omitempty"`
+
+	// Item The index of the item; 0 without forEach.
+	Item int `json:"item"`
+
+	// PlaybookRunId The run of the playbook that it is.
+	PlaybookRunId *int64 `json:"playbookRunId,omitempty"`
+
+	// Resume When it goes on by itself.
+	Resume *time.Time `json:"resume,omitempty"`
+
+	// RunId The run of the command that it is.
+	RunId *int64 `json:"runId,omitempty"`
+
+	// Sends How often it was sent.
+	Sends int `json:"sends"`
+
+	// Since When it was to be sent first.
+	Since *time.Time `json:"since,omitempty"`
+
+	// State How far a step is, in the words that expressions see.
+	State StepState `json:"state"`
+}
+
+// StepState How far a step is, in the words that expressions see.
+type StepState string
 
 // TimeFormat The form in which a user writes dates with times among inputs, beside RFC 3339, which is always read, and in which
 // they are shown to them. Times in the answers of this API are in RFC 3339, whatever the format.
@@ -1708,6 +2118,9 @@ type NoticeId = int64
 // PartitionName defines model for PartitionName.
 type PartitionName = string
 
+// PlaybookId defines model for PlaybookId.
+type PlaybookId = int64
+
 // ProfileId defines model for ProfileId.
 type ProfileId = int64
 
@@ -1799,6 +2212,66 @@ type ListNoticesParams struct {
 
 	// Before Only notices with a lower id.
 	Before *int64 `form:"before,omitempty" json:"before,omitempty"`
+}
+
+// ListPlaybookRunsParams defines parameters for ListPlaybookRuns.
+type ListPlaybookRunsParams struct {
+	// Playbook Only runs of the playbook with this id.
+	Playbook *int64 `form:"playbook,omitempty" json:"playbook,omitempty"`
+
+	// State Only runs in this state.
+	State *PlaybookRunState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Open Only runs that have not ended.
+	Open *bool `form:"open,omitempty" json:"open,omitempty"`
+
+	// StartedBy Only runs that this user started, or with whose rights a trigger did, by the exact username.
+	StartedBy *string `form:"startedBy,omitempty" json:"startedBy,omitempty"`
+
+	// Parent Only runs that steps of the run with this id began.
+	Parent *int64 `form:"parent,omitempty" json:"parent,omitempty"`
+
+	// Top Only runs that no step of another one began.
+	Top *bool `form:"top,omitempty" json:"top,omitempty"`
+
+	// Limit How many runs the answer may hold.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Before Only runs with a lower id.
+	Before *int64 `form:"before,omitempty" json:"before,omitempty"`
+}
+
+// GetPlaybookRunParams defines parameters for GetPlaybookRun.
+type GetPlaybookRunParams struct {
+	// Wait How many seconds to wait for the end of the run. The answer comes as soon as it has ended, or when the time is over.
+	Wait *int32 `form:"wait,omitempty" json:"wait,omitempty"`
+}
+
+// ListPlaybooksParams defines parameters for ListPlaybooks.
+type ListPlaybooksParams struct {
+	// Site Only playbooks of this site, by its id or its name.
+	Site *string `form:"site,omitempty" json:"site,omitempty"`
+}
+
+// StartPlaybookParams defines parameters for StartPlaybook.
+type StartPlaybookParams struct {
+	// IdempotencyKey What tells a repetition of this request from another one, 1 to 255 printable ASCII characters without spaces.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
+// ListQuestionsParams defines parameters for ListQuestions.
+type ListQuestionsParams struct {
+	// Run Only questions of the run with this id.
+	Run *int64 `form:"run,omitempty" json:"run,omitempty"`
+
+	// Open Only questions that are to be answered.
+	Open *bool `form:"open,omitempty" json:"open,omitempty"`
+
+	// Mine Only questions that the caller is asked.
+	Mine *bool `form:"mine,omitempty" json:"mine,omitempty"`
+
+	// Limit How many questions the answer may hold.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListRunsParams defines parameters for ListRuns.
@@ -1918,8 +2391,26 @@ type TestMailJSONRequestBody = MailTest
 // SetWebhookJSONRequestBody defines body for SetWebhook for application/json ContentType.
 type SetWebhookJSONRequestBody = NewWebhook
 
+// CreatePlaybookJSONRequestBody defines body for CreatePlaybook for application/json ContentType.
+type CreatePlaybookJSONRequestBody = NewPlaybook
+
+// CheckPlaybookJSONRequestBody defines body for CheckPlaybook for application/json ContentType.
+type CheckPlaybookJSONRequestBody = NewPlaybook
+
+// PublishPlaybookJSONRequestBody defines body for PublishPlaybook for application/json ContentType.
+type PublishPlaybookJSONRequestBody = Publication
+
+// StartPlaybookJSONRequestBody defines body for StartPlaybook for application/json ContentType.
+type StartPlaybookJSONRequestBody = PlaybookRequest
+
+// SavePlaybookJSONRequestBody defines body for SavePlaybook for application/json ContentType.
+type SavePlaybookJSONRequestBody = PlaybookText
+
 // UpdateSchedulesJSONRequestBody defines body for UpdateSchedules for application/json ContentType.
 type UpdateSchedulesJSONRequestBody = SchedulesChange
+
+// AnswerQuestionJSONRequestBody defines body for AnswerQuestion for application/json ContentType.
+type AnswerQuestionJSONRequestBody = Answer
 
 // RegisterRelayJSONRequestBody defines body for RegisterRelay for application/json ContentType.
 type RegisterRelayJSONRequestBody = NewRelay
@@ -2064,12 +2555,75 @@ type ServerInterface interface {
 	// ListPermissions List the permissions there are
 	// (GET /automation/v1/permissions)
 	ListPermissions(w http.ResponseWriter, r *http.Request)
+	// ListPlaybookRuns List runs of playbooks
+	// (GET /automation/v1/playbook-runs)
+	ListPlaybookRuns(w http.ResponseWriter, r *http.Request, params ListPlaybookRunsParams)
+	// GetPlaybookRun Get one run of a playbook
+	// (GET /automation/v1/playbook-runs/{id})
+	GetPlaybookRun(w http.ResponseWriter, r *http.Request, id RunId, params GetPlaybookRunParams)
+	// PlaybookRunAgain Go on where a run stopped
+	// (POST /automation/v1/playbook-runs/{id}/again)
+	PlaybookRunAgain(w http.ResponseWriter, r *http.Request, id RunId)
+	// CancelPlaybookRun Cancel a run
+	// (POST /automation/v1/playbook-runs/{id}/cancel)
+	CancelPlaybookRun(w http.ResponseWriter, r *http.Request, id RunId)
+	// ListPlaybookRunCommands List the runs of commands of a run
+	// (GET /automation/v1/playbook-runs/{id}/commands)
+	ListPlaybookRunCommands(w http.ResponseWriter, r *http.Request, id RunId)
+	// PausePlaybookRun Pause a run
+	// (POST /automation/v1/playbook-runs/{id}/pause)
+	PausePlaybookRun(w http.ResponseWriter, r *http.Request, id RunId)
+	// ResumePlaybookRun Let a paused run go on
+	// (POST /automation/v1/playbook-runs/{id}/resume)
+	ResumePlaybookRun(w http.ResponseWriter, r *http.Request, id RunId)
+	// ListPlaybooks List playbooks
+	// (GET /automation/v1/playbooks)
+	ListPlaybooks(w http.ResponseWriter, r *http.Request, params ListPlaybooksParams)
+	// CreatePlaybook Save a new playbook
+	// (POST /automation/v1/playbooks)
+	CreatePlaybook(w http.ResponseWriter, r *http.Request)
+	// CheckPlaybook Check the text of a playbook
+	// (POST /automation/v1/playbooks/check)
+	CheckPlaybook(w http.ResponseWriter, r *http.Request)
+	// ListShippedPlaybooks List the playbooks that come with the product
+	// (GET /automation/v1/playbooks/shipped)
+	ListShippedPlaybooks(w http.ResponseWriter, r *http.Request)
+	// DeletePlaybook Delete a playbook
+	// (DELETE /automation/v1/playbooks/{id})
+	DeletePlaybook(w http.ResponseWriter, r *http.Request, id PlaybookId)
+	// GetPlaybook Get one playbook
+	// (GET /automation/v1/playbooks/{id})
+	GetPlaybook(w http.ResponseWriter, r *http.Request, id PlaybookId)
+	// PublishPlaybook Make a version live
+	// (POST /automation/v1/playbooks/{id}/publish)
+	PublishPlaybook(w http.ResponseWriter, r *http.Request, id PlaybookId)
+	// StartPlaybook Start a run of a playbook
+	// (POST /automation/v1/playbooks/{id}/runs)
+	StartPlaybook(w http.ResponseWriter, r *http.Request, id PlaybookId, params StartPlaybookParams)
+	// ListPlaybookVersions List the versions of a playbook
+	// (GET /automation/v1/playbooks/{id}/versions)
+	ListPlaybookVersions(w http.ResponseWriter, r *http.Request, id PlaybookId)
+	// SavePlaybook Save another version of a playbook
+	// (POST /automation/v1/playbooks/{id}/versions)
+	SavePlaybook(w http.ResponseWriter, r *http.Request, id PlaybookId)
+	// GetPlaybookVersion Get one version of a playbook
+	// (GET /automation/v1/playbooks/{id}/versions/{number})
+	GetPlaybookVersion(w http.ResponseWriter, r *http.Request, id PlaybookId, number int64)
+	// WithdrawPlaybook Take the live version away
+	// (POST /automation/v1/playbooks/{id}/withdraw)
+	WithdrawPlaybook(w http.ResponseWriter, r *http.Request, id PlaybookId)
 	// GetSchedules Get when the modules are scanned under a configuration profile
 	// (GET /automation/v1/profiles/{id}/schedules)
 	GetSchedules(w http.ResponseWriter, r *http.Request, id ProfileId)
 	// UpdateSchedules Change when modules are scanned under a configuration profile
 	// (PATCH /automation/v1/profiles/{id}/schedules)
 	UpdateSchedules(w http.ResponseWriter, r *http.Request, id ProfileId)
+	// ListQuestions List what runs of playbooks ask people
+	// (GET /automation/v1/questions)
+	ListQuestions(w http.ResponseWriter, r *http.Request, params ListQuestionsParams)
+	// AnswerQuestion Answer what a run asks
+	// (POST /automation/v1/questions/{id}/answer)
+	AnswerQuestion(w http.ResponseWriter, r *http.Request, id int64)
 	// ListRelays List relays
 	// (GET /automation/v1/relays)
 	ListRelays(w http.ResponseWriter, r *http.Request)
@@ -3088,6 +3642,618 @@ func (siw *ServerInterfaceWrapper) ListPermissions(w http.ResponseWriter, r *htt
 	handler.ServeHTTP(w, r)
 }
 
+// ListPlaybookRuns operation middleware
+func (siw *ServerInterfaceWrapper) ListPlaybookRuns(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPlaybookRunsParams
+
+	// ------------- Optional query parameter "playbook" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "playbook", r.URL.Query(), &params.Playbook, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "playbook"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "playbook", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "open" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "open", r.URL.Query(), &params.Open, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "open"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "open", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "startedBy" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "startedBy", r.URL.Query(), &params.StartedBy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "startedBy"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "startedBy", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "parent" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "parent", r.URL.Query(), &params.Parent, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "parent"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "parent", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "top" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "top", r.URL.Query(), &params.Top, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "top"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "top", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", r.URL.Query(), &params.Before, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "before"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "before", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPlaybookRuns(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetPlaybookRun operation middleware
+func (siw *ServerInterfaceWrapper) GetPlaybookRun(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RunId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPlaybookRunParams
+
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", r.URL.Query(), &params.Wait, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "wait"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "wait", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetPlaybookRun(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PlaybookRunAgain operation middleware
+func (siw *ServerInterfaceWrapper) PlaybookRunAgain(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RunId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PlaybookRunAgain(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelPlaybookRun operation middleware
+func (siw *ServerInterfaceWrapper) CancelPlaybookRun(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RunId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelPlaybookRun(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPlaybookRunCommands operation middleware
+func (siw *ServerInterfaceWrapper) ListPlaybookRunCommands(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RunId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPlaybookRunCommands(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PausePlaybookRun operation middleware
+func (siw *ServerInterfaceWrapper) PausePlaybookRun(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RunId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PausePlaybookRun(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ResumePlaybookRun operation middleware
+func (siw *ServerInterfaceWrapper) ResumePlaybookRun(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id RunId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResumePlaybookRun(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPlaybooks operation middleware
+func (siw *ServerInterfaceWrapper) ListPlaybooks(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPlaybooksParams
+
+	// ------------- Optional query parameter "site" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "site", r.URL.Query(), &params.Site, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "site"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "site", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPlaybooks(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreatePlaybook operation middleware
+func (siw *ServerInterfaceWrapper) CreatePlaybook(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreatePlaybook(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CheckPlaybook operation middleware
+func (siw *ServerInterfaceWrapper) CheckPlaybook(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CheckPlaybook(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListShippedPlaybooks operation middleware
+func (siw *ServerInterfaceWrapper) ListShippedPlaybooks(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListShippedPlaybooks(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeletePlaybook operation middleware
+func (siw *ServerInterfaceWrapper) DeletePlaybook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PlaybookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeletePlaybook(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetPlaybook operation middleware
+func (siw *ServerInterfaceWrapper) GetPlaybook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PlaybookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetPlaybook(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PublishPlaybook operation middleware
+func (siw *ServerInterfaceWrapper) PublishPlaybook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PlaybookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PublishPlaybook(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// StartPlaybook operation middleware
+func (siw *ServerInterfaceWrapper) StartPlaybook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PlaybookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StartPlaybookParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.StartPlaybook(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPlaybookVersions operation middleware
+func (siw *ServerInterfaceWrapper) ListPlaybookVersions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PlaybookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPlaybookVersions(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SavePlaybook operation middleware
+func (siw *ServerInterfaceWrapper) SavePlaybook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PlaybookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SavePlaybook(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetPlaybookVersion operation middleware
+func (siw *ServerInterfaceWrapper) GetPlaybookVersion(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PlaybookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "number" -------------
+	var number int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", r.PathValue("number"), &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "number", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetPlaybookVersion(w, r, id, number)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// WithdrawPlaybook operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawPlaybook(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PlaybookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WithdrawPlaybook(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetSchedules operation middleware
 func (siw *ServerInterfaceWrapper) GetSchedules(w http.ResponseWriter, r *http.Request) {
 
@@ -3131,6 +4297,104 @@ func (siw *ServerInterfaceWrapper) UpdateSchedules(w http.ResponseWriter, r *htt
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.UpdateSchedules(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListQuestions operation middleware
+func (siw *ServerInterfaceWrapper) ListQuestions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListQuestionsParams
+
+	// ------------- Optional query parameter "run" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "run", r.URL.Query(), &params.Run, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "run"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "run", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "open" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "open", r.URL.Query(), &params.Open, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "open"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "open", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "mine" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "mine", r.URL.Query(), &params.Mine, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "mine"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "mine", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListQuestions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// AnswerQuestion operation middleware
+func (siw *ServerInterfaceWrapper) AnswerQuestion(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.AnswerQuestion(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4636,6 +5900,27 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/notifications/notices", wrapper.ListNotices)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/notifications/notices/{id}", wrapper.GetNotice)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/notifications/notices/{id}/retry", wrapper.RetryNotice)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/playbooks", wrapper.ListPlaybooks)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/playbooks", wrapper.CreatePlaybook)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/playbooks/check", wrapper.CheckPlaybook)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/playbooks/shipped", wrapper.ListShippedPlaybooks)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/automation/v1/playbooks/{id}", wrapper.DeletePlaybook)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/playbooks/{id}", wrapper.GetPlaybook)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/playbooks/{id}/versions", wrapper.ListPlaybookVersions)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/playbooks/{id}/versions", wrapper.SavePlaybook)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/playbooks/{id}/versions/{number}", wrapper.GetPlaybookVersion)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/playbooks/{id}/publish", wrapper.PublishPlaybook)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/playbooks/{id}/withdraw", wrapper.WithdrawPlaybook)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/playbooks/{id}/runs", wrapper.StartPlaybook)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/playbook-runs", wrapper.ListPlaybookRuns)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/playbook-runs/{id}", wrapper.GetPlaybookRun)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/playbook-runs/{id}/commands", wrapper.ListPlaybookRunCommands)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/playbook-runs/{id}/pause", wrapper.PausePlaybookRun)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/playbook-runs/{id}/resume", wrapper.ResumePlaybookRun)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/playbook-runs/{id}/cancel", wrapper.CancelPlaybookRun)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/playbook-runs/{id}/again", wrapper.PlaybookRunAgain)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/questions", wrapper.ListQuestions)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/questions/{id}/answer", wrapper.AnswerQuestion)
 
 	return m
 }
@@ -5878,6 +7163,774 @@ func (response ListPermissionsdefaultJSONResponse) VisitListPermissionsResponse(
 	return err
 }
 
+type ListPlaybookRunsRequestObject struct {
+	Params ListPlaybookRunsParams
+}
+
+type ListPlaybookRunsResponseObject interface {
+	VisitListPlaybookRunsResponse(w http.ResponseWriter) error
+}
+
+type ListPlaybookRuns200JSONResponse PlaybookRunList
+
+func (response ListPlaybookRuns200JSONResponse) VisitListPlaybookRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPlaybookRunsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPlaybookRunsdefaultJSONResponse) VisitListPlaybookRunsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlaybookRunRequestObject struct {
+	Id     RunId `json:"id"`
+	Params GetPlaybookRunParams
+}
+
+type GetPlaybookRunResponseObject interface {
+	VisitGetPlaybookRunResponse(w http.ResponseWriter) error
+}
+
+type GetPlaybookRun200JSONResponse PlaybookRun
+
+func (response GetPlaybookRun200JSONResponse) VisitGetPlaybookRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlaybookRundefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPlaybookRundefaultJSONResponse) VisitGetPlaybookRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaybookRunAgainRequestObject struct {
+	Id RunId `json:"id"`
+}
+
+type PlaybookRunAgainResponseObject interface {
+	VisitPlaybookRunAgainResponse(w http.ResponseWriter) error
+}
+
+type PlaybookRunAgain202JSONResponse PlaybookRun
+
+func (response PlaybookRunAgain202JSONResponse) VisitPlaybookRunAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaybookRunAgaindefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PlaybookRunAgaindefaultJSONResponse) VisitPlaybookRunAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPlaybookRunRequestObject struct {
+	Id RunId `json:"id"`
+}
+
+type CancelPlaybookRunResponseObject interface {
+	VisitCancelPlaybookRunResponse(w http.ResponseWriter) error
+}
+
+type CancelPlaybookRun200JSONResponse PlaybookRun
+
+func (response CancelPlaybookRun200JSONResponse) VisitCancelPlaybookRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPlaybookRundefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CancelPlaybookRundefaultJSONResponse) VisitCancelPlaybookRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPlaybookRunCommandsRequestObject struct {
+	Id RunId `json:"id"`
+}
+
+type ListPlaybookRunCommandsResponseObject interface {
+	VisitListPlaybookRunCommandsResponse(w http.ResponseWriter) error
+}
+
+type ListPlaybookRunCommands200JSONResponse RunList
+
+func (response ListPlaybookRunCommands200JSONResponse) VisitListPlaybookRunCommandsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPlaybookRunCommandsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPlaybookRunCommandsdefaultJSONResponse) VisitListPlaybookRunCommandsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PausePlaybookRunRequestObject struct {
+	Id RunId `json:"id"`
+}
+
+type PausePlaybookRunResponseObject interface {
+	VisitPausePlaybookRunResponse(w http.ResponseWriter) error
+}
+
+type PausePlaybookRun200JSONResponse PlaybookRun
+
+func (response PausePlaybookRun200JSONResponse) VisitPausePlaybookRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PausePlaybookRundefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PausePlaybookRundefaultJSONResponse) VisitPausePlaybookRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumePlaybookRunRequestObject struct {
+	Id RunId `json:"id"`
+}
+
+type ResumePlaybookRunResponseObject interface {
+	VisitResumePlaybookRunResponse(w http.ResponseWriter) error
+}
+
+type ResumePlaybookRun200JSONResponse PlaybookRun
+
+func (response ResumePlaybookRun200JSONResponse) VisitResumePlaybookRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumePlaybookRundefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumePlaybookRundefaultJSONResponse) VisitResumePlaybookRunResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPlaybooksRequestObject struct {
+	Params ListPlaybooksParams
+}
+
+type ListPlaybooksResponseObject interface {
+	VisitListPlaybooksResponse(w http.ResponseWriter) error
+}
+
+type ListPlaybooks200JSONResponse PlaybookList
+
+func (response ListPlaybooks200JSONResponse) VisitListPlaybooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPlaybooksdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPlaybooksdefaultJSONResponse) VisitListPlaybooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePlaybookRequestObject struct {
+	Body *CreatePlaybookJSONRequestBody
+}
+
+type CreatePlaybookResponseObject interface {
+	VisitCreatePlaybookResponse(w http.ResponseWriter) error
+}
+
+type CreatePlaybook201JSONResponse Playbook
+
+func (response CreatePlaybook201JSONResponse) VisitCreatePlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreatePlaybookdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreatePlaybookdefaultJSONResponse) VisitCreatePlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckPlaybookRequestObject struct {
+	Body *CheckPlaybookJSONRequestBody
+}
+
+type CheckPlaybookResponseObject interface {
+	VisitCheckPlaybookResponse(w http.ResponseWriter) error
+}
+
+type CheckPlaybook200JSONResponse PlaybookCheck
+
+func (response CheckPlaybook200JSONResponse) VisitCheckPlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckPlaybookdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CheckPlaybookdefaultJSONResponse) VisitCheckPlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShippedPlaybooksRequestObject struct {
+}
+
+type ListShippedPlaybooksResponseObject interface {
+	VisitListShippedPlaybooksResponse(w http.ResponseWriter) error
+}
+
+type ListShippedPlaybooks200JSONResponse ShippedPlaybookList
+
+func (response ListShippedPlaybooks200JSONResponse) VisitListShippedPlaybooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListShippedPlaybooksdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListShippedPlaybooksdefaultJSONResponse) VisitListShippedPlaybooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePlaybookRequestObject struct {
+	Id PlaybookId `json:"id"`
+}
+
+type DeletePlaybookResponseObject interface {
+	VisitDeletePlaybookResponse(w http.ResponseWriter) error
+}
+
+type DeletePlaybook204Response struct {
+}
+
+func (response DeletePlaybook204Response) VisitDeletePlaybookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeletePlaybookdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeletePlaybookdefaultJSONResponse) VisitDeletePlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlaybookRequestObject struct {
+	Id PlaybookId `json:"id"`
+}
+
+type GetPlaybookResponseObject interface {
+	VisitGetPlaybookResponse(w http.ResponseWriter) error
+}
+
+type GetPlaybook200JSONResponse Playbook
+
+func (response GetPlaybook200JSONResponse) VisitGetPlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlaybookdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPlaybookdefaultJSONResponse) VisitGetPlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishPlaybookRequestObject struct {
+	Id   PlaybookId `json:"id"`
+	Body *PublishPlaybookJSONRequestBody
+}
+
+type PublishPlaybookResponseObject interface {
+	VisitPublishPlaybookResponse(w http.ResponseWriter) error
+}
+
+type PublishPlaybook200JSONResponse Playbook
+
+func (response PublishPlaybook200JSONResponse) VisitPublishPlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishPlaybookdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PublishPlaybookdefaultJSONResponse) VisitPublishPlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartPlaybookRequestObject struct {
+	Id     PlaybookId `json:"id"`
+	Params StartPlaybookParams
+	Body   *StartPlaybookJSONRequestBody
+}
+
+type StartPlaybookResponseObject interface {
+	VisitStartPlaybookResponse(w http.ResponseWriter) error
+}
+
+type StartPlaybook200JSONResponse PlaybookRun
+
+func (response StartPlaybook200JSONResponse) VisitStartPlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartPlaybook202JSONResponse PlaybookRun
+
+func (response StartPlaybook202JSONResponse) VisitStartPlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartPlaybookdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response StartPlaybookdefaultJSONResponse) VisitStartPlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPlaybookVersionsRequestObject struct {
+	Id PlaybookId `json:"id"`
+}
+
+type ListPlaybookVersionsResponseObject interface {
+	VisitListPlaybookVersionsResponse(w http.ResponseWriter) error
+}
+
+type ListPlaybookVersions200JSONResponse PlaybookVersionList
+
+func (response ListPlaybookVersions200JSONResponse) VisitListPlaybookVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPlaybookVersionsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPlaybookVersionsdefaultJSONResponse) VisitListPlaybookVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SavePlaybookRequestObject struct {
+	Id   PlaybookId `json:"id"`
+	Body *SavePlaybookJSONRequestBody
+}
+
+type SavePlaybookResponseObject interface {
+	VisitSavePlaybookResponse(w http.ResponseWriter) error
+}
+
+type SavePlaybook200JSONResponse Playbook
+
+func (response SavePlaybook200JSONResponse) VisitSavePlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SavePlaybook201JSONResponse Playbook
+
+func (response SavePlaybook201JSONResponse) VisitSavePlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SavePlaybookdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SavePlaybookdefaultJSONResponse) VisitSavePlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlaybookVersionRequestObject struct {
+	Id     PlaybookId `json:"id"`
+	Number int64      `json:"number"`
+}
+
+type GetPlaybookVersionResponseObject interface {
+	VisitGetPlaybookVersionResponse(w http.ResponseWriter) error
+}
+
+type GetPlaybookVersion200JSONResponse PlaybookVersion
+
+func (response GetPlaybookVersion200JSONResponse) VisitGetPlaybookVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPlaybookVersiondefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPlaybookVersiondefaultJSONResponse) VisitGetPlaybookVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPlaybookRequestObject struct {
+	Id PlaybookId `json:"id"`
+}
+
+type WithdrawPlaybookResponseObject interface {
+	VisitWithdrawPlaybookResponse(w http.ResponseWriter) error
+}
+
+type WithdrawPlaybook200JSONResponse Playbook
+
+func (response WithdrawPlaybook200JSONResponse) VisitWithdrawPlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawPlaybookdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawPlaybookdefaultJSONResponse) VisitWithdrawPlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSchedulesRequestObject struct {
 	Id ProfileId `json:"id"`
 }
@@ -5946,6 +7999,85 @@ type UpdateSchedulesdefaultJSONResponse struct {
 }
 
 func (response UpdateSchedulesdefaultJSONResponse) VisitUpdateSchedulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQuestionsRequestObject struct {
+	Params ListQuestionsParams
+}
+
+type ListQuestionsResponseObject interface {
+	VisitListQuestionsResponse(w http.ResponseWriter) error
+}
+
+type ListQuestions200JSONResponse QuestionList
+
+func (response ListQuestions200JSONResponse) VisitListQuestionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQuestionsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListQuestionsdefaultJSONResponse) VisitListQuestionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerQuestionRequestObject struct {
+	Id   int64 `json:"id"`
+	Body *AnswerQuestionJSONRequestBody
+}
+
+type AnswerQuestionResponseObject interface {
+	VisitAnswerQuestionResponse(w http.ResponseWriter) error
+}
+
+type AnswerQuestion200JSONResponse Question
+
+func (response AnswerQuestion200JSONResponse) VisitAnswerQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AnswerQuestiondefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AnswerQuestiondefaultJSONResponse) VisitAnswerQuestionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7786,12 +9918,75 @@ type StrictServerInterface interface {
 	// ListPermissions List the permissions there are
 	// (GET /automation/v1/permissions)
 	ListPermissions(ctx context.Context, request ListPermissionsRequestObject) (ListPermissionsResponseObject, error)
+	// ListPlaybookRuns List runs of playbooks
+	// (GET /automation/v1/playbook-runs)
+	ListPlaybookRuns(ctx context.Context, request ListPlaybookRunsRequestObject) (ListPlaybookRunsResponseObject, error)
+	// GetPlaybookRun Get one run of a playbook
+	// (GET /automation/v1/playbook-runs/{id})
+	GetPlaybookRun(ctx context.Context, request GetPlaybookRunRequestObject) (GetPlaybookRunResponseObject, error)
+	// PlaybookRunAgain Go on where a run stopped
+	// (POST /automation/v1/playbook-runs/{id}/again)
+	PlaybookRunAgain(ctx context.Context, request PlaybookRunAgainRequestObject) (PlaybookRunAgainResponseObject, error)
+	// CancelPlaybookRun Cancel a run
+	// (POST /automation/v1/playbook-runs/{id}/cancel)
+	CancelPlaybookRun(ctx context.Context, request CancelPlaybookRunRequestObject) (CancelPlaybookRunResponseObject, error)
+	// ListPlaybookRunCommands List the runs of commands of a run
+	// (GET /automation/v1/playbook-runs/{id}/commands)
+	ListPlaybookRunCommands(ctx context.Context, request ListPlaybookRunCommandsRequestObject) (ListPlaybookRunCommandsResponseObject, error)
+	// PausePlaybookRun Pause a run
+	// (POST /automation/v1/playbook-runs/{id}/pause)
+	PausePlaybookRun(ctx context.Context, request PausePlaybookRunRequestObject) (PausePlaybookRunResponseObject, error)
+	// ResumePlaybookRun Let a paused run go on
+	// (POST /automation/v1/playbook-runs/{id}/resume)
+	ResumePlaybookRun(ctx context.Context, request ResumePlaybookRunRequestObject) (ResumePlaybookRunResponseObject, error)
+	// ListPlaybooks List playbooks
+	// (GET /automation/v1/playbooks)
+	ListPlaybooks(ctx context.Context, request ListPlaybooksRequestObject) (ListPlaybooksResponseObject, error)
+	// CreatePlaybook Save a new playbook
+	// (POST /automation/v1/playbooks)
+	CreatePlaybook(ctx context.Context, request CreatePlaybookRequestObject) (CreatePlaybookResponseObject, error)
+	// CheckPlaybook Check the text of a playbook
+	// (POST /automation/v1/playbooks/check)
+	CheckPlaybook(ctx context.Context, request CheckPlaybookRequestObject) (CheckPlaybookResponseObject, error)
+	// ListShippedPlaybooks List the playbooks that come with the product
+	// (GET /automation/v1/playbooks/shipped)
+	ListShippedPlaybooks(ctx context.Context, request ListShippedPlaybooksRequestObject) (ListShippedPlaybooksResponseObject, error)
+	// DeletePlaybook Delete a playbook
+	// (DELETE /automation/v1/playbooks/{id})
+	DeletePlaybook(ctx context.Context, request DeletePlaybookRequestObject) (DeletePlaybookResponseObject, error)
+	// GetPlaybook Get one playbook
+	// (GET /automation/v1/playbooks/{id})
+	GetPlaybook(ctx context.Context, request GetPlaybookRequestObject) (GetPlaybookResponseObject, error)
+	// PublishPlaybook Make a version live
+	// (POST /automation/v1/playbooks/{id}/publish)
+	PublishPlaybook(ctx context.Context, request PublishPlaybookRequestObject) (PublishPlaybookResponseObject, error)
+	// StartPlaybook Start a run of a playbook
+	// (POST /automation/v1/playbooks/{id}/runs)
+	StartPlaybook(ctx context.Context, request StartPlaybookRequestObject) (StartPlaybookResponseObject, error)
+	// ListPlaybookVersions List the versions of a playbook
+	// (GET /automation/v1/playbooks/{id}/versions)
+	ListPlaybookVersions(ctx context.Context, request ListPlaybookVersionsRequestObject) (ListPlaybookVersionsResponseObject, error)
+	// SavePlaybook Save another version of a playbook
+	// (POST /automation/v1/playbooks/{id}/versions)
+	SavePlaybook(ctx context.Context, request SavePlaybookRequestObject) (SavePlaybookResponseObject, error)
+	// GetPlaybookVersion Get one version of a playbook
+	// (GET /automation/v1/playbooks/{id}/versions/{number})
+	GetPlaybookVersion(ctx context.Context, request GetPlaybookVersionRequestObject) (GetPlaybookVersionResponseObject, error)
+	// WithdrawPlaybook Take the live version away
+	// (POST /automation/v1/playbooks/{id}/withdraw)
+	WithdrawPlaybook(ctx context.Context, request WithdrawPlaybookRequestObject) (WithdrawPlaybookResponseObject, error)
 	// GetSchedules Get when the modules are scanned under a configuration profile
 	// (GET /automation/v1/profiles/{id}/schedules)
 	GetSchedules(ctx context.Context, request GetSchedulesRequestObject) (GetSchedulesResponseObject, error)
 	// UpdateSchedules Change when modules are scanned under a configuration profile
 	// (PATCH /automation/v1/profiles/{id}/schedules)
 	UpdateSchedules(ctx context.Context, request UpdateSchedulesRequestObject) (UpdateSchedulesResponseObject, error)
+	// ListQuestions List what runs of playbooks ask people
+	// (GET /automation/v1/questions)
+	ListQuestions(ctx context.Context, request ListQuestionsRequestObject) (ListQuestionsResponseObject, error)
+	// AnswerQuestion Answer what a run asks
+	// (POST /automation/v1/questions/{id}/answer)
+	AnswerQuestion(ctx context.Context, request AnswerQuestionRequestObject) (AnswerQuestionResponseObject, error)
 	// ListRelays List relays
 	// (GET /automation/v1/relays)
 	ListRelays(ctx context.Context, request ListRelaysRequestObject) (ListRelaysResponseObject, error)
@@ -8843,6 +11038,532 @@ func (sh *strictHandler) ListPermissions(w http.ResponseWriter, r *http.Request)
 	}
 }
 
+// ListPlaybookRuns operation middleware
+func (sh *strictHandler) ListPlaybookRuns(w http.ResponseWriter, r *http.Request, params ListPlaybookRunsParams) {
+	var request ListPlaybookRunsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPlaybookRuns(ctx, request.(ListPlaybookRunsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPlaybookRuns")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPlaybookRunsResponseObject); ok {
+		if err := validResponse.VisitListPlaybookRunsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPlaybookRun operation middleware
+func (sh *strictHandler) GetPlaybookRun(w http.ResponseWriter, r *http.Request, id RunId, params GetPlaybookRunParams) {
+	var request GetPlaybookRunRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPlaybookRun(ctx, request.(GetPlaybookRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPlaybookRun")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetPlaybookRunResponseObject); ok {
+		if err := validResponse.VisitGetPlaybookRunResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PlaybookRunAgain operation middleware
+func (sh *strictHandler) PlaybookRunAgain(w http.ResponseWriter, r *http.Request, id RunId) {
+	var request PlaybookRunAgainRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PlaybookRunAgain(ctx, request.(PlaybookRunAgainRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PlaybookRunAgain")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PlaybookRunAgainResponseObject); ok {
+		if err := validResponse.VisitPlaybookRunAgainResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelPlaybookRun operation middleware
+func (sh *strictHandler) CancelPlaybookRun(w http.ResponseWriter, r *http.Request, id RunId) {
+	var request CancelPlaybookRunRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelPlaybookRun(ctx, request.(CancelPlaybookRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelPlaybookRun")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelPlaybookRunResponseObject); ok {
+		if err := validResponse.VisitCancelPlaybookRunResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPlaybookRunCommands operation middleware
+func (sh *strictHandler) ListPlaybookRunCommands(w http.ResponseWriter, r *http.Request, id RunId) {
+	var request ListPlaybookRunCommandsRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPlaybookRunCommands(ctx, request.(ListPlaybookRunCommandsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPlaybookRunCommands")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPlaybookRunCommandsResponseObject); ok {
+		if err := validResponse.VisitListPlaybookRunCommandsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PausePlaybookRun operation middleware
+func (sh *strictHandler) PausePlaybookRun(w http.ResponseWriter, r *http.Request, id RunId) {
+	var request PausePlaybookRunRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PausePlaybookRun(ctx, request.(PausePlaybookRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PausePlaybookRun")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PausePlaybookRunResponseObject); ok {
+		if err := validResponse.VisitPausePlaybookRunResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResumePlaybookRun operation middleware
+func (sh *strictHandler) ResumePlaybookRun(w http.ResponseWriter, r *http.Request, id RunId) {
+	var request ResumePlaybookRunRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumePlaybookRun(ctx, request.(ResumePlaybookRunRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumePlaybookRun")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ResumePlaybookRunResponseObject); ok {
+		if err := validResponse.VisitResumePlaybookRunResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPlaybooks operation middleware
+func (sh *strictHandler) ListPlaybooks(w http.ResponseWriter, r *http.Request, params ListPlaybooksParams) {
+	var request ListPlaybooksRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPlaybooks(ctx, request.(ListPlaybooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPlaybooks")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPlaybooksResponseObject); ok {
+		if err := validResponse.VisitListPlaybooksResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreatePlaybook operation middleware
+func (sh *strictHandler) CreatePlaybook(w http.ResponseWriter, r *http.Request) {
+	var request CreatePlaybookRequestObject
+
+	var body CreatePlaybookJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreatePlaybook(ctx, request.(CreatePlaybookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreatePlaybook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreatePlaybookResponseObject); ok {
+		if err := validResponse.VisitCreatePlaybookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CheckPlaybook operation middleware
+func (sh *strictHandler) CheckPlaybook(w http.ResponseWriter, r *http.Request) {
+	var request CheckPlaybookRequestObject
+
+	var body CheckPlaybookJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CheckPlaybook(ctx, request.(CheckPlaybookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CheckPlaybook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CheckPlaybookResponseObject); ok {
+		if err := validResponse.VisitCheckPlaybookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListShippedPlaybooks operation middleware
+func (sh *strictHandler) ListShippedPlaybooks(w http.ResponseWriter, r *http.Request) {
+	var request ListShippedPlaybooksRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListShippedPlaybooks(ctx, request.(ListShippedPlaybooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListShippedPlaybooks")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListShippedPlaybooksResponseObject); ok {
+		if err := validResponse.VisitListShippedPlaybooksResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeletePlaybook operation middleware
+func (sh *strictHandler) DeletePlaybook(w http.ResponseWriter, r *http.Request, id PlaybookId) {
+	var request DeletePlaybookRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeletePlaybook(ctx, request.(DeletePlaybookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeletePlaybook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeletePlaybookResponseObject); ok {
+		if err := validResponse.VisitDeletePlaybookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPlaybook operation middleware
+func (sh *strictHandler) GetPlaybook(w http.ResponseWriter, r *http.Request, id PlaybookId) {
+	var request GetPlaybookRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPlaybook(ctx, request.(GetPlaybookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPlaybook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetPlaybookResponseObject); ok {
+		if err := validResponse.VisitGetPlaybookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PublishPlaybook operation middleware
+func (sh *strictHandler) PublishPlaybook(w http.ResponseWriter, r *http.Request, id PlaybookId) {
+	var request PublishPlaybookRequestObject
+
+	request.Id = id
+
+	var body PublishPlaybookJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PublishPlaybook(ctx, request.(PublishPlaybookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PublishPlaybook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PublishPlaybookResponseObject); ok {
+		if err := validResponse.VisitPublishPlaybookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// StartPlaybook operation middleware
+func (sh *strictHandler) StartPlaybook(w http.ResponseWriter, r *http.Request, id PlaybookId, params StartPlaybookParams) {
+	var request StartPlaybookRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	var body StartPlaybookJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.StartPlaybook(ctx, request.(StartPlaybookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StartPlaybook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(StartPlaybookResponseObject); ok {
+		if err := validResponse.VisitStartPlaybookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPlaybookVersions operation middleware
+func (sh *strictHandler) ListPlaybookVersions(w http.ResponseWriter, r *http.Request, id PlaybookId) {
+	var request ListPlaybookVersionsRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPlaybookVersions(ctx, request.(ListPlaybookVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPlaybookVersions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPlaybookVersionsResponseObject); ok {
+		if err := validResponse.VisitListPlaybookVersionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SavePlaybook operation middleware
+func (sh *strictHandler) SavePlaybook(w http.ResponseWriter, r *http.Request, id PlaybookId) {
+	var request SavePlaybookRequestObject
+
+	request.Id = id
+
+	var body SavePlaybookJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SavePlaybook(ctx, request.(SavePlaybookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SavePlaybook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SavePlaybookResponseObject); ok {
+		if err := validResponse.VisitSavePlaybookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetPlaybookVersion operation middleware
+func (sh *strictHandler) GetPlaybookVersion(w http.ResponseWriter, r *http.Request, id PlaybookId, number int64) {
+	var request GetPlaybookVersionRequestObject
+
+	request.Id = id
+	request.Number = number
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPlaybookVersion(ctx, request.(GetPlaybookVersionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPlaybookVersion")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetPlaybookVersionResponseObject); ok {
+		if err := validResponse.VisitGetPlaybookVersionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WithdrawPlaybook operation middleware
+func (sh *strictHandler) WithdrawPlaybook(w http.ResponseWriter, r *http.Request, id PlaybookId) {
+	var request WithdrawPlaybookRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawPlaybook(ctx, request.(WithdrawPlaybookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawPlaybook")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WithdrawPlaybookResponseObject); ok {
+		if err := validResponse.VisitWithdrawPlaybookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetSchedules operation middleware
 func (sh *strictHandler) GetSchedules(w http.ResponseWriter, r *http.Request, id ProfileId) {
 	var request GetSchedulesRequestObject
@@ -8895,6 +11616,65 @@ func (sh *strictHandler) UpdateSchedules(w http.ResponseWriter, r *http.Request,
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(UpdateSchedulesResponseObject); ok {
 		if err := validResponse.VisitUpdateSchedulesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListQuestions operation middleware
+func (sh *strictHandler) ListQuestions(w http.ResponseWriter, r *http.Request, params ListQuestionsParams) {
+	var request ListQuestionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListQuestions(ctx, request.(ListQuestionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListQuestions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListQuestionsResponseObject); ok {
+		if err := validResponse.VisitListQuestionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// AnswerQuestion operation middleware
+func (sh *strictHandler) AnswerQuestion(w http.ResponseWriter, r *http.Request, id int64) {
+	var request AnswerQuestionRequestObject
+
+	request.Id = id
+
+	var body AnswerQuestionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.AnswerQuestion(ctx, request.(AnswerQuestionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AnswerQuestion")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(AnswerQuestionResponseObject); ok {
+		if err := validResponse.VisitAnswerQuestionResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

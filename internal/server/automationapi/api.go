@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"vedette.dev/vedette/internal/agentwire"
 	"vedette.dev/vedette/internal/automation/connection"
 	"vedette.dev/vedette/internal/automation/notice"
+	"vedette.dev/vedette/internal/automation/playbook/conductor"
+	"vedette.dev/vedette/internal/automation/playbook/library"
 	"vedette.dev/vedette/internal/automation/relay"
 	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/automation/schedule"
@@ -59,10 +62,13 @@ type Config struct {
 	Schedules *schedule.Directory
 	// Notices are what people are told, and the channels by which they are.
 	Notices *notice.Directory
-	Users   server.Authenticator
-	Journal access.Journal
-	Budget  *server.Budget // shared with other operators' APIs
-	Limits  *server.Limits // of each user, shared likewise; nil for none
+	// Library has the playbooks, and PlaybookRuns is what is done with them.
+	Library      *library.Library
+	PlaybookRuns *conductor.Desk
+	Users        server.Authenticator
+	Journal      access.Journal
+	Budget       *server.Budget // shared with other operators' APIs
+	Limits       *server.Limits // of each user, shared likewise; nil for none
 }
 
 // Routes returns the routes of the API.
@@ -71,25 +77,30 @@ func Routes(c Config) []server.Route {
 	handlers := api{
 		doorway: c.Doorway, directory: c.Directory, auditLog: c.AuditLog, relays: c.Relays,
 		connections: c.Connections, runs: c.Runs, trials: c.Trials, schedules: c.Schedules, notices: c.Notices,
+		library: c.Library, playbookRuns: c.PlaybookRuns,
 	}
 	if c.Fleet != nil {
 		handlers.Fleet = *c.Fleet
 	}
 	strict := NewStrictHandlerWithOptions(handlers, []StrictMiddlewareFunc{settle}, StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failBody,
-		ResponseErrorHandlerFunc: server.Fail,
+		ResponseErrorHandlerFunc: failWithProblems,
 	})
 	HandlerWithOptions(strict, StdHTTPServerOptions{BaseRouter: collected, ErrorHandlerFunc: failBinding})
 	collected.HandleFunc("GET /automation/v1/openapi.yaml", serveDescription)
+	waiting := server.NewBudget(server.WaitingRequests)
 	for i := range collected.routes {
 		route := &collected.routes[i]
 		if c.Fleet == nil && aboutFleet(route.Path) {
 			route.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { server.Fail(w, r, server.NoFleet(r)) })
 		}
+		if textual[route.Methods[0]+" "+route.Path] {
+			route.MaxBody = maxPlaybookBody
+		}
 		guard := server.Guard{Users: c.Users, Journal: c.Journal, Budget: c.Budget, Limits: c.Limits}
 		handler := guard.Protect(operationOf(*route), route.Handler)
-		if route.Path == waitingPath {
-			guard.Budget = server.NewBudget(server.WaitingRequests)
+		if slices.Contains(waitingPaths, route.Path) {
+			guard.Budget = waiting
 			handler = apart(waits, guard.Protect(operationOf(*route), route.Handler), handler)
 		}
 		route.Handler = handler
@@ -97,10 +108,10 @@ func Routes(c Config) []server.Route {
 	return collected.routes
 }
 
-// waitingPath is the one that may be asked to wait.
-const waitingPath = "/automation/v1/runs/{id}"
+// waitingPaths are those that may be asked to wait.
+var waitingPaths = []string{"/automation/v1/runs/{id}", "/automation/v1/playbook-runs/{id}"}
 
-// waits reports whether a request for waitingPath is to be answered when the run has
+// waits reports whether a request for one of waitingPaths is to be answered when the run has
 // ended.
 func waits(r *http.Request) bool {
 	wait := r.URL.Query().Get("wait")
@@ -137,7 +148,7 @@ func serveDescription(w http.ResponseWriter, _ *http.Request) {
 }
 
 // failBinding answers a parameter that is not what openapi.yaml says. Parameters
-// whose format is checked there are integers and times.
+// whose format is checked there are integers, times and booleans.
 func failBinding(w http.ResponseWriter, r *http.Request, err error) {
 	bad, ok := errors.AsType[*InvalidParamFormatError](err)
 	if !ok {
@@ -152,8 +163,11 @@ func failBinding(w http.ResponseWriter, r *http.Request, err error) {
 		value = strings.Join(r.URL.Query()[bad.ParamName], ",")
 	}
 	expected := "one integer"
-	if bad.ParamName == "since" || bad.ParamName == "until" {
+	switch bad.ParamName {
+	case "since", "until":
 		expected = "one time such as 2031-04-01T06:00:00Z"
+	case "open", "mine", "top":
+		expected = "true or false"
 	}
 	server.Fail(w, r, invalid(bad.ParamName, value, expected))
 }
@@ -175,6 +189,9 @@ type api struct {
 	trials      *run.Trial
 	schedules   *schedule.Directory
 	notices     *notice.Directory
+	library     *library.Library
+
+	playbookRuns *conductor.Desk
 }
 
 // ListScans implements GET /automation/v1/scans.

@@ -228,7 +228,8 @@ type switchboard struct {
 	calendar *calendar
 }
 
-func newSwitchboard(t *testing.T) switchboard {
+// newSwitchboard returns one with what more adds to its configuration.
+func newSwitchboard(t *testing.T, more ...func(*automationapi.Config)) switchboard {
 	t.Helper()
 	memory := accesstest.New(access.User{Username: "admin", Created: start}, nil)
 	var all []access.Permission
@@ -258,11 +259,15 @@ func newSwitchboard(t *testing.T) switchboard {
 	directory := &connection.Directory{Connections: l, Sites: l, People: memory, Relays: l, Now: now, Random: func() float64 { return 0 }}
 	desk := &run.Desk{Records: l, Connections: directory, Now: now}
 	s := switchboard{office{memory: memory, mux: server.NewMux(slog.New(slog.DiscardHandler))}, l, &calendar{}}
-	s.mux.Add(automationapi.Routes(automationapi.Config{
+	config := automationapi.Config{
 		Users: operators{memory}, Journal: memory, Budget: server.NewBudget(operatorBudget), Connections: directory, Relays: &relay.Directory{Relays: plants{}},
 		Runs: desk, Schedules: &schedule.Directory{Schedules: s.calendar, Connections: directory, Desk: desk, Playbooks: programme{directory}, Now: now},
 		Trials: &run.Trial{Connections: directory, Runner: &run.Runner{Opener: opener{}, Now: now, Log: slog.New(slog.DiscardHandler)}},
-	})...)
+	}
+	for _, add := range more {
+		add(&config)
+	}
+	s.mux.Add(automationapi.Routes(config)...)
 	return s
 }
 

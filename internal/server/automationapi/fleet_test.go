@@ -15,7 +15,7 @@ import (
 // withoutFleet are the first words of the paths that a platform has which keeps no
 // fleet. A call with another first word is about the fleet.
 var withoutFleet = []string{
-	"audit", "connections", "installation", "integrations", "notifications", "openapi.yaml", "permissions", "relays", "roles", "runs", "schedules", "sites", "users",
+	"audit", "connections", "installation", "integrations", "notifications", "openapi.yaml", "permissions", "playbook-runs", "playbooks", "questions", "relays", "roles", "runs", "schedules", "sites", "users",
 }
 
 func TestCallsAboutTheFleetAreNotFoundOnAPlatformThatKeepsNone(t *testing.T) {

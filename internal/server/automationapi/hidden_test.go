@@ -41,11 +41,22 @@ func TestWhatIsHiddenIsAnsweredAsWhatIsAbsent(t *testing.T) {
 		{"the site of a schedule by its id", "POST", "/schedules", searches + `,"site":{"id":@}}`, "2", "9", 400},
 		{"the connection of a schedule", "POST", "/schedules", strings.Replace(searches, "lab", "@", 1) + `}`, "remote", "lost", 400},
 		{"the connection of a schedule by its id", "POST", "/schedules", strings.Replace(searches, `"name":"lab"`, `"id":@`, 1) + `}`, "2", "9", 404},
+		{"playbooks of a site", "GET", "/playbooks?site=@", "", "Acme", "Nowhere", 404},
+		{"the site of a playbook", "POST", "/playbooks", body(scanText, `,"site":{"name":"@"}`), "Acme", "Nowhere", 400},
+		{"the site of a playbook by its id", "POST", "/playbooks", body(scanText, `,"site":{"id":@}`), "2", "9", 400},
+		{"the site of a check", "POST", "/playbooks/check", body(scanText, `,"site":{"id":@}`), "2", "9", 400},
+		{"a playbook", "GET", "/playbooks/@", "", "1", "9", 404},
+		{"runs of a playbook", "GET", "/playbook-runs?playbook=@", "", "1", "9", 404},
+		{"a run of a playbook", "GET", "/playbook-runs/@", "", "1", "9", 404},
+		{"runs that a run began", "GET", "/playbook-runs?parent=@", "", "1", "9", 404},
+		{"questions of a run", "GET", "/questions?run=@", "", "1", "9", 404},
 	} {
 		t.Run(strings.ReplaceAll(tc.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			s := newSwitchboard(t)
+			s := newTheatre(t)
 			s.add(t)
+			s.must(t, "admin", "POST", "/playbooks", body(scanText, `,"site":{"name":"Acme"}`), http.StatusCreated)
+			s.must(t, "admin", "POST", "/playbooks/1/runs", `{"draft":true,"inputs":{"agents":[7]}}`, http.StatusAccepted)
 			w := s.call("admin", "POST", "/connections", strings.Replace(made(`,"site":{"name":"Acme"}`), `"lab"`, `"remote"`, 1))
 			if w.Code != http.StatusCreated {
 				t.Fatal(w.Body)

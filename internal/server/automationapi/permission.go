@@ -19,6 +19,10 @@ var seeConnections = []access.Permission{
 // seeSchedules are the permissions with which schedules of commands are seen.
 var seeSchedules = []access.Permission{access.ViewSchedule, access.EditSchedule}
 
+// seePlaybooks are the permissions with which playbooks and their runs are seen:
+// whoever may do anything with them has to find them.
+var seePlaybooks = []access.Permission{access.ViewPlaybook, access.EditPlaybook, access.RunPlaybook}
+
 // operations says for every call what it does and what a caller needs beside API
 // access. Calls without permissions are for managers alone.
 var operations = map[string]server.Operation{
@@ -93,6 +97,30 @@ var operations = map[string]server.Operation{
 	"GET /automation/v1/notifications/notices":             {Name: "list notices"},
 	"GET /automation/v1/notifications/notices/{id}":        {Name: "get notice"},
 	"POST /automation/v1/notifications/notices/{id}/retry": {Name: "retry notice", Write: true},
+
+	// Which playbooks and runs these are about, library.Library and conductor.Desk
+	// decide, and whom a question is for.
+	"GET /automation/v1/playbooks":                        {Name: "list playbooks", AnyOf: seePlaybooks},
+	"POST /automation/v1/playbooks":                       {Name: "create playbook", AnyOf: []access.Permission{access.EditPlaybook}, Write: true},
+	"POST /automation/v1/playbooks/check":                 {Name: "check playbook", AnyOf: seePlaybooks},
+	"GET /automation/v1/playbooks/shipped":                {Name: "list shipped playbooks", AnyOf: seePlaybooks},
+	"GET /automation/v1/playbooks/{id}":                   {Name: "get playbook", AnyOf: seePlaybooks},
+	"DELETE /automation/v1/playbooks/{id}":                {Name: "delete playbook", AnyOf: []access.Permission{access.EditPlaybook}, Write: true},
+	"GET /automation/v1/playbooks/{id}/versions":          {Name: "list versions of playbook", AnyOf: seePlaybooks},
+	"POST /automation/v1/playbooks/{id}/versions":         {Name: "save playbook", AnyOf: []access.Permission{access.EditPlaybook}, Write: true},
+	"GET /automation/v1/playbooks/{id}/versions/{number}": {Name: "get version of playbook", AnyOf: seePlaybooks},
+	"POST /automation/v1/playbooks/{id}/publish":          {Name: "publish playbook", AnyOf: []access.Permission{access.EditPlaybook}, Write: true},
+	"POST /automation/v1/playbooks/{id}/withdraw":         {Name: "withdraw playbook", AnyOf: []access.Permission{access.EditPlaybook}, Write: true},
+	"POST /automation/v1/playbooks/{id}/runs":             {Name: "run playbook", AnyOf: []access.Permission{access.RunPlaybook}, Write: true},
+	"GET /automation/v1/playbook-runs":                    {Name: "list playbook runs", AnyOf: seePlaybooks},
+	"GET /automation/v1/playbook-runs/{id}":               {Name: "get playbook run", AnyOf: seePlaybooks},
+	"GET /automation/v1/playbook-runs/{id}/commands":      {Name: "list commands of playbook run", AnyOf: seePlaybooks},
+	"POST /automation/v1/playbook-runs/{id}/pause":        {Name: "pause playbook run", AnyOf: []access.Permission{access.RunPlaybook}, Write: true},
+	"POST /automation/v1/playbook-runs/{id}/resume":       {Name: "resume playbook run", AnyOf: []access.Permission{access.RunPlaybook}, Write: true},
+	"POST /automation/v1/playbook-runs/{id}/cancel":       {Name: "cancel playbook run", AnyOf: []access.Permission{access.RunPlaybook}, Write: true},
+	"POST /automation/v1/playbook-runs/{id}/again":        {Name: "run playbook again", AnyOf: []access.Permission{access.RunPlaybook}, Write: true},
+	"GET /automation/v1/questions":                        {Name: "list questions", AnyOf: seePlaybooks},
+	"POST /automation/v1/questions/{id}/answer":           {Name: "answer question", AnyOf: seePlaybooks, Write: true},
 
 	"GET /automation/v1/users":               {Name: "list users"},
 	"POST /automation/v1/users":              {Name: "create user", Write: true},

@@ -129,29 +129,42 @@ func runFilter(p ListRunsParams) (run.Filter, error) {
 
 // GetRun implements GET /automation/v1/runs/{id}.
 func (a api) GetRun(ctx context.Context, request GetRunRequestObject) (GetRunResponseObject, error) {
-	var wait int32
-	if request.Params.Wait != nil {
-		if wait = *request.Params.Wait; wait < 0 || wait > maxRunWait {
-			return nil, invalid("wait", fmt.Sprint(wait), fmt.Sprintf("an integer from 0 to %d, in seconds", maxRunWait))
-		}
+	limit, err := runWait(request.Params.Wait)
+	if err != nil {
+		return nil, err
 	}
-	r, err := a.await(ctx, request.Id, time.Duration(wait)*time.Second)
+	var r run.Run
+	err = await(ctx, limit, func() (bool, error) {
+		var err error
+		r, err = a.runs.Get(ctx, server.PrincipalOf(ctx), request.Id)
+		return r.State.Ended(), err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return GetRun200JSONResponse(runRecordOf(&r)), nil
 }
 
-// await returns a run once it has ended, or as it is when the time is over or the
-// platform stops. It looks again and again, with growing pauses: a run may end on
-// another replica.
-func (a api) await(ctx context.Context, id int64, limit time.Duration) (run.Run, error) {
+// runWait reads how long a call waits for the end of a run.
+func runWait(seconds *int32) (time.Duration, error) {
+	if seconds == nil {
+		return 0, nil
+	}
+	if *seconds < 0 || *seconds > maxRunWait {
+		return 0, invalid("wait", fmt.Sprint(*seconds), fmt.Sprintf("an integer from 0 to %d, in seconds", maxRunWait))
+	}
+	return time.Duration(*seconds) * time.Second, nil
+}
+
+// await looks at a run until it has ended, the time is over or the platform stops. It
+// looks again and again, with growing pauses: a run may end on another replica.
+func await(ctx context.Context, limit time.Duration, look func() (ended bool, err error)) error {
 	over := time.NewTimer(limit)
 	defer over.Stop()
 	for pause := firstLook; ; pause = min(pause*3/2, lastLook) {
-		r, err := a.runs.Get(ctx, server.PrincipalOf(ctx), id)
-		if err != nil || r.State.Ended() || limit == 0 {
-			return r, err
+		ended, err := look()
+		if err != nil || ended || limit == 0 {
+			return err
 		}
 		again := time.NewTimer(pause)
 		select {
@@ -161,7 +174,7 @@ func (a api) await(ctx context.Context, id int64, limit time.Duration) (run.Run,
 			limit = 0 // one last look
 		case <-ctx.Done():
 			again.Stop()
-			return r, nil
+			return nil
 		}
 		again.Stop()
 	}
@@ -212,8 +225,11 @@ func runRecordOf(r *run.Run) Run {
 	shown := Run{
 		Id: r.ID, Connection: reference{ID: r.ConnectionID, Name: r.ConnectionName}, Integration: r.Integration, Command: r.Command, Inputs: r.Inputs,
 		Origin: RunOrigin(r.Origin), StartedBy: known(r.StartedBy), Address: known(r.Address), ScheduleId: numbered(r.ScheduleID), Fired: reached(r.Fired),
-		RerunOf: numbered(r.RerunOf), DryRun: r.DryRun, Force: r.Force, IdempotencyKey: known(r.Key), State: RunState(r.State), Attempts: r.Attempts,
+		RerunOf: numbered(r.RerunOf), PlaybookRunId: numbered(r.PlaybookRunID), DryRun: r.DryRun, Force: r.Force, IdempotencyKey: known(r.Key), State: RunState(r.State), Attempts: r.Attempts,
 		Queued: wireTime(r.Queued), Started: reached(r.Started), Ended: reached(r.Ended), Resume: reached(r.Resume), Outcome: outcomeOf(r.Outcome),
+	}
+	if r.PlaybookRunID != 0 {
+		shown.Step, shown.Item, shown.Round = &r.Step, &r.Item, &r.Round
 	}
 	if r.Wait != nil {
 		shown.Wait = &commandWait{}
