@@ -30,11 +30,12 @@ and what came out.
       --account acme_ab1 --account-password-file pw
   vedette automation run "Qualys prod" search-cloud-agents --input os=Windows
   vedette automation runs list
-  vedette automation schedules create hourly "Qualys prod" search-cloud-agents --every 1h`
+  vedette automation schedules create hourly "Qualys prod" search-cloud-agents --every 1h
+  vedette automation playbooks save rescan.yaml --publish && vedette automation playbooks run rescan`
 	group.AddCommand(
 		newIntegrationsCommand(a, f), newSitesCommand(a, f), newAutomationConnectionsCommand(a, f),
 		newCommandsCommand(a, f), newAutomationRun(a, f), newRunsCommand(a, f), newAutomationSchedulesCommand(a, f),
-		newMailCommand(a, f), newWebhookCommand(a, f), newNoticesCommand(a, f))
+		newMailCommand(a, f), newWebhookCommand(a, f), newNoticesCommand(a, f), newPlaybooksCommand(a, f))
 	return group
 }
 

@@ -171,8 +171,12 @@ func (a *app) writeLeftOut(d *plan.Described) {
 }
 
 // colored reports whether the output is a terminal that takes colours.
-func (a *app) colored() bool {
-	out, ok := a.stdout.(*os.File)
+func (a *app) colored() bool { return a.colors(a.stdout) }
+
+// colors reports whether what is written to w is seen on a terminal that takes
+// colours.
+func (a *app) colors(w io.Writer) bool {
+	out, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(out.Fd())) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
 }
 

@@ -140,9 +140,12 @@ func (c *Client) statusError(resp *http.Response, body io.Reader) *StatusError {
 	}
 	switch media := mediaType(resp.Header); media {
 	case mediaJSON, "application/problem+json":
-		var said struct{ Code, Message, Resolution string }
+		var said struct {
+			Code, Message, Resolution string
+			Problems                  []PlaybookProblem
+		}
 		if json.Unmarshal(text, &said) == nil {
-			e.Code, e.Message, e.Resolution = said.Code, said.Message, said.Resolution
+			e.Code, e.Message, e.Resolution, e.Problems = said.Code, said.Message, said.Resolution, said.Problems
 		}
 	case "text/plain", "":
 		if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("<")) {

@@ -58,7 +58,11 @@ type CommandRun struct {
 	Address        string         `json:"address,omitempty"`
 	ScheduleID     int64          `json:"scheduleId,omitempty"`
 	Fired          time.Time      `json:"fired,omitzero"`
-	RerunOf        int64          `json:"rerunOf,omitempty"` // the run that it repeats
+	RerunOf        int64          `json:"rerunOf,omitempty"`       // the run that it repeats
+	PlaybookRunID  int64          `json:"playbookRunId,omitempty"` // the run of a playbook whose step it is
+	Step           string         `json:"step,omitempty"`          // that step
+	Item           int            `json:"item,omitempty"`          // the index of the item of the step's forEach
+	Round          int            `json:"round,omitempty"`         // how often loops had begun that step anew
 	DryRun         bool           `json:"dryRun"`
 	Force          bool           `json:"force"`
 	Wait           *CommandWait   `json:"wait,omitempty"`
@@ -162,18 +166,12 @@ func (c *Client) TestConnection(ctx context.Context, connectionID int64) (Comman
 // CommandRuns lists runs of the connections that the caller sees, newest first, of
 // their outcomes only state word and errors.
 func (c *Client) CommandRuns(ctx context.Context, q CommandRunQuery) ([]CommandRun, error) {
-	number := func(n int64) string {
-		if n == 0 {
-			return ""
-		}
-		return strconv.FormatInt(n, 10)
-	}
 	var answer struct {
 		Runs []CommandRun `json:"runs"`
 	}
 	err := c.search(ctx, "list runs", runsPath, values{
-		"connection": number(q.ConnectionID), "command": q.Command, "state": string(q.State), "origin": q.Origin, "startedBy": q.StartedBy,
-		"limit": number(int64(q.Limit)), "before": number(q.Before),
+		"connection": numberText(q.ConnectionID), "command": q.Command, "state": string(q.State), "origin": q.Origin, "startedBy": q.StartedBy,
+		"limit": numberText(int64(q.Limit)), "before": numberText(q.Before),
 	}, &answer)
 	return answer.Runs, err
 }

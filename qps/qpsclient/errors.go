@@ -24,6 +24,8 @@ type StatusError struct {
 	Code       string
 	Message    string
 	Resolution string
+	// Problems is everything that is wrong with the text of a playbook.
+	Problems []PlaybookProblem
 	// Wait is how long the platform asks to wait; zero when it does not say.
 	Wait time.Duration
 
