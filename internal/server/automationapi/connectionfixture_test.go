@@ -26,7 +26,7 @@ import (
 	"vedette.dev/vedette/qps/qpsclient"
 )
 
-// operatorBudget is how many calls are answered at once in these tests.
+// operatorBudget is how many calls are answered at once where a test looks at that.
 const operatorBudget = 2
 
 // accountPassword is the secret of every connection of these tests.
@@ -260,7 +260,7 @@ func newSwitchboard(t *testing.T, more ...func(*automationapi.Config)) switchboa
 	desk := &run.Desk{Records: l, Connections: directory, Now: now}
 	s := switchboard{office{memory: memory, mux: server.NewMux(slog.New(slog.DiscardHandler))}, l, &calendar{}}
 	config := automationapi.Config{
-		Users: operators{memory}, Journal: memory, Budget: server.NewBudget(operatorBudget), Connections: directory, Relays: &relay.Directory{Relays: plants{}},
+		Users: operators{memory}, Journal: memory, Budget: server.NewBudget(server.OperatorRequests), Connections: directory, Relays: &relay.Directory{Relays: plants{}},
 		Runs: desk, Schedules: &schedule.Directory{Schedules: s.calendar, Connections: directory, Desk: desk, Playbooks: programme{directory}, Now: now},
 		Trials: &run.Trial{Connections: directory, Runner: &run.Runner{Opener: opener{}, Now: now, Log: slog.New(slog.DiscardHandler)}},
 	}

@@ -18,7 +18,6 @@ import (
 	"vedette.dev/vedette/internal/automation/playbook/library"
 	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/secret"
-	"vedette.dev/vedette/internal/server"
 	"vedette.dev/vedette/internal/server/automationapi"
 	"vedette.dev/vedette/internal/store"
 	"vedette.dev/vedette/internal/store/sqlite"
@@ -73,7 +72,6 @@ func newTheatre(t *testing.T) *theatre {
 		Turns: db, Programs: programs, Commands: th, Core: th, Now: now, Random: random, Log: slog.New(slog.DiscardHandler), Room: make(chan struct{}, 4),
 	}
 	th.switchboard = newSwitchboard(t, func(c *automationapi.Config) {
-		c.Budget = server.NewBudget(64) // whose requests come together
 		c.Library = &library.Library{Shelf: db, Programs: programs, Sites: c.Connections, Now: now}
 		c.PlaybookRuns = &conductor.Desk{Records: db, Shelf: db, Programs: programs, Sites: c.Connections, Now: now, Random: random}
 	})

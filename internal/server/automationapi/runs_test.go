@@ -246,7 +246,7 @@ func TestTheEndOfARunIsWaitedFor(t *testing.T) {
 func TestWhoWaitsTakesNoPlaceOfOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSwitchboard(t)
+		s := newSwitchboard(t, func(c *automationapi.Config) { c.Budget = server.NewBudget(operatorBudget) })
 		s.add(t)
 		s.call("ann", "POST", searching, `{}`)
 		var all sync.WaitGroup
