@@ -13,6 +13,8 @@ import (
 	"vedette.dev/vedette/internal/automation/playbook/library"
 	runs "vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/jobs"
+	"vedette.dev/vedette/internal/outbound/egress"
+	"vedette.dev/vedette/internal/outbound/webhook"
 )
 
 const (
@@ -40,7 +42,7 @@ func (p *platform) newPlaybooks(connections *links.Directory, runner *runs.Runne
 		library:  &library.Library{Shelf: p.store, Programs: programs, Sites: connections, Now: now},
 		conductor: &conductor.Conductor{
 			Turns: p.store, Programs: programs, Commands: runner, Now: now, Random: rand.Float64, Log: log, Room: make(chan struct{}, stepCommands),
-			Core: &core.Commands{Mail: sender, Webhooks: sender.Webhooks, Secrets: p.store, Rights: runner.Rights, Now: now},
+			Core: &core.Commands{Mail: sender, Webhooks: &webhook.Client{UserAgent: "vedette/" + buildVersion(), Now: now, Policy: egress.Policy{NoLoopback: true}}, Secrets: p.store, Rights: runner.Rights, Now: now},
 		},
 		desk: &conductor.Desk{Records: p.store, Shelf: p.store, Programs: programs, Sites: connections, Now: now, Random: rand.Float64},
 	}
@@ -50,9 +52,9 @@ func (p *platform) newPlaybooks(connections *links.Directory, runner *runs.Runne
 func (p *platform) playbookRuns(layer *playbookLayer, now func() time.Time) jobs.Kind {
 	return jobs.Kind{
 		Name: conductor.Job, Workers: conductWorkers, Look: unhurried, Timeout: conductTimeout, Run: layer.conductor.Conduct,
-		Due: func(ctx context.Context) ([]int64, error) {
-			return p.store.DuePlaybookRuns(ctx, now(), jobs.SweepAtMost)
-		},
+		Due: jobs.Round(func(ctx context.Context, after int64, limit int) ([]int64, error) {
+			return p.store.DuePlaybookRuns(ctx, now(), after, limit)
+		}),
 		GaveUp: layer.conductor.GiveUp,
 	}
 }

@@ -265,15 +265,11 @@ func (s *Store) Stirred(ctx context.Context, id, revision int64, now time.Time) 
 }
 
 // DuePlaybookRuns returns runs that need a job; see conductor.Sweep.
-func (s *Store) DuePlaybookRuns(ctx context.Context, now time.Time, limit int) ([]int64, error) {
+func (s *Store) DuePlaybookRuns(ctx context.Context, now time.Time, after int64, limit int) ([]int64, error) {
 	var ids []int64
 	err := s.view(ctx, func(tx *Tx) (err error) {
-		ids, err = tx.ids(ctx, "SELECT DISTINCT parent_id FROM playbook_runs WHERE parent_id IS NOT NULL AND ended IS NOT NULL AND NOT noted ORDER BY parent_id LIMIT ?", limit)
-		if err != nil {
-			return err
-		}
-		due, err := tx.ids(ctx, "SELECT id FROM playbook_runs WHERE ended IS NULL AND due <= ? ORDER BY due LIMIT ?", micros(now), limit)
-		ids = append(ids, due...)
+		ids, err = tx.ids(ctx, `SELECT id FROM playbook_runs WHERE ended IS NULL AND due <= ? AND id > ?
+			UNION SELECT parent_id FROM playbook_runs WHERE parent_id > ? AND ended IS NOT NULL AND NOT noted ORDER BY 1 LIMIT ?`, micros(now), after, after, limit)
 		return err
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"vedette.dev/vedette/internal/automation/connection"
 	"vedette.dev/vedette/internal/automation/playbook/conductor"
 	"vedette.dev/vedette/internal/automation/playbook/engine"
 	"vedette.dev/vedette/internal/automation/run"
@@ -19,8 +20,9 @@ import (
 type playbookTurn struct {
 	tx  *Tx
 	run conductor.Run
-	// left is what was read of outcomes.
-	left map[string]map[string]json.RawMessage
+	// left is what was read last of outcomes: one may have megabytes.
+	place string
+	left  map[string]json.RawMessage
 }
 
 // Turn changes a run; see conductor.Turns.
@@ -33,7 +35,7 @@ func (s *Store) Turn(ctx context.Context, id int64, do func(ctx context.Context,
 		if len(found) == 0 {
 			return conductor.NoRun(id)
 		}
-		return do(ctx, &playbookTurn{tx: tx, run: found[0], left: map[string]map[string]json.RawMessage{}})
+		return do(ctx, &playbookTurn{tx: tx, run: found[0]})
 	})
 }
 
@@ -103,8 +105,8 @@ func (t *playbookTurn) end(ctx context.Context, r *conductor.Run) error {
 
 // Left implements conductor.Turn.
 func (t *playbookTurn) Left(ctx context.Context, place string) (map[string]json.RawMessage, error) {
-	if left, ok := t.left[place]; ok {
-		return left, nil
+	if place == t.place {
+		return t.left, nil
 	}
 	id, ofPlaybook, err := conductor.ParsePlace(place)
 	if err != nil {
@@ -118,7 +120,7 @@ func (t *playbookTurn) Left(ctx context.Context, place string) (map[string]json.
 	if err != nil {
 		return nil, fmt.Errorf("read what %s left: %w", place, err)
 	}
-	t.left[place] = left
+	t.place, t.left = place, left
 	return left, nil
 }
 
@@ -186,7 +188,9 @@ func (t *playbookTurn) connection(ctx context.Context, name string) (int64, erro
 	}
 	ids, err := t.tx.ids(ctx, "SELECT id FROM connections WHERE site_id = ? AND name = ?", t.run.SiteID, storable(name))
 	if site, rest, ok := strings.Cut(name, "/"); err == nil && len(ids) == 0 && ok {
-		ids, err = t.tx.ids(ctx, "SELECT c.id FROM connections AS c JOIN sites AS s ON s.id = c.site_id WHERE s.name = ? AND c.name = ?", storable(site), storable(rest))
+		// Of other sites, only what they share with the site of the run.
+		ids, err = t.tx.ids(ctx, `SELECT c.id FROM connections AS c JOIN sites AS s ON s.id = c.site_id JOIN sites AS own ON own.id = ?
+			WHERE s.name = ? AND c.name = ? AND (s.id = own.id OR c.shared AND own.kind = ?)`, t.run.SiteID, storable(site), storable(rest), string(connection.Internal))
 	}
 	if err != nil || len(ids) == 0 {
 		return 0, err

@@ -26,6 +26,9 @@ type Policy struct {
 	// OnlyLoopback refuses all but addresses of this machine: what is not encrypted
 	// must not leave it.
 	OnlyLoopback bool
+	// NoLoopback refuses this machine: who writes a playbook must not reach what listens
+	// for nobody else.
+	NoLoopback bool
 }
 
 // RefusedError says that an address may not be connected to.
@@ -94,6 +97,8 @@ func (p Policy) why(a netip.Addr) string {
 		return "it is reserved"
 	case p.OnlyLoopback && !a.IsLoopback():
 		return "it is not of this machine, and the connection would not be encrypted"
+	case p.NoLoopback && a.IsLoopback():
+		return "it is of this machine"
 	case p.NoPrivate && (a.IsLoopback() || a.IsPrivate() || within(a, internal)):
 		return "it is not of the public Internet"
 	}

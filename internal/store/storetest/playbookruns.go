@@ -120,11 +120,11 @@ func testPlaybookWaits(t *testing.T, s *stage) {
 	if !r.Due.Equal(Start.Add(time.Hour)) {
 		t.Errorf("it is due at %s", r.Due)
 	}
-	if due := must(s.DuePlaybookRuns(t.Context(), Start.Add(59*time.Minute), 10))(t); len(due) != 0 {
+	if due := must(s.DuePlaybookRuns(t.Context(), Start.Add(59*time.Minute), 0, 10))(t); len(due) != 0 {
 		t.Errorf("%v are due before their time", due)
 	}
 	s.advance(time.Hour)
-	if due := must(s.DuePlaybookRuns(t.Context(), s.now, 10))(t); !slices.Equal(due, []int64{r.ID}) {
+	if due := must(s.DuePlaybookRuns(t.Context(), s.now, 0, 10))(t); !slices.Equal(due, []int64{r.ID}) {
 		t.Errorf("%v are due", due)
 	}
 	wantState(t, s.conduct(t, r.ID), conductor.Succeeded)
@@ -216,7 +216,7 @@ func testApproval(t *testing.T, s *stage) {
 	if _, err := s.desk.Answer(ctx, s.ana, open[0].ID, conductor.Rejected, ""); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a second answer: %v", err)
 	}
-	if due := must(s.DuePlaybookRuns(ctx, s.now, 10))(t); !slices.Equal(due, []int64{r.ID}) {
+	if due := must(s.DuePlaybookRuns(ctx, s.now, 0, 10))(t); !slices.Equal(due, []int64{r.ID}) {
 		t.Errorf("%v are due after the answer", due)
 	}
 	wantState(t, s.conduct(t, r.ID), conductor.Succeeded)
@@ -328,7 +328,7 @@ func testNested(t *testing.T, s *stage) {
 	if top := must(s.desk.List(t.Context(), s.ana, conductor.Filter{Top: true, Limit: 10}))(t); len(top) != 1 {
 		t.Errorf("%d runs are on top", len(top))
 	}
-	if due := must(s.DuePlaybookRuns(t.Context(), s.now.Add(time.Hour), 10))(t); len(due) != 0 {
+	if due := must(s.DuePlaybookRuns(t.Context(), s.now.Add(time.Hour), 0, 10))(t); len(due) != 0 {
 		t.Errorf("%v are still due", due)
 	}
 }
@@ -498,7 +498,7 @@ func testGivenUp(t *testing.T, s *stage) {
 	inner := must(s.PlaybookRuns(ctx, conductor.Filter{ParentID: r.ID, Limit: 1}))(t)[0]
 	wantState(t, s.play(t, inner.ID), conductor.Cancelled)
 	s.conduct(t, r.ID) // notes the end of what it began
-	if due := must(s.DuePlaybookRuns(ctx, s.clock().Add(time.Hour), 10))(t); len(due) != 0 {
+	if due := must(s.DuePlaybookRuns(ctx, s.clock().Add(time.Hour), 0, 10))(t); len(due) != 0 {
 		t.Errorf("%v are still due", due)
 	}
 }

@@ -145,7 +145,7 @@ func (s *stage) conduct(tb testing.TB, id int64) conductor.Run {
 func (s *stage) play(tb testing.TB, id int64) conductor.Run {
 	tb.Helper()
 	for range 200 {
-		for _, due := range must(s.DuePlaybookRuns(tb.Context(), s.clock(), 100))(tb) {
+		for _, due := range must(s.DuePlaybookRuns(tb.Context(), s.clock(), 0, 100))(tb) {
 			s.conduct(tb, due)
 		}
 		r := must(s.PlaybookRun(tb.Context(), id))(tb)

@@ -10,6 +10,7 @@ import (
 	"vedette.dev/vedette/internal/automation/integration"
 	"vedette.dev/vedette/internal/automation/playbook"
 	"vedette.dev/vedette/internal/automation/playbook/engine"
+	"vedette.dev/vedette/internal/automation/playbook/expression"
 	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/fault"
 )
@@ -28,6 +29,9 @@ func (s *step) start(ctx context.Context, start engine.Start) error {
 	}
 	r, secrets, err := s.record(start)
 	if err != nil {
+		return err
+	}
+	if large, err := s.tooLarge(ctx, start.Ref, r.Inputs); large || err != nil {
 		return err
 	}
 	b, err := s.turn.Begin(ctx, r, start.Ref)
@@ -71,19 +75,47 @@ func (s *step) call(ctx context.Context, start engine.Start) error {
 	if !ready(s.state, start.Ref) {
 		return nil
 	}
-	if err := s.advance(ctx, engine.Sent{Ref: start.Ref}); err != nil {
+	if large, err := s.tooLarge(ctx, start.Ref, inputs); large || err != nil {
 		return err
 	}
 	err = s.turn.Call(ctx, start.Playbook, Run{
 		SiteID: s.run.SiteID, Trigger: Trigger{Kind: playbook.TriggerPlaybook}, Inputs: inputs, StartedBy: s.run.StartedBy, UserID: s.run.UserID,
 		Address: s.run.Address, Parent: Parent{s.id, start.Ref}, Chain: start.Chain, State: Queued, Queued: s.now, Due: s.now,
 	})
-	if fault.Is(err, fault.NotFound) {
+	if fault.Is(err, fault.Busy) {
+		s.held = append(s.held, start) // until some of its runs have ended
+		return nil
+	}
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if err := s.advance(ctx, engine.Sent{Ref: start.Ref}); err != nil {
+		return err
+	}
+	if err != nil {
 		return s.advance(ctx, engine.Answered{Ref: start.Ref, State: playbook.Failed, Error: &engine.Error{
 			Indicator: "Playbook " + start.Playbook + " failed.", StatusCode: 404, Message: fmt.Sprintf("There is no live playbook '%s'.", start.Playbook),
 		}})
 	}
-	return err
+	return nil
+}
+
+// MaxInputBytes bounds the inputs of one command, as JSON.
+const MaxInputBytes = 256 << 10
+
+// tooLarge fails an execution whose inputs are too large to be kept, and reports
+// whether it did.
+func (s *step) tooLarge(ctx context.Context, ref engine.Ref, inputs map[string]any) (bool, error) {
+	doc, err := expression.Encode(inputs)
+	if err != nil || len(doc) <= MaxInputBytes {
+		return false, err
+	}
+	if err := s.advance(ctx, engine.Sent{Ref: ref}); err != nil {
+		return false, err
+	}
+	return true, s.advance(ctx, engine.Answered{Ref: ref, State: playbook.Failed, Error: &engine.Error{
+		Indicator: "Step " + ref.Step + " failed.", StatusCode: 413, Message: fmt.Sprintf("Its inputs have %d bytes as JSON, and %d are allowed.", len(doc), MaxInputBytes),
+	}})
 }
 
 // calledEnded tells the engine of playbooks that this run began and that have ended.

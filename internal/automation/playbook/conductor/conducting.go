@@ -87,7 +87,7 @@ func (c *conducting) wait(ctx context.Context, next time.Time) ([]landing, error
 			return nil, ctx.Err()
 		case <-timer.C:
 		}
-		if !next.IsZero() && !c.Now().Before(next) {
+		if !next.IsZero() && pause <= look {
 			return []landing{}, nil
 		}
 		stirred, err := c.Turns.Stirred(ctx, c.id, c.seen, c.Now())

@@ -85,7 +85,8 @@ func (c *Conductor) fail(ctx context.Context, id int64, failure *fault.Error) er
 	err := c.Turns.Turn(ctx, id, func(ctx context.Context, t Turn) error {
 		r := t.Run()
 		if r.State.Ended() {
-			return nil
+			_, err := t.Called(ctx) // what it began may end after it; that is noted here
+			return err
 		}
 		r.State, r.Ended, r.Due = Failed, c.Now().UTC(), time.Time{}
 		r.Error = &engine.Error{Indicator: "Playbook " + r.Playbook + " failed.", StatusCode: automation.StatusOf(failure), Message: failure.Message, Resolution: failure.Resolution}

@@ -61,8 +61,9 @@ func (d *Desk) Start(ctx context.Context, p access.Principal, req Request) (Run,
 		return Run{}, false, library.NotLive(pb.Name)
 	case number == 0:
 		number = pb.Live
-	case number != pb.Live && !p.May(access.EditPlaybook):
-		return Run{}, false, fault.New(fault.Forbidden, fmt.Sprintf("Version %d of playbook '%s' is not live, and User '%s' may run live versions only.", number, pb.Name, p.User.Username), "Run the live version, or ask for the permission "+access.EditPlaybook.Label()+".")
+	}
+	if err := mayStart(p, pb, number); err != nil {
+		return Run{}, false, err
 	}
 	if req.Key != "" && !keyPattern.MatchString(req.Key) {
 		return Run{}, false, fault.New(fault.Invalid, "Idempotency-Key: invalid value.", fmt.Sprintf("Use 1 to %d printable ASCII characters without spaces.", MaxKeyBytes))
@@ -113,6 +114,14 @@ func readTimes(d *playbook.Definition, given map[string]any, times integration.T
 		inputs[in.Name] = at.UTC().Format(time.RFC3339Nano)
 	}
 	return inputs, nil
+}
+
+// mayStart refuses versions that are not live to those who may not edit playbooks.
+func mayStart(p access.Principal, pb library.Playbook, number int64) error {
+	if number == pb.Live || p.May(access.EditPlaybook) {
+		return nil
+	}
+	return fault.New(fault.Forbidden, fmt.Sprintf("Version %d of playbook '%s' is not live, and user '%s' may run live versions only.", number, pb.Name, p.User.Username), "Run the live version, or ask for the permission "+access.EditPlaybook.Label()+".")
 }
 
 // Of returns a queued run of a version with the rights of a user.
@@ -275,7 +284,7 @@ func (d *Desk) apply(ctx context.Context, t Turn, program *playbook.Program, eve
 	now := d.Now().UTC()
 	s := &step{
 		conducting: &conducting{Conductor: &Conductor{}, id: t.Run().ID, program: program, engine: engine.New(program, d.Random), fields: map[string]any{}},
-		turn:       t, run: t.Run(), now: now, memory: &memory{t, program, map[string]any{}},
+		turn:       t, run: t.Run(), now: now, memory: &memory{turn: t, program: program, fields: map[string]any{}},
 	}
 	if err := s.open(ctx); err != nil || s.state == nil {
 		return t.Run(), err
@@ -332,6 +341,13 @@ func (d *Desk) Again(ctx context.Context, p access.Principal, id int64, address 
 		return Run{}, fault.New(fault.Conflict, fmt.Sprintf("Run %d was begun by step %s of run %d.", id, old.Parent.Step, old.Parent.RunID), "Go on with that one.")
 	case old.VersionID == 0:
 		return Run{}, fault.New(fault.Conflict, fmt.Sprintf("The playbook '%s' of run %d was deleted.", old.Playbook, id), "Save it anew, and start it.")
+	}
+	pb, err := d.playbook(ctx, p, old.PlaybookID)
+	if err != nil {
+		return Run{}, err
+	}
+	if err := mayStart(p, pb, old.Version); err != nil {
+		return Run{}, err
 	}
 	v, err := d.Records.RunVersion(ctx, id)
 	if err != nil {

@@ -41,6 +41,14 @@ func ParsePlace(place string) (id int64, ofPlaybook bool, err error) {
 // conducted. Expressions of later steps mostly look at what the last few left.
 const keptFields = 32
 
+const (
+	// keptBytes is the largest field that is kept.
+	keptBytes = 64 << 10
+	// maxLeft is how much of what commands left one turn may read, in bytes of JSON: an
+	// expression that needs more fails its step.
+	maxLeft = 64 << 20
+)
+
 // memory is what a run began with and what its commands left, for the engine. It
 // reads in the transaction of the turn it is used in, and keeps what it has read:
 // it never changes.
@@ -48,6 +56,7 @@ type memory struct {
 	turn    Turn
 	program *playbook.Program
 	fields  map[string]any
+	read    int // bytes
 }
 
 // Inputs implements engine.Memory.
@@ -94,7 +103,11 @@ func (m *memory) Outcome(ctx context.Context, place, field string) (any, error) 
 		return nil, err
 	}
 	var value any
-	if raw := left[field]; len(raw) > 0 {
+	raw := left[field]
+	if m.read += len(raw); m.read > maxLeft {
+		return nil, &playbook.Failure{Message: fmt.Sprintf("what the steps have left is more than the %d MB that a playbook may read at once", maxLeft>>20)}
+	}
+	if len(raw) > 0 {
 		if value, err = expression.Decode(raw); err != nil {
 			return nil, fmt.Errorf("decode %s of %s: %w", field, place, err)
 		}
@@ -102,7 +115,9 @@ func (m *memory) Outcome(ctx context.Context, place, field string) (any, error) 
 	if len(m.fields) >= keptFields {
 		clear(m.fields)
 	}
-	m.fields[at] = value
+	if len(raw) <= keptBytes {
+		m.fields[at] = value
+	}
 	return value, nil
 }
 

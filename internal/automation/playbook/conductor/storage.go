@@ -100,9 +100,10 @@ type Turn interface {
 
 // Sweep is the storage of what makes runs go on by themselves.
 type Sweep interface {
-	// DuePlaybookRuns returns runs that need a job: whose Due has come, or which began a
-	// run that has ended. At most limit, the most overdue first.
-	DuePlaybookRuns(ctx context.Context, now time.Time, limit int) ([]int64, error)
+	// DuePlaybookRuns returns, in ascending order and at most limit, the ids greater than
+	// after of runs that need a job: whose Due has come, or which began a run that has
+	// ended.
+	DuePlaybookRuns(ctx context.Context, now time.Time, after int64, limit int) ([]int64, error)
 	// PrunePlaybookRuns removes runs that ended before, some at a time, with what they
 	// began, and returns how many.
 	PrunePlaybookRuns(ctx context.Context, before time.Time) (int, error)

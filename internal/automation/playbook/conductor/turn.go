@@ -9,12 +9,16 @@ import (
 	"strconv"
 	"time"
 
+	"vedette.dev/vedette/internal/automation/notice"
 	"vedette.dev/vedette/internal/automation/playbook"
 	"vedette.dev/vedette/internal/automation/playbook/engine"
 	"vedette.dev/vedette/internal/automation/playbook/expression"
 	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/fault"
 )
+
+// maxQuestion bounds the text of a question, in characters.
+const maxQuestion = 400
 
 // result is what a turn leads to.
 type result struct {
@@ -30,7 +34,7 @@ type result struct {
 func (c *conducting) turn(ctx context.Context, landings []landing) (result, error) {
 	var done result
 	err := c.Turns.Turn(ctx, c.id, func(ctx context.Context, t Turn) error {
-		s := &step{conducting: c, turn: t, run: t.Run(), now: c.Now().UTC(), memory: &memory{t, c.program, c.fields}}
+		s := &step{conducting: c, turn: t, run: t.Run(), now: c.Now().UTC(), memory: &memory{turn: t, program: c.program, fields: c.fields}}
 		err := s.take(ctx, landings)
 		done = s.result
 		return err
@@ -96,11 +100,7 @@ func (s *step) open(ctx context.Context) error {
 			return err
 		}
 		// The inputs of one that a step began are looked at here for the first time.
-		s.ended = true
-		r := s.run
-		r.State, r.Started, r.Ended, r.Due = Failed, s.now, s.now, time.Time{}
-		r.Error = &engine.Error{Indicator: "Playbook " + r.Playbook + " failed.", StatusCode: 400, Message: failure.Message, Resolution: failure.Resolution}
-		return s.turn.Write(ctx, r, false)
+		return s.unbegun(ctx, 400, failure)
 	}
 	s.run.Started = s.now
 	if s.run.RerunOf != 0 {
@@ -110,9 +110,21 @@ func (s *step) open(ctx context.Context) error {
 	return nil
 }
 
+// unbegun ends a run that cannot begin.
+func (s *step) unbegun(ctx context.Context, status int, failure *fault.Error) error {
+	s.ended, s.state = true, nil
+	r := s.run
+	r.State, r.Started, r.Ended, r.Due = Failed, s.now, s.now, time.Time{}
+	r.Error = &engine.Error{Indicator: "Playbook " + r.Playbook + " failed.", StatusCode: status, Message: failure.Message, Resolution: failure.Resolution}
+	return s.turn.Write(ctx, r, false)
+}
+
 // goOn makes the first state of a run that goes on with another one.
 func (s *step) goOn(ctx context.Context) error {
 	former, err := s.turn.Former(ctx)
+	if failure, ok := errors.AsType[*fault.Error](err); ok && failure.Code == fault.NotFound {
+		return s.unbegun(ctx, 404, failure) // it was removed since
+	}
 	if err != nil {
 		return err
 	}
@@ -193,7 +205,7 @@ func (s *step) act(ctx context.Context, actions []engine.Action) error {
 			s.finish = &a
 		case engine.Ask:
 			s.asked = true
-			q := Question{RunID: s.id, Playbook: s.run.Playbook, SiteID: s.run.SiteID, Kind: Approval, Ref: engine.Ref{Step: a.Step}, Assignees: a.To, Message: a.Message, Asked: s.now, Due: a.Due}
+			q := Question{RunID: s.id, Playbook: s.run.Playbook, SiteID: s.run.SiteID, Kind: Approval, Ref: engine.Ref{Step: a.Step}, Assignees: a.To, Message: notice.Line(a.Message, maxQuestion), Asked: s.now, Due: a.Due}
 			if a.Unknown != nil {
 				q.Kind, q.Ref = Unknown, *a.Unknown
 			}

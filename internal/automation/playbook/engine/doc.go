@@ -57,6 +57,8 @@ const (
 	// maxPatience bounds how long a command is continued that the platform asks to
 	// wait, and that was not told to wait by itself.
 	maxPatience = 24 * time.Hour
+	// maxEvaluations is after how many values one call of Advance begins nothing more.
+	maxEvaluations = 500
 	// maxMessage bounds the messages kept in a state, in characters.
 	maxMessage = 300
 )

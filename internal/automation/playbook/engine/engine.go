@@ -117,6 +117,7 @@ type work struct {
 	actions []Action
 	err     error
 	stopAll bool // running commands are to be stopped
+	spent   int  // expressions that were evaluated
 	lists   map[int][]any
 	loaded  map[kept]any
 }
@@ -135,7 +136,7 @@ func (w *work) node(i int) *playbook.Node { return &w.program.Nodes[i] }
 
 // run takes the run as far as it goes.
 func (w *work) run() {
-	for changed := true; changed && w.err == nil && w.s.Phase != Finished; {
+	for changed := true; changed && w.err == nil && w.s.Phase != Finished && !w.tired(); {
 		switch w.s.Phase {
 		case Going:
 			changed = w.going()
@@ -348,8 +349,13 @@ func (w *work) failure(err error) string {
 	return "the platform failed"
 }
 
+// tired reports whether one call has done enough: the run goes on with the next one,
+// at once. Who calls holds a transaction meanwhile, for which others wait.
+func (w *work) tired() bool { return w.spent >= maxEvaluations }
+
 // evaluate evaluates an expression as a view sees the run.
 func (w *work) evaluate(x playbook.Expression, v view, now time.Time) (any, error) {
+	w.spent++
 	values, err := w.values(x, v)
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func (w *work) executions(i int) bool {
 		}
 	}
 	room := min(parallel-under, MaxInFlight-w.s.inFlight())
-	for room > 0 && w.err == nil {
+	for room > 0 && w.err == nil && !w.tired() {
 		item := slices.IndexFunc(step.Executions, func(x Execution) bool { return x.State == "" })
 		if item < 0 {
 			if item = len(step.Executions); item >= step.Items {

@@ -285,6 +285,16 @@ func TestLoopsOfLoopsEndAtTheLimitOfTheRun(t *testing.T) {
   - {id: b, wait: {for: 0s}, loop: {goto: a, while: true, max: 1000}}
   - {id: c, wait: {for: 0s}, onError: continue, loop: {goto: a, while: true, max: 1000}}
 `)
+	calls := 1
+	for ; w.finish == nil && calls < 1000; calls++ {
+		if !w.wake.Equal(w.now) {
+			t.Fatalf("it goes on at %s", w.wake)
+		}
+		w.event(nil)
+	}
+	if calls < 10 {
+		t.Errorf("%d calls did all of it: others wait while one is at work", calls)
+	}
 	if w.finish == nil || w.finish.Outcome != playbook.Failed || w.finish.Error.StatusCode != 413 {
 		t.Errorf("finish %+v", w.finish)
 	}

@@ -51,8 +51,8 @@ func (e *Engine) Rerun(old *State, run, by string, now time.Time) *State {
 // back does that in the new run, once the others in the loop are finished.
 func keeps(n *playbook.Node, s *Step) bool {
 	switch s.State {
-	case playbook.Successful, playbook.Approved, playbook.Skipped:
-		return true
+	case playbook.Successful, playbook.Skipped:
+		return true // an approval was for that run, and is asked for anew
 	case playbook.PartiallySuccessful:
 		return n.Step.OnPartial.Act != playbook.Stop
 	case playbook.Failed:

@@ -66,6 +66,9 @@ func (w *work) wake() (Wake, bool) {
 	if w.s.Paused || w.s.Phase == Finished {
 		return Wake{}, false
 	}
+	if w.tired() {
+		return Wake{w.now}, true
+	}
 	var first time.Time
 	sooner := func(at time.Time) {
 		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
