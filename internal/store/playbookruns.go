@@ -137,7 +137,7 @@ func (t *Tx) startPlaybookRun(ctx context.Context, r conductor.Run) (conductor.R
 	if err != nil {
 		return r, false, err
 	}
-	if open >= conductor.MaxOpen {
+	if open >= conductor.MaxOpen && !r.State.Ended() {
 		return r, false, fault.New(fault.Busy, fmt.Sprintf("Playbook '%s' has %d runs that have not ended, which is the limit.", r.Playbook, open), "Wait until some have ended, or cancel them.")
 	}
 	values, err := playbookRunValues(&r)
@@ -204,15 +204,26 @@ func (s *Store) PlaybookRuns(ctx context.Context, f conductor.Filter) ([]conduct
 		add("id < ?", f.Before)
 	}
 	var all []conductor.Run
-	err := s.view(ctx, func(tx *Tx) error {
-		return tx.each(ctx, "SELECT "+playbookRunHead+" FROM playbook_runs"+where+" ORDER BY id DESC LIMIT ?", append(args, f.Limit), func(rows *sql.Rows) error {
-			r, err := scanPlaybookRun(rows.Scan)
-			all = append(all, r)
-			return err
-		})
+	err := s.view(ctx, func(tx *Tx) (err error) {
+		all, err = tx.playbookRunHeads(ctx, where+" ORDER BY id DESC LIMIT ?", append(args, f.Limit)...)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list playbook runs: %w", err)
+	}
+	return all, nil
+}
+
+// playbookRunHeads returns runs as lists show them.
+func (t *Tx) playbookRunHeads(ctx context.Context, rest string, args ...any) ([]conductor.Run, error) {
+	var all []conductor.Run
+	err := t.each(ctx, "SELECT "+playbookRunHead+" FROM playbook_runs"+rest, args, func(rows *sql.Rows) error {
+		r, err := scanPlaybookRun(rows.Scan)
+		all = append(all, r)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read playbook runs: %w", err)
 	}
 	return all, nil
 }
@@ -282,7 +293,8 @@ func (s *Store) DuePlaybookRuns(ctx context.Context, now time.Time, after int64,
 func (s *Store) PrunePlaybookRuns(ctx context.Context, before time.Time) (int, error) {
 	var n int64
 	err := s.InTx(ctx, func(tx *Tx) (err error) {
-		n, err = tx.affected(ctx, "DELETE FROM playbook_runs WHERE id IN (SELECT id FROM playbook_runs WHERE ended < ? AND parent_id IS NULL ORDER BY ended LIMIT ?)", micros(before), prunedPlaybookRuns)
+		n, err = tx.affected(ctx, `DELETE FROM playbook_runs WHERE id IN (SELECT id FROM playbook_runs WHERE ended < ? AND parent_id IS NULL
+			AND NOT EXISTS (SELECT 1 FROM playbook_runs AS r WHERE r.rerun_of = playbook_runs.id) ORDER BY ended LIMIT ?)`, micros(before), prunedPlaybookRuns)
 		return err
 	})
 	if err != nil {

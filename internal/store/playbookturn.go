@@ -33,7 +33,7 @@ func (s *Store) Turn(ctx context.Context, id int64, do func(ctx context.Context,
 			return fmt.Errorf("read playbook run %d: %w", id, err)
 		}
 		if len(found) == 0 {
-			return conductor.NoRun(id)
+			return fmt.Errorf("%w: %w", conductor.ErrGone, conductor.NoRun(id))
 		}
 		return do(ctx, &playbookTurn{tx: tx, run: found[0]})
 	})
@@ -217,8 +217,8 @@ func (t *playbookTurn) Leave(ctx context.Context, r run.Run) error {
 
 // Lose implements conductor.Turn.
 func (t *playbookTurn) Lose(ctx context.Context, ref engine.Ref, state run.State, at time.Time) error {
-	_, err := t.tx.Exec(ctx, "UPDATE automation_runs SET state = ?, ended = ? WHERE playbook_run_id = ? AND step = ? AND item = ? AND round = ? AND ended IS NULL",
-		string(state), micros(at), t.run.ID, ref.Step, ref.Item, ref.Round)
+	_, err := t.tx.Exec(ctx, "UPDATE automation_runs SET state = ?, ended = ? WHERE playbook_run_id = ? AND step = ? AND item = ? AND round = ? AND attempts = ? AND state = ?",
+		string(state), micros(at), t.run.ID, ref.Step, ref.Item, ref.Round, ref.Send, string(run.Running))
 	if err != nil {
 		return fmt.Errorf("end the record of step %s: %w", ref.Step, err)
 	}
@@ -242,20 +242,23 @@ func (t *playbookTurn) Call(ctx context.Context, playbook string, r conductor.Ru
 
 // Called implements conductor.Turn.
 func (t *playbookTurn) Called(ctx context.Context) ([]conductor.Run, error) {
-	all, err := t.tx.playbookRuns(ctx, " WHERE parent_id = ? AND NOT noted ORDER BY id", t.run.ID)
-	if err != nil {
-		return nil, fmt.Errorf("read what run %d began: %w", t.run.ID, err)
+	ended, err := t.tx.playbookRunHeads(ctx, " WHERE parent_id = ? AND ended IS NOT NULL AND NOT noted ORDER BY id", t.run.ID)
+	if err != nil || len(ended) == 0 {
+		return nil, err
 	}
-	var ended []int64
-	for i := range all {
-		if all[i].State.Ended() {
-			ended = append(ended, all[i].ID)
-		}
+	ids := make([]int64, len(ended))
+	for i := range ended {
+		ids[i] = ended[i].ID
 	}
-	if len(ended) > 0 {
-		_, err = t.tx.Exec(ctx, "UPDATE playbook_runs SET noted = ? WHERE "+t.tx.dialect.InIDs("id"), true, t.tx.dialect.IDsParam(ended))
+	if _, err := t.tx.Exec(ctx, "UPDATE playbook_runs SET noted = ? WHERE "+t.tx.dialect.InIDs("id"), true, t.tx.dialect.IDsParam(ids)); err != nil {
+		return nil, fmt.Errorf("note what run %d began: %w", t.run.ID, err)
 	}
-	return all, err
+	return ended, nil
+}
+
+// Calling implements conductor.Turn.
+func (t *playbookTurn) Calling(ctx context.Context) ([]conductor.Run, error) {
+	return t.tx.playbookRunHeads(ctx, " WHERE parent_id = ? AND ended IS NULL ORDER BY id", t.run.ID)
 }
 
 // CancelCalled implements conductor.Turn.

@@ -35,6 +35,9 @@ func testPlaybookRuns(t *testing.T, create func(tb testing.TB) Database) {
 		"a person approves, another may not":                        testApproval,
 		"a command that was cut off is sent again with its key":     testCutOffRepeats,
 		"a command that must not be repeated is asked about":        testCutOffUnknown,
+		"commands that were cut off give their places back":         testCutOffPlaces,
+		"each look of a wait sees what is there by then":            testLooks,
+		"the end of a called playbook outlives a pause of its run":  testNestedPause,
 		"two who conduct one run do nothing twice":                  testTwoConductors,
 		"a playbook calls another one and uses what it leaves":      testNested,
 		"a cancelled run stops what is under way":                   testPlaybookCancel,
@@ -275,6 +278,72 @@ func testCutOffUnknown(t *testing.T, s *stage) {
 	}
 	must(s.desk.Answer(ctx, s.ana, open[0].ID, "send-again", ""))(t)
 	wantState(t, s.conduct(t, r.ID), conductor.Succeeded)
+}
+
+func testCutOffPlaces(t *testing.T, s *stage) {
+	p := s.save(t, "full", "steps:\n  - {id: find, forEach: {in: \"${{ [1, 2] }}\", parallel: 2}, uses: qualys-cloud-agent/search-cloud-agents}\n")
+	r := s.start(t, p, nil)
+	ctx, kill := context.WithCancel(t.Context())
+	var calls atomic.Int32
+	s.answer = func(ctx context.Context, _ *run.Beginning) integration.Answer {
+		if calls.Add(1) == 2 { // the connection is full
+			kill()
+		}
+		<-ctx.Done()
+		return failing(504)
+	}
+	if err := s.Conduct(ctx, r.ID); !errors.Is(err, context.Canceled) {
+		t.Fatalf("it ended with %v", err)
+	}
+	s.answer = nil
+	wantState(t, s.conduct(t, r.ID), conductor.Succeeded)
+}
+
+func testLooks(t *testing.T, s *stage) {
+	p := s.save(t, "looks", "steps:\n  - {id: look, uses: qualys-cloud-agent/search-cloud-agents, wait: {interval: 1s, timeout: 1m}, until: \"${{ size(self.keyFields.cloudAgentIds) == 3 }}\"}\n")
+	var calls atomic.Int64
+	s.answer = func(context.Context, *run.Beginning) integration.Answer {
+		ids := []int64{1, 2, 3}
+		return succeeded(ids[:calls.Add(1)]...)
+	}
+	r := s.start(t, p, nil)
+	over := make(chan struct{})
+	var clock sync.WaitGroup
+	clock.Go(func() { // who conducts waits for looks that come soon
+		for ticker := time.NewTicker(time.Millisecond); ; {
+			select {
+			case <-over:
+				ticker.Stop()
+				return
+			case <-ticker.C:
+				s.advance(10 * time.Millisecond)
+			}
+		}
+	})
+	r = s.conduct(t, r.ID)
+	close(over)
+	clock.Wait()
+	wantState(t, r, conductor.Succeeded)
+	if calls.Load() != 3 {
+		t.Errorf("it looked %d times", calls.Load())
+	}
+}
+
+func testNestedPause(t *testing.T, s *stage) {
+	ctx := t.Context()
+	s.save(t, "inner", "steps:\n"+searchStep+"outputs: {n: \"${{ 3 }}\"}\n")
+	p := s.save(t, "outer", "steps:\n  - {id: call, uses: playbook/inner}\noutputs: {got: \"${{ steps.call.outputs.n }}\"}\n")
+	r := s.start(t, p, nil)
+	s.conduct(t, r.ID)
+	inner := must(s.PlaybookRuns(ctx, conductor.Filter{ParentID: r.ID, Limit: 1}))(t)[0]
+	wantState(t, s.conduct(t, inner.ID), conductor.Succeeded)
+	must(s.desk.Pause(ctx, s.ana, r.ID))(t)
+	must(s.desk.Resume(ctx, s.ana, r.ID))(t)
+	r = s.conduct(t, r.ID)
+	wantState(t, r, conductor.Succeeded)
+	if string(r.Outputs) != `{"got":3}` {
+		t.Errorf("it left %s", r.Outputs)
+	}
 }
 
 func testTwoConductors(t *testing.T, s *stage) {

@@ -129,9 +129,6 @@ func (s *step) calledEnded(ctx context.Context) error {
 	}
 	for i := range called {
 		r := &called[i]
-		if !r.State.Ended() {
-			continue
-		}
 		answer := engine.Answered{Ref: r.Parent.Ref, State: outcomeOf(r.State), Outcome: PlaceOfRun(r.ID), Error: r.Error}
 		if answer.State == playbook.Failed && answer.Error == nil {
 			answer.Error = &engine.Error{Indicator: "Playbook " + r.Playbook + " failed.", StatusCode: 409, Message: "Its run was cancelled."}
@@ -156,14 +153,14 @@ func (s *step) cancelCalled(ctx context.Context) error {
 	if !s.calls() {
 		return nil
 	}
-	called, err := s.turn.Called(ctx)
+	calling, err := s.turn.Calling(ctx)
 	if err != nil {
 		return err
 	}
-	for i := range called {
-		r := &called[i]
+	for i := range calling {
+		r := &calling[i]
 		stopped := slices.Contains(s.stops, r.Parent.Ref)
-		if r.State.Ended() || r.Cancel || !stopped && awaited(s.state, r.Parent.Ref) {
+		if r.Cancel || !stopped && awaited(s.state, r.Parent.Ref) {
 			continue
 		}
 		if err := s.turn.CancelCalled(ctx, r.ID, s.now); err != nil {

@@ -14,8 +14,9 @@ const (
 	look = time.Second
 	// linger is how long a run whose turn comes soon keeps its worker.
 	linger = 1500 * time.Millisecond
-	// crowded is how long a command waits that finds no place, before it asks again.
-	crowded = 500 * time.Millisecond
+	// crowded is how long a command waits that finds no place, before it asks again. It is
+	// longer than linger: who waits for others takes no worker from them.
+	crowded = 2 * time.Second
 	// backstop is when a run is due again whose commands are under way, in case
 	// whoever conducts it is gone and its job too.
 	backstop = time.Hour

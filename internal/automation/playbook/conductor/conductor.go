@@ -92,8 +92,8 @@ func (c *Conductor) fail(ctx context.Context, id int64, failure *fault.Error) er
 		r.Error = &engine.Error{Indicator: "Playbook " + r.Playbook + " failed.", StatusCode: automation.StatusOf(failure), Message: failure.Message, Resolution: failure.Resolution}
 		return t.Write(ctx, r, false)
 	})
-	if fault.Is(err, fault.NotFound) {
-		return nil // the run itself is gone
+	if errors.Is(err, ErrGone) {
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("end run %d: %w", id, err)

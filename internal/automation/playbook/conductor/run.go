@@ -2,6 +2,7 @@ package conductor
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 
 	"vedette.dev/vedette/internal/automation/playbook"
@@ -32,6 +33,9 @@ func States() []State {
 func (s State) Ended() bool {
 	return s == Succeeded || s == Partial || s == Failed || s == Cancelled
 }
+
+// ErrGone says that there is no such run.
+var ErrGone = errors.New("the run is gone")
 
 // Trigger is what started a run.
 type Trigger struct {

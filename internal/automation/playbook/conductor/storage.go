@@ -49,7 +49,8 @@ type Records interface {
 // Turns is how runs are changed.
 type Turns interface {
 	// Turn calls do with a run that nobody else changes meanwhile, in one transaction,
-	// and commits what it did if it returns nil. do may be called several times.
+	// and commits what it did if it returns nil. do may be called several times. ErrGone:
+	// there is no such run.
 	Turn(ctx context.Context, id int64, do func(ctx context.Context, t Turn) error) error
 	// Stirred reports whether somebody has changed a run since a revision, a run that
 	// it began has ended, or its Due has come.
@@ -80,14 +81,18 @@ type Turn interface {
 	// Leave stores what a run of Begin came to, by its state: waiting or ended. It has
 	// no effect on one that was begun again since.
 	Leave(ctx context.Context, r run.Run) error
-	// Lose ends the record of an execution that nobody carries out any more.
+	// Lose ends the record of a sending that nobody carries out any more, if it is still
+	// at work.
 	Lose(ctx context.Context, ref engine.Ref, state run.State, at time.Time) error
 	// Call stores a run of the live version of a playbook of the same site, with its
 	// job; fault.NotFound when there is none.
 	Call(ctx context.Context, playbook string, r Run) error
-	// Called returns the runs that this one began: those that have not ended, and those
-	// whose end it has not noted, which are noted thereby.
+	// Called returns the runs that this one began and that have ended, each once: their
+	// end is noted thereby.
 	Called(ctx context.Context) ([]Run, error)
+	// Calling returns the runs that this one began and that have not ended, without
+	// progress.
+	Calling(ctx context.Context) ([]Run, error)
 	// CancelCalled asks a run that this one began to cancel itself.
 	CancelCalled(ctx context.Context, id int64, at time.Time) error
 	// Ask stores a question, unless it is open already.

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"vedette.dev/vedette/internal/automation/notice"
@@ -39,7 +41,7 @@ func (c *conducting) turn(ctx context.Context, landings []landing) (result, erro
 		done = s.result
 		return err
 	})
-	if fault.Is(err, fault.NotFound) {
+	if errors.Is(err, ErrGone) {
 		return result{ended: true}, nil
 	}
 	if err != nil {
@@ -61,7 +63,8 @@ type step struct {
 	queue  []engine.Start
 	finish *engine.Finish
 	wake   time.Time
-	asked  bool // the run has asked something, now or before
+	asked  bool         // the run has asked something, now or before
+	sent   []engine.Ref // the commands that were under way before the turn, but what has landed
 }
 
 // take takes the turn.
@@ -78,7 +81,7 @@ func (s *step) take(ctx context.Context, landings []landing) error {
 	if failure := s.open(ctx); failure != nil || s.state == nil {
 		return failure
 	}
-	s.asked = asks(s.state)
+	s.asked, s.sent = asks(s.state), s.underWay(landings)
 	if err := s.events(ctx, landings); err != nil {
 		return err
 	}
@@ -205,7 +208,7 @@ func (s *step) act(ctx context.Context, actions []engine.Action) error {
 			s.finish = &a
 		case engine.Ask:
 			s.asked = true
-			q := Question{RunID: s.id, Playbook: s.run.Playbook, SiteID: s.run.SiteID, Kind: Approval, Ref: engine.Ref{Step: a.Step}, Assignees: a.To, Message: notice.Line(a.Message, maxQuestion), Asked: s.now, Due: a.Due}
+			q := Question{RunID: s.id, Playbook: s.run.Playbook, SiteID: s.run.SiteID, Kind: Approval, Ref: engine.Ref{Step: a.Step, Round: roundOf(s.state, a.Step)}, Assignees: a.To, Message: notice.Line(a.Message, maxQuestion), Asked: s.now, Due: a.Due}
 			if a.Unknown != nil {
 				q.Kind, q.Ref = Unknown, *a.Unknown
 			}
@@ -222,34 +225,65 @@ func (s *step) land(ctx context.Context, l *landing) error {
 	if err := s.turn.Leave(ctx, l.run); err != nil {
 		return err
 	}
+	// What an earlier sending has left there is over.
+	maps.DeleteFunc(s.fields, func(at string, _ any) bool { return strings.HasPrefix(at, PlaceOf(l.run.ID)+" ") })
 	return s.advance(ctx, l.event)
 }
 
 // lost tells the engine of the commands that were under way when somebody else
-// conducted the run.
+// conducted the run. Their records give their places on connections back first.
 func (s *step) lost(ctx context.Context) error {
+	for _, ref := range s.sent {
+		if err := s.turn.Lose(ctx, ref, run.Unknown, s.now); err != nil {
+			return err
+		}
+	}
+	for _, ref := range s.sent {
+		if err := s.advance(ctx, engine.Lost{Ref: ref}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// underWay returns the commands that the run has sent, but those that have landed.
+func (s *step) underWay(landings []landing) []engine.Ref {
+	var refs []engine.Ref
 	for i := range s.state.Steps {
 		if s.program.Nodes[i].Playbook != "" {
 			continue
 		}
-		for item := range s.state.Steps[i].Executions {
-			x := &s.state.Steps[i].Executions[item]
-			if x.State != playbook.Running {
-				continue
-			}
+		for item, x := range s.state.Steps[i].Executions {
 			ref := engine.Ref{Step: s.state.Steps[i].ID, Item: item, Round: s.state.Steps[i].Round, Send: x.Send}
-			if err := s.advance(ctx, engine.Lost{Ref: ref}); err != nil {
-				return err
-			}
-			if after := s.state.Steps[i].Executions; item < len(after) && after[item].State == playbook.Ready {
-				continue // it is sent again, under the same record
-			}
-			if err := s.turn.Lose(ctx, ref, run.Unknown, s.now); err != nil {
-				return err
+			if x.State == playbook.Running && !slices.ContainsFunc(landings, func(l landing) bool { return l.ref == ref }) {
+				refs = append(refs, ref)
 			}
 		}
 	}
+	return refs
+}
+
+// release ends the records of commands that the engine has given up in this turn.
+func (s *step) release(ctx context.Context) error {
+	for _, ref := range s.sent {
+		if awaited(s.state, ref) {
+			continue
+		}
+		if err := s.turn.Lose(ctx, ref, run.Unknown, s.now); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// roundOf is the round of a step.
+func roundOf(s *engine.State, id string) int {
+	for i := range s.Steps {
+		if s.Steps[i].ID == id {
+			return s.Steps[i].Round
+		}
+	}
+	return 0
 }
 
 // starts begins the commands that are to begin.
@@ -276,6 +310,9 @@ func (s *step) store(ctx context.Context) error {
 	if err := s.cancelCalled(ctx); err != nil {
 		return err
 	}
+	if err := s.release(ctx); err != nil {
+		return err
+	}
 	doc, err := json.Marshal(s.state)
 	if err != nil {
 		return fmt.Errorf("encode progress: %w", err)
@@ -291,13 +328,15 @@ func (s *step) store(ctx context.Context) error {
 		}
 		return s.turn.Write(ctx, s.run, false)
 	}
-	s.next = s.wake
+	s.next, s.run.Due = s.wake, s.wake
 	if len(s.held) > 0 && !s.state.Paused {
 		if again := s.now.Add(crowded); s.next.IsZero() || again.Before(s.next) {
-			s.next = again
+			s.run.Due = again
+			if s.now.Before(s.until) {
+				s.next = again
+			}
 		}
 	}
-	s.run.Due = s.next
 	if len(s.sends)+len(s.flights) > 0 && (s.run.Due.IsZero() || s.run.Due.After(s.now.Add(backstop))) {
 		s.run.Due = s.now.Add(backstop)
 	}
@@ -350,7 +389,7 @@ func stillAsked(s *engine.State, q *Question) bool {
 		switch {
 		case step.ID != q.Step:
 		case q.Kind == Approval:
-			return step.State == playbook.Asked
+			return step.State == playbook.Asked && step.Round == q.Round
 		case step.Round == q.Round && q.Item < len(step.Executions):
 			x := step.Executions[q.Item]
 			return x.State == playbook.Unknown && x.Send == q.Send

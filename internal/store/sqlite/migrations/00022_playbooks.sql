@@ -69,6 +69,8 @@ CREATE UNIQUE INDEX playbook_runs_key ON playbook_runs (playbook_id, key) WHERE 
 CREATE UNIQUE INDEX playbook_runs_firing ON playbook_runs (schedule_id, fired) WHERE schedule_id IS NOT NULL;
 CREATE UNIQUE INDEX playbook_runs_parent ON playbook_runs (parent_id, parent_step, parent_item, parent_round, parent_send) WHERE parent_id IS NOT NULL;
 CREATE INDEX playbook_runs_playbook ON playbook_runs (playbook_id, id);
+CREATE INDEX playbook_runs_open ON playbook_runs (playbook_id) WHERE ended IS NULL;
+CREATE INDEX playbook_runs_rerun ON playbook_runs (rerun_of) WHERE rerun_of IS NOT NULL;
 CREATE INDEX playbook_runs_version ON playbook_runs (version_id) WHERE version_id IS NOT NULL;
 CREATE INDEX playbook_runs_due ON playbook_runs (due) WHERE ended IS NULL;
 CREATE INDEX playbook_runs_ended ON playbook_runs (ended) WHERE ended IS NOT NULL;
