@@ -40,8 +40,8 @@ func newPlanCommand(a *app) *cobra.Command {
 with --prune - what is deleted. Nothing is changed.
 
 A document describes a Tag, an ActivationKey, a ConfigurationProfile or a Connector, or
-of the automation layer of a Vedette platform a Site, a Relay, a Connection or a
-Schedule.
+of the automation layer of a Vedette platform a Site, a Relay, a Connection, a Playbook
+or a Schedule.
 They are known by what people call them: a tag by its name and parent, a connection
 and a schedule by their site and name. What a document does not mention stays as it
 is. No file has secrets: a plan says which a connection will miss, and how they are

@@ -17,7 +17,7 @@ func newPlanExport(a *app, f *clientFlags) *cobra.Command {
 		Use: "export DIR|-", Short: "Write what the platform has as files", Args: exactArgs("DIR"),
 		Long: `Writes what the platform has to a folder, a file for each kind: tags.yaml, keys.yaml,
 profiles.yaml, connectors.yaml, and of the automation layer sites.yaml, relays.yaml,
-connections.yaml and schedules.yaml, as far as you see it. - writes all of it to
+connections.yaml, playbooks.yaml and schedules.yaml, as far as you see it. - writes all of it to
 standard output. A plan with the files is empty, and on another platform makes the
 same.
 

@@ -156,7 +156,10 @@ func shorten(s string) string {
 }
 
 // scalar returns a single value as it is written.
-func (v value) scalar() (string, error) {
+func (v value) scalar() (string, error) { return v.text(maxTextBytes) }
+
+// text returns a single value of at most so many bytes.
+func (v value) text(most int) (string, error) {
 	switch v.node.Kind {
 	case yaml.AliasNode:
 		// Documents are flat and anchors end with theirs, so nothing is lost.
@@ -173,8 +176,8 @@ func (v value) scalar() (string, error) {
 		return "", v.refuse("Write a plain value.", "the YAML type %s is not supported", quote(v.node.ShortTag()))
 	}
 	switch s := v.node.Value; {
-	case len(s) > maxTextBytes:
-		return "", v.refuse(fmt.Sprintf("Use at most %d bytes.", maxTextBytes), "there are %d bytes", len(s))
+	case len(s) > most:
+		return "", v.refuse(fmt.Sprintf("Use at most %d bytes.", most), "there are %d bytes", len(s))
 	case !carried(s):
 		return "", v.refuse("Use printable characters of UTF-8.", "%s has characters that the API cannot carry", quote(s))
 	}

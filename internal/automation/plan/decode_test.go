@@ -166,7 +166,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		for _, d := range documents {
-			if d.Tag == nil && d.Key == nil && d.Profile == nil && d.Connector == nil && d.Site == nil && d.Relay == nil && d.Connection == nil && d.Schedule == nil {
+			if d.Tag == nil && d.Key == nil && d.Profile == nil && d.Connector == nil && d.Site == nil && d.Relay == nil && d.Connection == nil && d.Playbook == nil && d.Schedule == nil {
 				t.Fatalf("nothing is described: %+v", d)
 			}
 		}

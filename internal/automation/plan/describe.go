@@ -127,7 +127,7 @@ var describers = map[Kind]struct {
 }{
 	KindTag: {"tags.yaml", (*describer).describeTags}, KindKey: {"keys.yaml", (*describer).describeKeys}, KindProfile: {"profiles.yaml", (*describer).describeProfiles},
 	KindConnector: {"connectors.yaml", (*describer).describeConnectors}, KindSite: {"sites.yaml", (*describer).describeSites}, KindRelay: {"relays.yaml", (*describer).describeRelays},
-	KindConnection: {"connections.yaml", (*describer).describeConnections}, KindSchedule: {"schedules.yaml", (*describer).describeSchedules},
+	KindConnection: {"connections.yaml", (*describer).describeConnections}, KindPlaybook: {"playbooks.yaml", (*describer).describePlaybooks}, KindSchedule: {"schedules.yaml", (*describer).describeSchedules},
 }
 
 // write adds the file of a kind, none where there is nothing to describe.

@@ -225,3 +225,29 @@ func describeSchedule(i *item[qpsclient.AutomationSchedule], of *item[qpsclient.
 	m.add("active", s.Active)
 	return m.node
 }
+
+func (d *describer) describePlaybooks() []*yaml.Node {
+	if d.hides(KindPlaybook) {
+		return nil
+	}
+	var list []*yaml.Node
+	for _, i := range d.layer.playbooks.inOrder() {
+		if !d.chosen(i.site) {
+			continue
+		}
+		if !nameable(i.name) || !nameable(i.site) {
+			d.keepOut(KindPlaybook, i.text(), i.id, "no file could name it")
+			continue
+		}
+		m := newMapping(KindPlaybook)
+		m.add("name", i.name)
+		m.add("site", i.site)
+		m.add("live", i.current.live != "")
+		m.add("text", i.current.text)
+		if i.current.live != "" && i.current.live != i.current.text {
+			m.add("liveText", i.current.live)
+		}
+		list = append(list, m.node)
+	}
+	return list
+}

@@ -25,18 +25,19 @@ const (
 	KindSite       Kind = "Site"
 	KindRelay      Kind = "Relay"
 	KindConnection Kind = "Connection"
+	KindPlaybook   Kind = "Playbook"
 	KindSchedule   Kind = "Schedule"
 )
 
 // Kinds returns every kind, those first that others refer to.
 func Kinds() []Kind {
-	return []Kind{KindTag, KindKey, KindProfile, KindConnector, KindSite, KindRelay, KindConnection, KindSchedule}
+	return []Kind{KindTag, KindKey, KindProfile, KindConnector, KindSite, KindRelay, KindConnection, KindPlaybook, KindSchedule}
 }
 
 // phrases are the kinds within a sentence.
 var phrases = map[Kind]string{
 	KindTag: "tag", KindKey: "activation key", KindProfile: "configuration profile", KindConnector: "connector",
-	KindSite: "site", KindRelay: "relay", KindConnection: "connection", KindSchedule: "schedule",
+	KindSite: "site", KindRelay: "relay", KindConnection: "connection", KindPlaybook: "playbook", KindSchedule: "schedule",
 }
 
 // phrase is the kind within a sentence.
@@ -46,10 +47,12 @@ func (k Kind) phrase() string { return phrases[k] }
 // Vedette platform, which other platforms do not have.
 func (k Kind) inLayer() bool { return slices.Contains(layerKinds(), k) }
 
-func layerKinds() []Kind { return []Kind{KindSite, KindRelay, KindConnection, KindSchedule} }
+func layerKinds() []Kind {
+	return []Kind{KindSite, KindRelay, KindConnection, KindPlaybook, KindSchedule}
+}
 
 // ofSite reports whether an object of the kind belongs to a site.
-func (k Kind) ofSite() bool { return k == KindConnection || k == KindSchedule }
+func (k Kind) ofSite() bool { return k == KindConnection || k == KindPlaybook || k == KindSchedule }
 
 // Document describes one object. Kind says which of them it holds.
 type Document struct {
@@ -62,6 +65,7 @@ type Document struct {
 	Site       *Site
 	Relay      *Relay
 	Connection *Connection
+	Playbook   *Playbook
 	Schedule   *Schedule
 
 	// places are where its values are written, by their keys: edge.yaml:12:9 for site,

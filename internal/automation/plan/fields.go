@@ -62,6 +62,9 @@ func (d *Document) fieldList() []field {
 	case KindConnection:
 		d.Connection = &Connection{}
 		return d.Connection.fields()
+	case KindPlaybook:
+		d.Playbook = &Playbook{}
+		return d.Playbook.fields()
 	case KindSchedule:
 		d.Schedule = &Schedule{}
 		return d.Schedule.fields()

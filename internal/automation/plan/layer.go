@@ -18,6 +18,8 @@ type LayerReader interface {
 	Sites(ctx context.Context) ([]qpsclient.Site, error)
 	Relays(ctx context.Context) ([]qpsclient.Relay, error)
 	Connections(ctx context.Context, q qpsclient.ConnectionQuery) ([]qpsclient.Connection, error)
+	Playbooks(ctx context.Context, site string) ([]qpsclient.Playbook, error)
+	PlaybookVersion(ctx context.Context, id, number int64) (qpsclient.PlaybookVersion, error)
 	AutomationSchedules(ctx context.Context, q qpsclient.AutomationScheduleQuery) ([]qpsclient.AutomationSchedule, error)
 }
 
@@ -28,6 +30,7 @@ type LayerWriter interface {
 	SiteWriter
 	RelayWriter
 	ConnectionWriter
+	PlaybookWriter
 	ScheduleWriter
 }
 
@@ -38,6 +41,7 @@ type layer struct {
 	sites       stock[qpsclient.Site]
 	relays      stock[qpsclient.Relay]
 	connections stock[qpsclient.Connection]
+	playbooks   stock[keptPlaybook]
 	schedules   stock[qpsclient.AutomationSchedule]
 
 	// What the caller may not list is nil, and left for the platform to judge.
@@ -63,7 +67,7 @@ func (m *maker) readLayer(ctx context.Context, r LayerReader, o Options) error {
 	case len(wanted) == 0:
 		return nil
 	case o.Prune: // to see what is in use
-		wanted[KindConnection], wanted[KindSchedule] = true, true
+		wanted[KindConnection], wanted[KindPlaybook], wanted[KindSchedule] = true, true, true
 	case wanted[KindSchedule]:
 		wanted[KindConnection] = true
 	}
@@ -83,7 +87,7 @@ func (m *maker) readLayer(ctx context.Context, r LayerReader, o Options) error {
 // otherwise.
 func readLayer(ctx context.Context, r LayerReader, kinds, strict map[Kind]bool) (*layer, error) {
 	l := &layer{hidden: map[Kind]bool{}}
-	l.sites.kind, l.relays.kind, l.connections.kind, l.schedules.kind = KindSite, KindRelay, KindConnection, KindSchedule
+	l.sites.kind, l.relays.kind, l.connections.kind, l.playbooks.kind, l.schedules.kind = KindSite, KindRelay, KindConnection, KindPlaybook, KindSchedule
 	var err error
 	if l.me, err = r.Me(ctx); err != nil {
 		return nil, err
@@ -91,7 +95,7 @@ func readLayer(ctx context.Context, r LayerReader, kinds, strict map[Kind]bool) 
 	for _, step := range []struct {
 		kind Kind
 		read func(context.Context, LayerReader) error
-	}{{KindSite, l.readSites}, {KindRelay, l.readRelays}, {KindConnection, l.readConnections}, {KindSchedule, l.readSchedules}} {
+	}{{KindSite, l.readSites}, {KindRelay, l.readRelays}, {KindConnection, l.readConnections}, {KindPlaybook, l.readPlaybooks}, {KindSchedule, l.readSchedules}} {
 		if !kinds[step.kind] && step.kind != KindSite {
 			continue
 		}
@@ -186,8 +190,9 @@ func (m *maker) planLayer() error {
 		func() error { return l.sites.place(m.documents[KindSite]) },
 		func() error { return l.relays.place(m.documents[KindRelay]) },
 		func() error { return l.connections.place(m.documents[KindConnection]) },
+		func() error { return l.playbooks.place(m.documents[KindPlaybook]) },
 		func() error { return l.schedules.place(m.documents[KindSchedule]) },
-		m.planSites, m.planRelays, m.planConnections, m.planSchedules,
+		m.planSites, m.planRelays, m.planConnections, m.planPlaybooks, m.planSchedules,
 	} {
 		if err := step(); err != nil {
 			return err

@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -57,6 +58,19 @@ func drawLayer(t *rapid.T) string {
 			maybe("passwordVault: {connection: '%s', items: {password: {path: a/b, field: c}}}", names[0])
 		}
 		names = append(names, escape.Replace(in)+"/"+escape.Replace(name))
+		end()
+	}
+	for _, name := range []string{"p1", "p2"}[:rapid.IntRange(0, 2).Draw(t, "playbooks")] {
+		script := func(label string) string {
+			called := rapid.SampledFrom([]string{"", "\n  - {id: b, uses: playbook/p2}"}).Draw(t, "called "+label)
+			if name == "p2" {
+				called = ""
+			}
+			quoted, _ := json.Marshal("kind: Playbook\nname: " + name + "\ndescription: " + rapid.SampledFrom([]string{"x", "y  # z"}).Draw(t, label) + "\nsteps:\n  - {id: a, wait: {for: 1s}}" + called + "\n")
+			return string(quoted)
+		}
+		begin("kind: Playbook\nname: %s\nsite: Main\ntext: %s", name, script("text"))
+		b.WriteString(rapid.SampledFrom([]string{"", "live: true\n", "live: false\n", "live: true\nliveText: " + script("live") + "\n"}).Draw(t, "live"))
 		end()
 	}
 	if len(names) > 1 {

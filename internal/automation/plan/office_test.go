@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vedette.dev/vedette/internal/automation/integration"
+	"vedette.dev/vedette/internal/automation/playbook"
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
 )
@@ -38,6 +39,8 @@ type office struct {
 	sites       []qpsclient.Site
 	relays      []qpsclient.Relay
 	connections []qpsclient.Connection
+	playbooks   []qpsclient.Playbook
+	texts       map[int64][]string // of each playbook, by version
 	schedules   []qpsclient.AutomationSchedule
 	denied      map[Kind]bool // what the caller may not list
 	absent      bool          // there is no automation layer
@@ -361,4 +364,75 @@ type watchedOffice struct {
 func (w *watchedOffice) UpdateConnection(_ context.Context, _ int64, change qpsclient.ConnectionChange) (qpsclient.Connection, error) {
 	w.change = change
 	return qpsclient.Connection{}, nil
+}
+
+func (o *office) Playbooks(context.Context, string) ([]qpsclient.Playbook, error) {
+	return listed(o, KindPlaybook, o.playbooks)
+}
+
+func (o *office) PlaybookVersion(_ context.Context, id, number int64) (qpsclient.PlaybookVersion, error) {
+	return qpsclient.PlaybookVersion{Number: number, Text: o.texts[id][number-1]}, o.list(KindPlaybook)
+}
+
+func (o *office) CreatePlaybook(_ context.Context, siteID int64, text string) (qpsclient.Playbook, error) {
+	definition, problems := playbook.Parse([]byte(text))
+	if problems != nil {
+		return qpsclient.Playbook{}, problems
+	}
+	id, err := o.write("create playbook %s", definition.Name)
+	if err != nil {
+		return qpsclient.Playbook{}, err
+	}
+	o.playbooks = append(o.playbooks, qpsclient.Playbook{ID: id, Name: definition.Name, Site: qpsclient.Reference{ID: siteID, Name: o.site(siteID).Name}})
+	return o.version(id, text)
+}
+
+func (o *office) playbook(id int64) *qpsclient.Playbook {
+	return only(o.playbooks, id, func(p qpsclient.Playbook) int64 { return p.ID })
+}
+
+func (o *office) version(id int64, text string) (qpsclient.Playbook, error) {
+	if o.texts == nil {
+		o.texts = map[int64][]string{}
+	}
+	o.texts[id] = append(o.texts[id], text)
+	p := o.playbook(id)
+	p.Latest = int64(len(o.texts[id]))
+	return *p, nil
+}
+
+func (o *office) SavePlaybook(_ context.Context, id, base int64, text string) (qpsclient.Playbook, error) {
+	if base != o.playbook(id).Latest {
+		return qpsclient.Playbook{}, fmt.Errorf("version %d is not the newest", base)
+	}
+	if _, err := o.write("save playbook %s", o.playbook(id).Name); err != nil {
+		return qpsclient.Playbook{}, err
+	}
+	return o.version(id, text)
+}
+
+func (o *office) PublishPlaybook(_ context.Context, id, number int64) (qpsclient.Playbook, error) {
+	p := o.playbook(id)
+	_, err := o.write("publish playbook %s", p.Name)
+	if err == nil {
+		p.Live, p.Publisher = number, o.me.User.Username
+	}
+	return *p, err
+}
+
+func (o *office) WithdrawPlaybook(_ context.Context, id int64) (qpsclient.Playbook, error) {
+	p := o.playbook(id)
+	_, err := o.write("withdraw playbook %s", p.Name)
+	if err == nil {
+		p.Live = 0
+	}
+	return *p, err
+}
+
+func (o *office) DeletePlaybook(_ context.Context, id int64) error {
+	_, err := o.write("delete playbook %s", o.playbook(id).Name)
+	if err == nil {
+		o.playbooks = slices.DeleteFunc(o.playbooks, func(p qpsclient.Playbook) bool { return p.ID == id })
+	}
+	return err
 }

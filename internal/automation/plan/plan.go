@@ -217,6 +217,8 @@ func (d *Document) knownBy() []identity {
 		return []identity{{"name", d.Relay.Name}}
 	case KindConnection:
 		return []identity{{"name", d.Connection.Name}, {"site", d.Connection.Site}}
+	case KindPlaybook:
+		return []identity{{"name", d.Playbook.Name}, {"site", d.Playbook.Site}}
 	case KindSchedule:
 		return []identity{{"name", d.Schedule.Name}, {"site", d.Schedule.Site}}
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // pruneLayer plans the deletion of what no document mentions: schedules first, then
-// connections, then relays and sites. What belongs to a site is only deleted from the
+// playbooks, connections, then relays and sites. What belongs to a site is only deleted from the
 // sites that the files mention, so that the files of one team never delete what
 // another team has.
 func (m *maker) pruneLayer() {
@@ -16,6 +16,9 @@ func (m *maker) pruneLayer() {
 	}
 	if m.described[KindSchedule] {
 		m.pruneSchedules()
+	}
+	if m.described[KindPlaybook] {
+		m.prunePlaybooks()
 	}
 	if m.described[KindConnection] {
 		m.pruneConnections()
@@ -154,6 +157,11 @@ func (m *maker) belongsTo(site string) string {
 	for _, i := range m.layer.connections.items {
 		if i.site == site && !i.deleted {
 			return "connection " + quote(i.text())
+		}
+	}
+	for _, i := range m.layer.playbooks.items {
+		if i.site == site && !i.deleted {
+			return "playbook " + quote(i.text())
 		}
 	}
 	for _, i := range m.layer.schedules.items {

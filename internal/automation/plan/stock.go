@@ -124,7 +124,7 @@ func (s *stock[T]) named(text string) []*item[T] {
 // listCommands show the objects of each kind.
 var listCommands = map[Kind]string{
 	KindSite: "vedette automation sites list", KindRelay: "vedette relays list",
-	KindConnection: "vedette automation connections list", KindSchedule: "vedette automation schedules list",
+	KindConnection: "vedette automation connections list", KindPlaybook: "vedette automation playbooks list", KindSchedule: "vedette automation schedules list",
 }
 
 // keepItem lists an object as one that pruning leaves alone.
