@@ -23,10 +23,6 @@ func (s *step) start(ctx context.Context, start engine.Start) error {
 	if !ready(s.state, start.Ref) {
 		return nil // it is not wanted any more
 	}
-	if len(s.Room)+len(s.sends) >= cap(s.Room) {
-		s.held = append(s.held, start)
-		return nil
-	}
 	r, secrets, err := s.record(start)
 	if err != nil {
 		return err
@@ -34,7 +30,16 @@ func (s *step) start(ctx context.Context, start engine.Start) error {
 	if large, err := s.tooLarge(ctx, start.Ref, r.Inputs); large || err != nil {
 		return err
 	}
+	select {
+	case s.Room <- struct{}{}: // the place of what is sent, until it has landed
+	default:
+		s.held = append(s.held, start)
+		return nil
+	}
 	b, err := s.turn.Begin(ctx, r, start.Ref)
+	if err != nil {
+		<-s.Room
+	}
 	if _, full := errors.AsType[*run.CrowdedError](err); full {
 		s.held = append(s.held, start)
 		return nil

@@ -37,7 +37,9 @@ func (c *conducting) send(ctx context.Context, s sending) {
 	c.flights[s.Ref] = &flight{stop}
 	go func() {
 		defer stop(nil)
-		c.landed <- c.perform(ctx, s)
+		landed := c.perform(ctx, s)
+		<-c.Room
+		c.landed <- landed
 	}()
 }
 
@@ -80,12 +82,6 @@ func (c *conducting) perform(ctx context.Context, s sending) landing {
 
 // answer is what a command comes to.
 func (c *conducting) answer(ctx context.Context, s *sending) integration.Answer {
-	select {
-	case c.Room <- struct{}{}:
-		defer func() { <-c.Room }()
-	case <-ctx.Done():
-		return integration.Answer{Outcome: automation.Failure(s.Uses+" failed.", ctx.Err())}
-	}
 	if strings.HasPrefix(s.Uses, corePrefix) {
 		return integration.Answer{Outcome: c.Core.Execute(ctx, s.of, s.Uses, s.beginning.Key, s.beginning.Run.Inputs)}
 	}

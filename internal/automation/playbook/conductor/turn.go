@@ -36,11 +36,15 @@ type result struct {
 func (c *conducting) turn(ctx context.Context, landings []landing) (result, error) {
 	var done result
 	err := c.Turns.Turn(ctx, c.id, func(ctx context.Context, t Turn) error {
+		c.unsend(done.sends) // of an attempt that came to nothing
 		s := &step{conducting: c, turn: t, run: t.Run(), now: c.Now().UTC(), memory: &memory{turn: t, program: c.program, fields: c.fields}}
 		err := s.take(ctx, landings)
 		done = s.result
 		return err
 	})
+	if err != nil {
+		c.unsend(done.sends)
+	}
 	if errors.Is(err, ErrGone) {
 		return result{ended: true}, nil
 	}
@@ -49,6 +53,13 @@ func (c *conducting) turn(ctx context.Context, landings []landing) (result, erro
 	}
 	c.opened, c.waiting, c.seen = true, done.held, done.revision
 	return done, nil
+}
+
+// unsend gives the places back of commands that are not sent after all.
+func (c *conducting) unsend(sends []sending) {
+	for range sends {
+		<-c.Room
+	}
 }
 
 // step is one turn while it is taken.

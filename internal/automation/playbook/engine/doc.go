@@ -11,8 +11,8 @@
 //
 //  1. in one transaction, store what a command left, read the state, Advance it,
 //     write it, and enqueue a job for each action
-//  2. before a command is sent, Advance with Sent, in a transaction of its own; an
-//     ErrStale says that it is not wanted any more
+//  2. before a command is sent, Advance with Sent, in a transaction that is committed
+//     before, such as that of 1; an ErrStale says that it is not wanted any more
 //  3. send it, and go on with 1 and its Answered
 //
 // A step that was Ready when its platform died is sent by whoever takes up the
