@@ -52,6 +52,10 @@ func StatusOf(err error) int {
 		return http.StatusNotFound
 	case fault.Is(err, fault.Conflict):
 		return http.StatusConflict
+	case fault.Is(err, fault.TooLarge):
+		return http.StatusRequestEntityTooLarge
+	case fault.Is(err, fault.Busy):
+		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
 }
