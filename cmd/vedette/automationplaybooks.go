@@ -37,7 +37,7 @@ PLAYBOOK is the ID or the name of a playbook, or SITE/NAME.`)
 	a.completeNamesOf(f, playbookNames, 0, ofSome...)
 	group.AddCommand(ofOne...)
 	group.AddCommand(ofSome...)
-	group.AddCommand(newPlaybooksList(a, f), newPlaybooksCheck(a, f), newPlaybooksSave(a, f), newPlaybooksShipped(a, f), newPlaybookRunsCommand(a, f), newQuestionsCommand(a, f))
+	group.AddCommand(newPlaybooksList(a, f), newPlaybooksCheck(a, f), newPlaybooksSave(a, f), newPlaybooksShipped(a, f), newPlaybookRunsCommand(a, f), newPlaybookSecretsCommand(a, f), newQuestionsCommand(a, f))
 	return group
 }
 

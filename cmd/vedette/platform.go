@@ -159,11 +159,15 @@ func (p *platform) assemble(ctx context.Context, offered *packages.Folder, now f
 	if err != nil {
 		return err
 	}
+	hooks, err := p.hookRoute(now, log)
+	if err != nil {
+		return err
+	}
 	mux := server.NewMux(log)
 	mux.Add(server.HealthRoute(p.store.Ready))
 	mux.Add(routes...)
 	mux.Add(p.agentRoutes()...)
-	mux.Add(server.SignInRoute(users, sessions), p.channelRoute())
+	mux.Add(server.SignInRoute(users, sessions), p.channelRoute(), hooks)
 	p.server = server.New(server.Options{Handler: mux, Log: log})
 	kinds, elsewhere := p.jobKinds(now, log)
 	engine, err := p.jobEngine(kinds, elsewhere, log)

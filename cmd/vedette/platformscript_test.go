@@ -32,7 +32,7 @@ func TestPlatformScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setupPlatformScript,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "mode": mode, "until": until, "opens": opens, "another": another},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "mode": mode, "until": until, "opens": opens, "another": another, "hook": hook},
 	})
 }
 

@@ -11,10 +11,13 @@ import (
 	"vedette.dev/vedette/internal/automation/playbook/conductor"
 	"vedette.dev/vedette/internal/automation/playbook/core"
 	"vedette.dev/vedette/internal/automation/playbook/library"
+	"vedette.dev/vedette/internal/automation/playbook/trigger"
 	runs "vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/jobs"
 	"vedette.dev/vedette/internal/outbound/egress"
 	"vedette.dev/vedette/internal/outbound/webhook"
+	"vedette.dev/vedette/internal/server"
+	"vedette.dev/vedette/internal/server/automationapi"
 )
 
 const (
@@ -25,6 +28,11 @@ const (
 	// conductTimeout is what a job has beyond the time in which it begins commands: the
 	// longest of them, and to say that it was over.
 	conductTimeout = conductor.Limit + runs.Limit + commandGrace
+
+	// hooksPerAddress is how many webhooks one address may send in hooksWindow, and
+	// hookRequests how many are looked at at once: each is at most 64 KiB.
+	hooksPerAddress, hooksWindow = 600, time.Minute
+	hookRequests                 = 32
 )
 
 // playbookLayer is what runs playbooks.
@@ -33,19 +41,33 @@ type playbookLayer struct {
 	library   *library.Library
 	conductor *conductor.Conductor
 	desk      *conductor.Desk
+	hooks     *trigger.Hooks
 }
 
 func (p *platform) newPlaybooks(connections *links.Directory, runner *runs.Runner, sender *notice.Sender, now func() time.Time, log *slog.Logger) *playbookLayer {
 	programs := &library.Programs{Shelf: p.store}
 	return &playbookLayer{
 		programs: programs,
-		library:  &library.Library{Shelf: p.store, Programs: programs, Sites: connections, Now: now},
+		library:  &library.Library{Shelf: p.store, Secrets: p.store, Programs: programs, Sites: connections, Now: now},
 		conductor: &conductor.Conductor{
 			Turns: p.store, Programs: programs, Commands: runner, Now: now, Random: rand.Float64, Log: log, Room: make(chan struct{}, stepCommands),
 			Core: &core.Commands{Mail: sender, Webhooks: &webhook.Client{UserAgent: "vedette/" + buildVersion(), Now: now, Policy: egress.Policy{NoLoopback: true}}, Secrets: p.store, Rights: runner.Rights, Now: now},
 		},
 		desk: &conductor.Desk{Records: p.store, Shelf: p.store, Programs: programs, Sites: connections, Now: now, Random: rand.Float64},
+		hooks: &trigger.Hooks{
+			Live: trigger.Live{Shelf: p.store, Programs: programs}, Sites: connections, Owners: p.store, Secrets: p.store, Runs: p.store, Now: now,
+		},
 	}
+}
+
+// hookRoute is where others start playbooks.
+func (p *platform) hookRoute(now func() time.Time, log *slog.Logger) (server.Route, error) {
+	limits, err := server.NewLimits(server.LimitSettings{Calls: hooksPerAddress, Window: hooksWindow}, now)
+	if err != nil {
+		return server.Route{}, err
+	}
+	strangers := server.Strangers{Limits: limits, Budget: server.NewBudget(hookRequests)}
+	return automationapi.HookRoute(p.automation.playbooks.hooks, strangers, now, log), nil
 }
 
 // playbookRuns is the work of carrying playbooks on.

@@ -106,7 +106,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, username, password, ad
 	if len(password) > MaxPasswordBytes {
 		return Principal{}, refused()
 	}
-	network := networkOf(address)
+	network := NetworkOf(address)
 	try := attempt{username, password, address, network, a.digest("password", username, network)}
 	if right, ok := a.recall(try.caller); ok {
 		user, known, err := a.find(ctx, username)

@@ -98,7 +98,7 @@ func (b bearer) ended(now time.Time) string {
 // recordBearer records a genuine token, unless the same was recorded of it not
 // long ago.
 func (a *Authenticator) recordBearer(ctx context.Context, token, address, username string, outcome Outcome, detail string) error {
-	caller, of := a.digest("token", token, networkOf(address)), a.digest(detail)
+	caller, of := a.digest("token", token, NetworkOf(address)), a.digest(detail)
 	if seen, ok := a.recall(caller); ok && seen == of {
 		return nil
 	}

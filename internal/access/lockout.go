@@ -61,9 +61,9 @@ func locked(wait time.Duration) error {
 		"Wait, verify both, user and password credentials, and then send the request again.")
 }
 
-// networkOf returns what failures are counted by: the address, or the network of
-// an IPv6 address, in which a single host has as many addresses as it likes.
-func networkOf(address string) string {
+// NetworkOf returns what requests of strangers are counted by: the IP address, or the
+// network of an IPv6 address, in which a single host has as many addresses as it likes.
+func NetworkOf(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
 		return address

@@ -144,7 +144,7 @@ func TestAHostWithManyAddressesIsOneNetwork(t *testing.T) {
 		"":                        "",
 		"not an address: 1.2.3.4": "not an address: 1.2.3.4",
 	} {
-		if got := networkOf(address); got != want {
+		if got := NetworkOf(address); got != want {
 			t.Errorf("%s is counted as %s, want %s", address, got, want)
 		}
 	}

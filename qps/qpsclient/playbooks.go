@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -155,6 +156,39 @@ func (c *Client) WithdrawPlaybook(ctx context.Context, id int64) (Playbook, erro
 // DeletePlaybook deletes a playbook with its versions; runs that have ended stay.
 func (c *Client) DeletePlaybook(ctx context.Context, id int64) error {
 	return c.automation(ctx, fmt.Sprintf("delete playbook %d", id), http.MethodDelete, playbookPath(id), nil, nil)
+}
+
+// PlaybookSecrets lists the names of the secrets of a playbook in alphabetical order.
+func (c *Client) PlaybookSecrets(ctx context.Context, id int64) ([]string, error) {
+	var answer struct {
+		Secrets []struct {
+			Name string `json:"name"`
+		} `json:"secrets"`
+	}
+	err := c.automation(ctx, fmt.Sprintf("list secrets of playbook %d", id), http.MethodGet, playbookPath(id)+"/secrets", nil, &answer)
+	names := make([]string, len(answer.Secrets))
+	for i, s := range answer.Secrets {
+		names[i] = s.Name
+	}
+	return names, err
+}
+
+// SetPlaybookSecret sets what the webhooks of a playbook that name it are signed with:
+// whsec_ and 24 to 64 random bytes in base64, as Standard Webhooks has it.
+func (c *Client) SetPlaybookSecret(ctx context.Context, id int64, name, secret string) error {
+	body := struct {
+		Secret string `json:"secret"`
+	}{secret}
+	return c.automation(ctx, fmt.Sprintf("set secret %s of playbook %d", name, id), http.MethodPut, playbookSecretPath(id, name), body, nil)
+}
+
+// RemovePlaybookSecret removes a secret: webhooks that name it start nothing any more.
+func (c *Client) RemovePlaybookSecret(ctx context.Context, id int64, name string) error {
+	return c.automation(ctx, fmt.Sprintf("remove secret %s of playbook %d", name, id), http.MethodDelete, playbookSecretPath(id, name), nil, nil)
+}
+
+func playbookSecretPath(id int64, name string) string {
+	return playbookPath(id) + "/secrets/" + url.PathEscape(name)
 }
 
 // ShippedPlaybooks lists the playbooks that come with the platform.

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"vedette.dev/vedette/internal/fault"
 )
 
 // The forms of names.
@@ -15,6 +17,17 @@ var (
 	assignee     = regexp.MustCompile(`^(user|group|role):\S(.{0,126}\S)?$`)
 	secretName   = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$`)
 )
+
+// secretNameForm is what a name of a secret is made of, for people.
+const secretNameForm = "letters, digits, dots, hyphens and underscores, 64 at most"
+
+// CheckSecretName refuses what a playbook cannot name a secret: fault.Invalid.
+func CheckSecretName(name string) error {
+	if secretName.MatchString(name) {
+		return nil
+	}
+	return fault.New(fault.Invalid, "name: it is no name of a secret.", "Use "+secretNameForm+", beginning with a letter or a digit.")
+}
 
 // APIVersion is what apiVersion says in texts of this notation.
 const APIVersion = "soar/v1"

@@ -100,7 +100,7 @@ func readWebhook(v value) Webhook {
 	w := Webhook{Place: v.place()}
 	o := v.object("secret", "with")
 	if t, ok := o["secret"]; ok {
-		w.Secret = t.matching(secretName, "name of a secret: letters, digits, dots, hyphens and underscores, 64 at most")
+		w.Secret = t.matching(secretName, "name of a secret: "+secretNameForm)
 	} else if o != nil {
 		v.report("Add secret: NAME, the secret that the sender signs with.", "a webhook without a secret would let anybody start the playbook")
 	}

@@ -1155,6 +1155,9 @@ type NewPassword = newPassword
 // NewPlaybook defines model for NewPlaybook.
 type NewPlaybook = newPlaybook
 
+// NewPlaybookSecret defines model for NewPlaybookSecret.
+type NewPlaybookSecret = newPlaybookSecret
+
 // NewRelay defines model for NewRelay.
 type NewRelay = newRelay
 
@@ -1444,6 +1447,16 @@ type PlaybookRunList struct {
 
 // PlaybookRunState How far a run is. One that waits does so for a time, a person or another run. The last four are final.
 type PlaybookRunState string
+
+// PlaybookSecret A secret of a playbook, of which nothing but its name is shown.
+type PlaybookSecret struct {
+	Name string `json:"name"`
+}
+
+// PlaybookSecretList defines model for PlaybookSecretList.
+type PlaybookSecretList struct {
+	Secrets []PlaybookSecret `json:"secrets"`
+}
 
 // PlaybookStep How far a step is. Times are UTC and absent until reached.
 type PlaybookStep struct {
@@ -2403,6 +2416,9 @@ type PublishPlaybookJSONRequestBody = Publication
 // StartPlaybookJSONRequestBody defines body for StartPlaybook for application/json ContentType.
 type StartPlaybookJSONRequestBody = PlaybookRequest
 
+// SetPlaybookSecretJSONRequestBody defines body for SetPlaybookSecret for application/json ContentType.
+type SetPlaybookSecretJSONRequestBody = NewPlaybookSecret
+
 // SavePlaybookJSONRequestBody defines body for SavePlaybook for application/json ContentType.
 type SavePlaybookJSONRequestBody = PlaybookText
 
@@ -2600,6 +2616,15 @@ type ServerInterface interface {
 	// StartPlaybook Start a run of a playbook
 	// (POST /automation/v1/playbooks/{id}/runs)
 	StartPlaybook(w http.ResponseWriter, r *http.Request, id PlaybookId, params StartPlaybookParams)
+	// ListPlaybookSecrets List the names of the secrets of a playbook
+	// (GET /automation/v1/playbooks/{id}/secrets)
+	ListPlaybookSecrets(w http.ResponseWriter, r *http.Request, id PlaybookId)
+	// RemovePlaybookSecret Remove a secret of a playbook
+	// (DELETE /automation/v1/playbooks/{id}/secrets/{name})
+	RemovePlaybookSecret(w http.ResponseWriter, r *http.Request, id PlaybookId, name string)
+	// SetPlaybookSecret Set a secret of a playbook
+	// (PUT /automation/v1/playbooks/{id}/secrets/{name})
+	SetPlaybookSecret(w http.ResponseWriter, r *http.Request, id PlaybookId, name string)
 	// ListPlaybookVersions List the versions of a playbook
 	// (GET /automation/v1/playbooks/{id}/versions)
 	ListPlaybookVersions(w http.ResponseWriter, r *http.Request, id PlaybookId)
@@ -4132,6 +4157,102 @@ func (siw *ServerInterfaceWrapper) StartPlaybook(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.StartPlaybook(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPlaybookSecrets operation middleware
+func (siw *ServerInterfaceWrapper) ListPlaybookSecrets(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PlaybookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPlaybookSecrets(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemovePlaybookSecret operation middleware
+func (siw *ServerInterfaceWrapper) RemovePlaybookSecret(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PlaybookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemovePlaybookSecret(w, r, id, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetPlaybookSecret operation middleware
+func (siw *ServerInterfaceWrapper) SetPlaybookSecret(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id PlaybookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetPlaybookSecret(w, r, id, name)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -5912,6 +6033,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/playbooks/{id}/publish", wrapper.PublishPlaybook)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/playbooks/{id}/withdraw", wrapper.WithdrawPlaybook)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/automation/v1/playbooks/{id}/runs", wrapper.StartPlaybook)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/playbooks/{id}/secrets", wrapper.ListPlaybookSecrets)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/automation/v1/playbooks/{id}/secrets/{name}", wrapper.RemovePlaybookSecret)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/automation/v1/playbooks/{id}/secrets/{name}", wrapper.SetPlaybookSecret)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/playbook-runs", wrapper.ListPlaybookRuns)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/playbook-runs/{id}", wrapper.GetPlaybookRun)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/automation/v1/playbook-runs/{id}/commands", wrapper.ListPlaybookRunCommands)
@@ -7748,6 +7872,114 @@ type StartPlaybookdefaultJSONResponse struct {
 }
 
 func (response StartPlaybookdefaultJSONResponse) VisitStartPlaybookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPlaybookSecretsRequestObject struct {
+	Id PlaybookId `json:"id"`
+}
+
+type ListPlaybookSecretsResponseObject interface {
+	VisitListPlaybookSecretsResponse(w http.ResponseWriter) error
+}
+
+type ListPlaybookSecrets200JSONResponse PlaybookSecretList
+
+func (response ListPlaybookSecrets200JSONResponse) VisitListPlaybookSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPlaybookSecretsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListPlaybookSecretsdefaultJSONResponse) VisitListPlaybookSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemovePlaybookSecretRequestObject struct {
+	Id   PlaybookId `json:"id"`
+	Name string     `json:"name"`
+}
+
+type RemovePlaybookSecretResponseObject interface {
+	VisitRemovePlaybookSecretResponse(w http.ResponseWriter) error
+}
+
+type RemovePlaybookSecret204Response struct {
+}
+
+func (response RemovePlaybookSecret204Response) VisitRemovePlaybookSecretResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemovePlaybookSecretdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemovePlaybookSecretdefaultJSONResponse) VisitRemovePlaybookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetPlaybookSecretRequestObject struct {
+	Id   PlaybookId `json:"id"`
+	Name string     `json:"name"`
+	Body *SetPlaybookSecretJSONRequestBody
+}
+
+type SetPlaybookSecretResponseObject interface {
+	VisitSetPlaybookSecretResponse(w http.ResponseWriter) error
+}
+
+type SetPlaybookSecret204Response struct {
+}
+
+func (response SetPlaybookSecret204Response) VisitSetPlaybookSecretResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type SetPlaybookSecretdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetPlaybookSecretdefaultJSONResponse) VisitSetPlaybookSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9963,6 +10195,15 @@ type StrictServerInterface interface {
 	// StartPlaybook Start a run of a playbook
 	// (POST /automation/v1/playbooks/{id}/runs)
 	StartPlaybook(ctx context.Context, request StartPlaybookRequestObject) (StartPlaybookResponseObject, error)
+	// ListPlaybookSecrets List the names of the secrets of a playbook
+	// (GET /automation/v1/playbooks/{id}/secrets)
+	ListPlaybookSecrets(ctx context.Context, request ListPlaybookSecretsRequestObject) (ListPlaybookSecretsResponseObject, error)
+	// RemovePlaybookSecret Remove a secret of a playbook
+	// (DELETE /automation/v1/playbooks/{id}/secrets/{name})
+	RemovePlaybookSecret(ctx context.Context, request RemovePlaybookSecretRequestObject) (RemovePlaybookSecretResponseObject, error)
+	// SetPlaybookSecret Set a secret of a playbook
+	// (PUT /automation/v1/playbooks/{id}/secrets/{name})
+	SetPlaybookSecret(ctx context.Context, request SetPlaybookSecretRequestObject) (SetPlaybookSecretResponseObject, error)
 	// ListPlaybookVersions List the versions of a playbook
 	// (GET /automation/v1/playbooks/{id}/versions)
 	ListPlaybookVersions(ctx context.Context, request ListPlaybookVersionsRequestObject) (ListPlaybookVersionsResponseObject, error)
@@ -11445,6 +11686,93 @@ func (sh *strictHandler) StartPlaybook(w http.ResponseWriter, r *http.Request, i
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(StartPlaybookResponseObject); ok {
 		if err := validResponse.VisitStartPlaybookResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPlaybookSecrets operation middleware
+func (sh *strictHandler) ListPlaybookSecrets(w http.ResponseWriter, r *http.Request, id PlaybookId) {
+	var request ListPlaybookSecretsRequestObject
+
+	request.Id = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPlaybookSecrets(ctx, request.(ListPlaybookSecretsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPlaybookSecrets")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPlaybookSecretsResponseObject); ok {
+		if err := validResponse.VisitListPlaybookSecretsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemovePlaybookSecret operation middleware
+func (sh *strictHandler) RemovePlaybookSecret(w http.ResponseWriter, r *http.Request, id PlaybookId, name string) {
+	var request RemovePlaybookSecretRequestObject
+
+	request.Id = id
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemovePlaybookSecret(ctx, request.(RemovePlaybookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemovePlaybookSecret")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemovePlaybookSecretResponseObject); ok {
+		if err := validResponse.VisitRemovePlaybookSecretResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetPlaybookSecret operation middleware
+func (sh *strictHandler) SetPlaybookSecret(w http.ResponseWriter, r *http.Request, id PlaybookId, name string) {
+	var request SetPlaybookSecretRequestObject
+
+	request.Id = id
+	request.Name = name
+
+	var body SetPlaybookSecretJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetPlaybookSecret(ctx, request.(SetPlaybookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetPlaybookSecret")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetPlaybookSecretResponseObject); ok {
+		if err := validResponse.VisitSetPlaybookSecretResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -19,6 +19,9 @@ type (
 		Version *int64      `json:"version"`
 		Draft   bool        `json:"draft"`
 	}
+	newPlaybookSecret struct {
+		Secret string `json:"secret"`
+	}
 	questionAnswer struct {
 		Answer  string `json:"answer"`
 		Comment string `json:"comment"`
@@ -46,6 +49,12 @@ func (b *publication) UnmarshalJSON(doc []byte) error {
 // UnmarshalJSON refuses members it does not know.
 func (b *playbookRequest) UnmarshalJSON(doc []byte) error {
 	type plain playbookRequest
+	return decodeStrictly(doc, (*plain)(b))
+}
+
+// UnmarshalJSON refuses members it does not know.
+func (b *newPlaybookSecret) UnmarshalJSON(doc []byte) error {
+	type plain newPlaybookSecret
 	return decodeStrictly(doc, (*plain)(b))
 }
 

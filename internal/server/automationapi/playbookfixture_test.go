@@ -72,7 +72,7 @@ func newTheatre(t *testing.T) *theatre {
 		Turns: db, Programs: programs, Commands: th, Core: th, Now: now, Random: random, Log: slog.New(slog.DiscardHandler), Room: make(chan struct{}, 4),
 	}
 	th.switchboard = newSwitchboard(t, func(c *automationapi.Config) {
-		c.Library = &library.Library{Shelf: db, Programs: programs, Sites: c.Connections, Now: now}
+		c.Library = &library.Library{Shelf: db, Secrets: db, Programs: programs, Sites: c.Connections, Now: now}
 		c.PlaybookRuns = &conductor.Desk{Records: db, Shelf: db, Programs: programs, Sites: c.Connections, Now: now, Random: random}
 	})
 	return th

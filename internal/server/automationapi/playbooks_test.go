@@ -244,6 +244,18 @@ func TestWhatIsWrongWithARequestAboutPlaybooksIsSaid(t *testing.T) {
 		{"ann", "POST", "/questions/1/answer", `{"answer":"yes"}`, 400, "Use one of approved, rejected."},
 		{"ann", "POST", "/questions/1/answer", `{"answer":"approved","comment":"` + strings.Repeat("x", 1001) + `"}`, 400, "comment: it has 1001 bytes"},
 		{"ann", "POST", "/questions/9/answer", `{"answer":"approved"}`, 404, "There is no question 9."},
+		{"ann", "PUT", "/playbooks/1/secrets/ci", `{"secret":"whsec_planted"}`, 400, "The secret for signatures of webhooks has another form."},
+		{"ann", "PUT", "/playbooks/1/secrets/ci", `{"secret":["whsec_planted"]}`, 400, "secret"},
+		{"ann", "PUT", "/playbooks/1/secrets/ci", `{"secret":"` + hookSecret + `","show":true}`, 400, "show"},
+		{"ann", "PUT", "/playbooks/1/secrets/-ci", `{"secret":"` + hookSecret + `"}`, 400, "name: it is no name of a secret. Use letters,"},
+		{"ann", "DELETE", "/playbooks/1/secrets/c%20i", "", 400, "name: it is no name of a secret."},
+		{"ann", "DELETE", "/playbooks/1/secrets/ci", "", 404, "The playbook has no secret 'ci'."},
+		{"eve", "GET", "/playbooks/1/secrets", "", 403, "Edit Playbook"},
+		{"eve", "PUT", "/playbooks/1/secrets/ci", `{"secret":"` + hookSecret + `"}`, 403, "Edit Playbook"},
+		{"eve", "DELETE", "/playbooks/1/secrets/ci", "", 403, "Edit Playbook"},
+		{"bob", "GET", "/playbooks/1/secrets", "", 404, "There is no playbook 1."},
+		{"bob", "PUT", "/playbooks/1/secrets/ci", `{"secret":"` + hookSecret + `"}`, 404, "There is no playbook 1."},
+		{"bob", "DELETE", "/playbooks/1/secrets/ci", "", 404, "There is no playbook 1."},
 		{"eve", "POST", "/playbooks", body(greetText, ""), 403, "Edit Playbook"},
 		{"eve", "POST", "/playbooks/1/runs", `{}`, 403, "Run Playbook"},
 		{"eve", "POST", "/playbook-runs/1/cancel", "", 403, "Run Playbook"},
@@ -270,7 +282,7 @@ func TestWhatIsWrongWithARequestAboutPlaybooksIsSaid(t *testing.T) {
 			if w.Code != tc.status {
 				t.Fatalf("status %d, want %d: %s", w.Code, tc.status, w.Body)
 			}
-			if _, text := explanation(t, w); !strings.Contains(text, tc.says) {
+			if _, text := explanation(t, w); !strings.Contains(text, tc.says) || strings.Contains(text, "planted") {
 				t.Errorf("answer says %q, want %q", text, tc.says)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,6 +59,16 @@ func (h *hooked) message(tb testing.TB, id, body string) trigger.Message {
 	}
 }
 
+// start sends a message that starts a run, and returns it.
+func (h *hooked) start(tb testing.TB, id, body string) conductor.Run {
+	tb.Helper()
+	r, started, err := h.hooks.Start(tb.Context(), h.message(tb, id, body))
+	if err != nil || !started {
+		tb.Fatalf("run %d is new: %t, error %v", r.ID, started, err)
+	}
+	return r
+}
+
 func (h *hooked) runs(tb testing.TB) []conductor.Run {
 	tb.Helper()
 	return must(h.PlaybookRuns(tb.Context(), conductor.Filter{PlaybookID: h.playbook.ID, Limit: 100}))(tb)
@@ -66,26 +77,29 @@ func (h *hooked) runs(tb testing.TB) []conductor.Run {
 func testHookOnce(t *testing.T, h *hooked) {
 	m := h.message(t, "msg_1", `{"host": 9007199254740993}`)
 	var wait sync.WaitGroup
+	var started atomic.Int32
 	ids := make([]int64, 6)
 	for i := range ids {
 		wait.Go(func() {
-			r, err := h.hooks.Start(t.Context(), m)
+			r, began, err := h.hooks.Start(t.Context(), m)
 			if err != nil {
 				t.Error(err)
 			}
-			ids[i] = r.ID
+			if ids[i] = r.ID; began {
+				started.Add(1)
+			}
 		})
 	}
 	wait.Wait()
 	runs := h.runs(t)
-	if len(runs) != 1 || !cmp.Equal(ids, []int64{runs[0].ID, runs[0].ID, runs[0].ID, runs[0].ID, runs[0].ID, runs[0].ID}) {
-		t.Fatalf("answered with %v, the runs are %+v", ids, runs)
+	if len(runs) != 1 || started.Load() != 1 || !cmp.Equal(ids, []int64{runs[0].ID, runs[0].ID, runs[0].ID, runs[0].ID, runs[0].ID, runs[0].ID}) {
+		t.Fatalf("answered with %v, %d of them new, the runs are %+v", ids, started.Load(), runs)
 	}
 	r := must(h.PlaybookRun(t.Context(), runs[0].ID))(t)
 	if r.Trigger.Kind != "webhook" || r.UserID != h.ana.User.ID || r.StartedBy != "ana" || r.Address != "192.0.2.7" || !cmp.Equal(r.Inputs, map[string]any{"host": int64(9007199254740993)}) {
 		t.Errorf("the run is %+v", r)
 	}
-	again := must(h.hooks.Start(t.Context(), h.message(t, "msg_2", `{"host": 1}`)))(t)
+	again := h.start(t, "msg_2", `{"host": 1}`)
 	if again.ID == r.ID {
 		t.Error("another message is the same run")
 	}
@@ -111,7 +125,7 @@ func testHookRefused(t *testing.T, h *hooked) {
 	} {
 		m := h.message(t, "msg_1", `{"host": 1}`)
 		spoil(&m)
-		_, err := h.hooks.Start(t.Context(), m)
+		_, _, err := h.hooks.Start(t.Context(), m)
 		f, ok := errors.AsType[*fault.Error](err)
 		if !ok || f.Code != fault.Unauthenticated {
 			t.Fatalf("%s: %v", name, err)
@@ -131,7 +145,7 @@ func testHookOfPublisherGone(t *testing.T, h *hooked) {
 	must(h.CreateUser(t.Context(), access.User{Username: "boss", PasswordHash: "x", Created: Start, Roles: h.ana.User.Roles}))(t) // one manager must be there
 	must(h.UpdateUser(t.Context(), "ana", func(u *access.User) error { u.Disabled = true; return nil }))(t)
 	for _, id := range []string{"msg_1", "msg_2"} {
-		_, err := h.hooks.Start(t.Context(), h.message(t, id, `{"host": 1}`))
+		_, _, err := h.hooks.Start(t.Context(), h.message(t, id, `{"host": 1}`))
 		wantCode(t, err, fault.Busy)
 	}
 	runs := h.runs(t)
@@ -139,18 +153,18 @@ func testHookOfPublisherGone(t *testing.T, h *hooked) {
 		t.Fatalf("runs are %+v", runs)
 	}
 	must(h.UpdateUser(t.Context(), "ana", func(u *access.User) error { u.Disabled = false; return nil }))(t)
-	if r := must(h.hooks.Start(t.Context(), h.message(t, "msg_1", `{"host": 1}`)))(t); r.State != conductor.Queued {
+	if r := h.start(t, "msg_1", `{"host": 1}`); r.State != conductor.Queued {
 		t.Errorf("when it is sent again the run is %+v", r)
 	}
 }
 
 func testHookUnfit(t *testing.T, h *hooked) {
-	r := must(h.hooks.Start(t.Context(), h.message(t, "msg_1", `{"name": "x"}`)))(t)
+	r := h.start(t, "msg_1", `{"name": "x"}`)
 	if r.State != conductor.Failed || r.Error == nil || !strings.Contains(r.Error.Message, "on.webhook[0].with.host") {
 		t.Errorf("the run is %+v with %+v", r, r.Error)
 	}
 	for id, body := range map[string]string{"msg_2": "host=1", "msg_3": "", "msg_4": "{} {}"} {
-		_, err := h.hooks.Start(t.Context(), h.message(t, id, body))
+		_, _, err := h.hooks.Start(t.Context(), h.message(t, id, body))
 		wantCode(t, err, fault.Invalid)
 	}
 }
@@ -166,7 +180,7 @@ func testPlaybookSecrets(t *testing.T, h *hooked) {
 	if names := must(h.PlaybookSecretNames(ctx, h.playbook.ID))(t); !cmp.Equal(names, []string{"pager", "siem"}) {
 		t.Errorf("names are %q", names)
 	}
-	if _, err := h.hooks.Start(ctx, h.message(t, "msg_1", `{"host": 1}`)); !fault.Is(err, fault.Unauthenticated) {
+	if _, _, err := h.hooks.Start(ctx, h.message(t, "msg_1", `{"host": 1}`)); !fault.Is(err, fault.Unauthenticated) {
 		t.Errorf("signed with the secret before: %v", err)
 	}
 	must(h.RotateSecrets(ctx, func(int64, int64) {}))(t)

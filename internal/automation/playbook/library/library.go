@@ -17,6 +17,7 @@ import (
 // asks; see the package comment. It is safe for concurrent use.
 type Library struct {
 	Shelf    Shelf
+	Secrets  Secrets
 	Programs *Programs
 	Sites    *connection.Directory
 	Now      func() time.Time

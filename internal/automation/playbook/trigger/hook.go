@@ -63,13 +63,14 @@ func errHook() error {
 	return fault.New(fault.Unauthenticated, "The webhook is refused.", "Check the address, the secret that it is signed with, and the clock of the sender.")
 }
 
-// Start starts a playbook for a message and returns the run. A message that was taken
-// before returns the same run. What cannot start now, and may later, is fault.Busy, so
-// that the sender sends it again.
-func (h *Hooks) Start(ctx context.Context, m Message) (conductor.Run, error) {
+// Start starts a playbook for a message and returns the run, and true. A message that
+// was taken before returns the same run, and false. What is not signed as it must be is
+// fault.Unauthenticated. What cannot start now, and may later, is fault.Busy, so that the
+// sender sends it again.
+func (h *Hooks) Start(ctx context.Context, m Message) (conductor.Run, bool, error) {
 	pb, v, hook, err := h.find(ctx, m)
 	if err != nil && !said(err) {
-		return conductor.Run{}, err
+		return conductor.Run{}, false, err
 	}
 	// Verified against a secret that nobody has, where there is none.
 	secret := signature.NewSecret()
@@ -78,11 +79,11 @@ func (h *Hooks) Start(ctx context.Context, m Message) (conductor.Run, error) {
 		if missing == nil {
 			secret = known
 		} else if !said(missing) {
-			return conductor.Run{}, missing
+			return conductor.Run{}, false, missing
 		}
 	}
 	if refused := signature.Verify(m.Signed, m.Body, h.Now(), secret); refused != nil || err != nil {
-		return conductor.Run{}, errHook()
+		return conductor.Run{}, false, errHook()
 	}
 	return h.start(ctx, m, &pb, &v, hook)
 }
@@ -104,9 +105,9 @@ func (h *Hooks) find(ctx context.Context, m Message) (library.Playbook, version,
 	return pb, v, hooks[m.Trigger-1], nil
 }
 
-func (h *Hooks) start(ctx context.Context, m Message, pb *library.Playbook, v *version, hook playbook.Webhook) (conductor.Run, error) {
+func (h *Hooks) start(ctx context.Context, m Message, pb *library.Playbook, v *version, hook playbook.Webhook) (conductor.Run, bool, error) {
 	if _, err := expression.Decode(m.Body); err != nil {
-		return conductor.Run{}, fault.New(fault.Invalid, "The body of the webhook is not JSON.", "Send one JSON value.")
+		return conductor.Run{}, false, fault.New(fault.Invalid, "The body of the webhook is not JSON.", "Send one JSON value.")
 	}
 	now := h.Now().UTC()
 	r := conductor.Run{
@@ -116,19 +117,18 @@ func (h *Hooks) start(ctx context.Context, m Message, pb *library.Playbook, v *v
 	v.is(&r)
 	err := h.mayStart(ctx, pb)
 	if refusal, ok := errors.AsType[*fault.Error](err); ok {
-		return conductor.Run{}, h.tell(ctx, r, m.Trigger, refusal)
+		return conductor.Run{}, false, h.tell(ctx, r, m.Trigger, refusal)
 	}
 	if err != nil {
-		return conductor.Run{}, err
+		return conductor.Run{}, false, err
 	}
 	if err := v.takeStart(ctx, hook.Place, &r); err != nil {
 		if !said(err) {
-			return conductor.Run{}, err
+			return conductor.Run{}, false, err
 		}
 		refuse(&r, err)
 	}
-	started, _, err := h.Runs.StartRun(ctx, r)
-	return started, err
+	return h.Runs.StartRun(ctx, r)
 }
 
 // mayStart refuses a publisher who may not run the playbook any more.
