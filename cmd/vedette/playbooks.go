@@ -73,7 +73,7 @@ func (p *platform) hookRoute(now func() time.Time, log *slog.Logger) (server.Rou
 // playbookRuns is the work of carrying playbooks on.
 func (p *platform) playbookRuns(layer *playbookLayer, now func() time.Time) jobs.Kind {
 	return jobs.Kind{
-		Name: conductor.Job, Workers: conductWorkers, Look: unhurried, Timeout: conductTimeout, Run: layer.conductor.Conduct,
+		Name: conductor.Job, Workers: conductWorkers, Timeout: conductTimeout, Run: layer.conductor.Conduct,
 		Due: jobs.Round(func(ctx context.Context, after int64, limit int) ([]int64, error) {
 			return p.store.DuePlaybookRuns(ctx, now(), after, limit)
 		}),
