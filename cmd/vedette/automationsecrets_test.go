@@ -177,7 +177,7 @@ func played(t *testing.T, p *operatorPlatform) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	awaitRuns(t, p.platform, 0)
+	awaitRuns(t, p.platform)
 	if r, err = p.store.PlaybookRun(ctx, r.ID); err != nil {
 		t.Fatal(err)
 	}

@@ -51,6 +51,38 @@ func (d *Directory) MySites(ctx context.Context, p access.Principal) ([]Site, er
 	return d.Sites.SitesOf(ctx, p.User.ID)
 }
 
+// Visible are the sites whose schedules, playbooks and runs somebody sees. The zero
+// value is none.
+type Visible struct {
+	all bool
+	ids []int64
+}
+
+// VisibleSites returns the sites whose objects a principal sees: a manager those of all.
+func (d *Directory) VisibleSites(ctx context.Context, p access.Principal) (Visible, error) {
+	if p.Manager() {
+		return Visible{all: true}, nil
+	}
+	mine, err := d.MySites(ctx, p)
+	if err != nil {
+		return Visible{}, err
+	}
+	ids := make([]int64, len(mine))
+	for i, s := range mine {
+		ids[i] = s.ID
+	}
+	return Visible{ids: ids}, nil
+}
+
+// Has reports whether a site is among them.
+func (v Visible) Has(id int64) bool { return v.all || slices.Contains(v.ids, id) }
+
+// None reports whether there is nothing to see.
+func (v Visible) None() bool { return !v.all && len(v.ids) == 0 }
+
+// IDs are their ids, as filters have them: nil for all sites, and so not for None.
+func (v Visible) IDs() []int64 { return v.ids }
+
 // Site returns the site of a principal that a filter means, by its id or its name. Any
 // other is fault.NotFound, whether it exists or not.
 func (d *Directory) Site(ctx context.Context, p access.Principal, reference string) (Site, error) {

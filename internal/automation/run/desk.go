@@ -84,8 +84,8 @@ func (d *Desk) prepare(c *connection.Connection, req Request) (Run, map[string]s
 	if err != nil {
 		return Run{}, nil, err
 	}
-	if req.Key != "" && !keyPattern.MatchString(req.Key) {
-		return Run{}, nil, fault.New(fault.Invalid, "Idempotency-Key: invalid value.", fmt.Sprintf("Use 1 to %d printable ASCII characters without spaces.", MaxKeyBytes))
+	if err := CheckKey(req.Key); err != nil {
+		return Run{}, nil, err
 	}
 	values, err := command.Check(req.Inputs, req.Times)
 	if err != nil {
@@ -119,6 +119,15 @@ func checkWait(w *integration.Wait, command integration.Command) error {
 
 // keyPattern is what an idempotency key may be: it travels in a header.
 var keyPattern = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`)
+
+// CheckKey refuses, with fault.Invalid, what cannot be an idempotency key; empty is
+// none.
+func CheckKey(key string) error {
+	if key == "" || keyPattern.MatchString(key) {
+		return nil
+	}
+	return fault.New(fault.Invalid, "Idempotency-Key: invalid value.", fmt.Sprintf("Use 1 to %d printable ASCII characters without spaces.", MaxKeyBytes))
+}
 
 // Masked takes the secrets out of the inputs of a command.
 func Masked(command integration.Command, values integration.Values) (integration.Values, map[string]string) {

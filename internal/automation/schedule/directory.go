@@ -50,36 +50,28 @@ type Change struct {
 
 // List returns the schedules that a principal sees, in ascending order of id.
 func (d *Directory) List(ctx context.Context, p access.Principal) ([]Schedule, error) {
-	f := Filter{}
-	if !p.Manager() {
-		sites, err := d.Connections.MySites(ctx, p)
-		if err != nil || len(sites) == 0 {
-			return nil, err
-		}
-		for _, s := range sites {
-			f.SiteIDs = append(f.SiteIDs, s.ID)
-		}
+	visible, err := d.Connections.VisibleSites(ctx, p)
+	if err != nil || visible.None() {
+		return nil, err
 	}
-	return d.Schedules.Schedules(ctx, f)
+	return d.Schedules.Schedules(ctx, Filter{SiteIDs: visible.IDs()})
 }
 
 // Get returns a schedule that the principal sees; any other is fault.NotFound,
 // whether it exists or not.
 func (d *Directory) Get(ctx context.Context, p access.Principal, id int64) (Schedule, error) {
 	s, err := d.Schedules.Schedule(ctx, id)
-	if err != nil || p.Manager() {
-		return s, err
-	}
-	sites, err := d.Connections.MySites(ctx, p)
 	if err != nil {
 		return Schedule{}, err
 	}
-	for _, site := range sites {
-		if site.ID == s.SiteID {
-			return s, nil
-		}
+	visible, err := d.Connections.VisibleSites(ctx, p)
+	if err == nil && !visible.Has(s.SiteID) {
+		err = access.Hidden(NoSchedule(id))
 	}
-	return Schedule{}, access.Hidden(NoSchedule(id))
+	if err != nil {
+		return Schedule{}, err
+	}
+	return s, nil
 }
 
 // NoSchedule is the error for a schedule that does not exist, or that who asks does

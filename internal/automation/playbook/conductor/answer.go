@@ -20,15 +20,15 @@ func (d *Desk) Questions(ctx context.Context, p access.Principal, runID int64, o
 			return nil, err
 		}
 	}
-	ids, err := d.sites(ctx, p)
-	if err != nil || ids != nil && len(ids) == 0 {
+	visible, err := d.Sites.VisibleSites(ctx, p)
+	if err != nil || visible.None() {
 		return nil, err
 	}
 	fetch := limit
 	if mine {
 		fetch = maxSifted
 	}
-	all, err := d.Records.Questions(ctx, ids, runID, open, fetch)
+	all, err := d.Records.Questions(ctx, visible.IDs(), runID, open, fetch)
 	if err != nil || !mine {
 		return all, err
 	}
@@ -79,11 +79,7 @@ func (d *Desk) Answer(ctx context.Context, p access.Principal, id int64, answer,
 	if err != nil {
 		return Question{}, err
 	}
-	seen, err := d.seen(ctx, p, q.SiteID)
-	if err == nil && !seen {
-		err = access.Hidden(NoQuestion(id))
-	}
-	if err != nil {
+	if err := d.seen(ctx, p, q.SiteID, NoQuestion(id)); err != nil {
 		return Question{}, err
 	}
 	groups, err := d.groups(ctx, p)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
-	"slices"
 	"time"
 
 	"vedette.dev/vedette/internal/access"
@@ -44,14 +42,11 @@ type Request struct {
 	Address string // where the request came from
 }
 
-// keyPattern is what a key may be: it travels in a header.
-var keyPattern = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`)
-
 // Start queues a run by hand, with the rights of the principal. Versions that are
 // not live are for those who may edit playbooks. A request that repeats the key of an
 // earlier one of the same user gets the run of that one, and false.
 func (d *Desk) Start(ctx context.Context, p access.Principal, req Request) (Run, bool, error) {
-	pb, err := d.playbook(ctx, p, req.PlaybookID)
+	pb, err := library.See(ctx, d.Shelf, d.Sites, p, req.PlaybookID)
 	if err != nil {
 		return Run{}, false, err
 	}
@@ -65,8 +60,8 @@ func (d *Desk) Start(ctx context.Context, p access.Principal, req Request) (Run,
 	if err := mayStart(p, pb, number); err != nil {
 		return Run{}, false, err
 	}
-	if req.Key != "" && !keyPattern.MatchString(req.Key) {
-		return Run{}, false, fault.New(fault.Invalid, "Idempotency-Key: invalid value.", fmt.Sprintf("Use 1 to %d printable ASCII characters without spaces.", MaxKeyBytes))
+	if err := run.CheckKey(req.Key); err != nil {
+		return Run{}, false, err
 	}
 	v, err := d.Shelf.Version(ctx, pb.ID, number)
 	if err != nil {
@@ -133,35 +128,13 @@ func Of(v library.Version, u access.User, now time.Time) Run {
 	}
 }
 
-// playbook returns a playbook that the principal sees.
-func (d *Desk) playbook(ctx context.Context, p access.Principal, id int64) (library.Playbook, error) {
-	pb, err := d.Shelf.Playbook(ctx, id)
-	if err != nil {
-		return pb, err
+// seen refuses, as hidden, what is of a site whose runs the principal does not see.
+func (d *Desk) seen(ctx context.Context, p access.Principal, site int64, absent error) error {
+	visible, err := d.Sites.VisibleSites(ctx, p)
+	if err == nil && !visible.Has(site) {
+		err = access.Hidden(absent)
 	}
-	seen, err := d.seen(ctx, p, pb.SiteID)
-	if err == nil && !seen {
-		err = access.Hidden(library.NoPlaybook(id))
-	}
-	return pb, err
-}
-
-// sites returns the sites whose runs a principal sees, nil for all.
-func (d *Desk) sites(ctx context.Context, p access.Principal) ([]int64, error) {
-	if p.Manager() {
-		return nil, nil
-	}
-	mine, err := d.Sites.MySites(ctx, p)
-	ids := make([]int64, len(mine))
-	for i, s := range mine {
-		ids[i] = s.ID
-	}
-	return ids, err
-}
-
-func (d *Desk) seen(ctx context.Context, p access.Principal, site int64) (bool, error) {
-	ids, err := d.sites(ctx, p)
-	return err == nil && (ids == nil || slices.Contains(ids, site)), err
+	return err
 }
 
 // NoRun is the error for a run that does not exist, or that who asks does not see.
@@ -181,11 +154,7 @@ func (d *Desk) Get(ctx context.Context, p access.Principal, id int64) (Run, erro
 	if err != nil {
 		return Run{}, err
 	}
-	seen, err := d.seen(ctx, p, r.SiteID)
-	if err == nil && !seen {
-		err = access.Hidden(NoRun(id))
-	}
-	if err != nil {
+	if err := d.seen(ctx, p, r.SiteID, NoRun(id)); err != nil {
 		return Run{}, err
 	}
 	return r, nil
@@ -205,7 +174,7 @@ func (d *Desk) Commands(ctx context.Context, p access.Principal, id int64) ([]ru
 // exists or not.
 func (d *Desk) List(ctx context.Context, p access.Principal, f Filter) ([]Run, error) {
 	if f.PlaybookID != 0 {
-		if _, err := d.playbook(ctx, p, f.PlaybookID); err != nil {
+		if _, err := library.See(ctx, d.Shelf, d.Sites, p, f.PlaybookID); err != nil {
 			return nil, err
 		}
 	}
@@ -214,11 +183,11 @@ func (d *Desk) List(ctx context.Context, p access.Principal, f Filter) ([]Run, e
 			return nil, err
 		}
 	}
-	ids, err := d.sites(ctx, p)
-	if err != nil || ids != nil && len(ids) == 0 {
+	visible, err := d.Sites.VisibleSites(ctx, p)
+	if err != nil || visible.None() {
 		return nil, err
 	}
-	f.SiteIDs = ids
+	f.SiteIDs = visible.IDs()
 	return d.Records.PlaybookRuns(ctx, f)
 }
 
@@ -342,7 +311,7 @@ func (d *Desk) Again(ctx context.Context, p access.Principal, id int64, address 
 	case old.VersionID == 0:
 		return Run{}, fault.New(fault.Conflict, fmt.Sprintf("The playbook '%s' of run %d was deleted.", old.Playbook, id), "Save it anew, and start it.")
 	}
-	pb, err := d.playbook(ctx, p, old.PlaybookID)
+	pb, err := library.See(ctx, d.Shelf, d.Sites, p, old.PlaybookID)
 	if err != nil {
 		return Run{}, err
 	}

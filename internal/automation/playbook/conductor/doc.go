@@ -36,6 +36,4 @@ const (
 	// Limit is how long one job conducts a run at most, beyond the end of the commands
 	// that it has begun.
 	Limit = 5 * time.Minute
-	// MaxKeyBytes bounds the key by which a request for a run is known again.
-	MaxKeyBytes = 255
 )

@@ -25,33 +25,38 @@ type Library struct {
 
 // List returns the playbooks that a principal sees, in ascending order of id.
 func (l *Library) List(ctx context.Context, p access.Principal) ([]Playbook, error) {
-	if p.Manager() {
-		return l.Shelf.Playbooks(ctx, nil)
-	}
-	mine, err := l.Sites.MySites(ctx, p)
-	if err != nil || len(mine) == 0 {
+	visible, err := l.Sites.VisibleSites(ctx, p)
+	if err != nil || visible.None() {
 		return nil, err
 	}
-	ids := make([]int64, len(mine))
-	for i, s := range mine {
-		ids[i] = s.ID
-	}
-	return l.Shelf.Playbooks(ctx, ids)
+	return l.Shelf.Playbooks(ctx, visible.IDs())
 }
 
 // Get returns a playbook that the principal sees; any other is fault.NotFound,
 // whether it exists or not.
 func (l *Library) Get(ctx context.Context, p access.Principal, id int64) (Playbook, error) {
-	pb, err := l.Shelf.Playbook(ctx, id)
-	if err != nil || p.Manager() {
-		return pb, err
-	}
-	mine, err := l.Sites.MySites(ctx, p)
+	return See(ctx, l.Shelf, l.Sites, p, id)
+}
+
+// Sites is where it is known which sites somebody sees; *connection.Directory is one.
+type Sites interface {
+	// VisibleSites returns the sites whose objects a principal sees.
+	VisibleSites(ctx context.Context, p access.Principal) (connection.Visible, error)
+}
+
+// See returns a playbook that the principal sees; any other is fault.NotFound, whether
+// it exists or not.
+func See(ctx context.Context, shelf Shelf, sites Sites, p access.Principal, id int64) (Playbook, error) {
+	pb, err := shelf.Playbook(ctx, id)
 	if err != nil {
 		return Playbook{}, err
 	}
-	if !slices.ContainsFunc(mine, func(s connection.Site) bool { return s.ID == pb.SiteID }) {
-		return Playbook{}, access.Hidden(NoPlaybook(id))
+	visible, err := sites.VisibleSites(ctx, p)
+	if err == nil && !visible.Has(pb.SiteID) {
+		err = access.Hidden(NoPlaybook(id))
+	}
+	if err != nil {
+		return Playbook{}, err
 	}
 	return pb, nil
 }

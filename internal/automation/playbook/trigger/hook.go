@@ -39,7 +39,7 @@ type Secrets interface {
 // Hooks starts playbooks for signed requests. It is safe for concurrent use.
 type Hooks struct {
 	Live
-	Sites   Sites
+	Sites   library.Sites
 	Owners  Owners
 	Secrets Secrets
 	Runs    Runs

@@ -8,6 +8,7 @@ import (
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/automation/playbook"
 	"vedette.dev/vedette/internal/automation/playbook/conductor"
+	"vedette.dev/vedette/internal/automation/playbook/library"
 	"vedette.dev/vedette/internal/automation/schedule"
 	"vedette.dev/vedette/internal/fault"
 )
@@ -25,24 +26,18 @@ type Firings interface {
 // Scheduler starts playbooks for schedules. It is safe for concurrent use.
 type Scheduler struct {
 	Live
-	Sites   Sites
+	Sites   library.Sites
 	Firings Firings
 	Now     func() time.Time
 }
 
 // Names implements schedule.Playbooks.
 func (s *Scheduler) Names(ctx context.Context, p access.Principal) (map[int64]string, error) {
-	var sites []int64
-	if !p.Manager() {
-		mine, err := s.Sites.MySites(ctx, p)
-		if err != nil || len(mine) == 0 {
-			return nil, err
-		}
-		for _, site := range mine {
-			sites = append(sites, site.ID)
-		}
+	seen, err := s.Sites.VisibleSites(ctx, p)
+	if err != nil || seen.None() {
+		return nil, err
 	}
-	all, err := s.Shelf.Playbooks(ctx, sites)
+	all, err := s.Shelf.Playbooks(ctx, seen.IDs())
 	names := make(map[int64]string, len(all))
 	for i := range all {
 		names[all[i].ID] = all[i].Name

@@ -9,7 +9,6 @@ import (
 
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/automation"
-	"vedette.dev/vedette/internal/automation/connection"
 	"vedette.dev/vedette/internal/automation/playbook"
 	"vedette.dev/vedette/internal/automation/playbook/conductor"
 	"vedette.dev/vedette/internal/automation/playbook/engine"
@@ -17,12 +16,6 @@ import (
 	"vedette.dev/vedette/internal/automation/playbook/library"
 	"vedette.dev/vedette/internal/fault"
 )
-
-// Sites is where the sites of people are found; *connection.Directory is one.
-type Sites interface {
-	// MySites returns the sites that a principal belongs to.
-	MySites(ctx context.Context, p access.Principal) ([]connection.Site, error)
-}
 
 // Live is where live versions are found.
 type Live struct {
@@ -50,20 +43,12 @@ func (l *Live) of(ctx context.Context, pb *library.Playbook) (version, error) {
 }
 
 // visible refuses a principal who does not see a playbook.
-func visible(ctx context.Context, sites Sites, p access.Principal, pb *library.Playbook) error {
-	if p.Manager() {
-		return nil
+func visible(ctx context.Context, sites library.Sites, p access.Principal, pb *library.Playbook) error {
+	seen, err := sites.VisibleSites(ctx, p)
+	if err == nil && !seen.Has(pb.SiteID) {
+		err = access.Hidden(library.NoPlaybook(pb.ID))
 	}
-	mine, err := sites.MySites(ctx, p)
-	if err != nil {
-		return err
-	}
-	for _, s := range mine {
-		if s.ID == pb.SiteID {
-			return nil
-		}
-	}
-	return access.Hidden(library.NoPlaybook(pb.ID))
+	return err
 }
 
 // takeInputs checks inputs that somebody gave.
