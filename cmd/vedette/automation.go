@@ -63,7 +63,7 @@ func (p *platform) openAutomation(now func() time.Time, log *slog.Logger) (*auto
 	}
 	directory := &links.Directory{Connections: p.store, Sites: p.store, People: p.store, Relays: p.store, Now: now, Random: rand.Float64}
 	runner := &runs.Runner{
-		Work: p.store, Opener: sessions, Vaults: vaults, Rights: runs.UserRights{Users: p.store, Connections: directory}, Journal: p.store, Now: now, Log: log,
+		Work: p.store, Opener: sessions, Vaults: vaults, Rights: runs.UserRights{Users: p.store, Connections: directory}, Journal: p.store, Now: now, Log: log, Lost: jobs.Lost,
 	}
 	sender := p.newSender(now)
 	desk := &runs.Desk{Records: p.store, Connections: directory, Now: now}

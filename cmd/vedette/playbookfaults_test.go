@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,6 +38,40 @@ func TestRunsOfPlaybooksOutliveTheKillingOfTheirPlatform(t *testing.T) {
 func TestRunsOfPlaybooksOutliveTheKillingOfOneOfTwoReplicas(t *testing.T) {
 	t.Parallel()
 	outlive(t, pgtest.Database(t), 2)
+}
+
+// A restart, such as that of an upgrade, is no crash: each command that was sent is
+// answered before, nothing is sent twice, and nobody is asked.
+func TestARestartAsksNobodyWhatBecameOfCommands(t *testing.T) {
+	t.Parallel()
+	const runs = 20
+	subscription, url := newSubscription(t)
+	subscription.pause = 50 * time.Millisecond
+	config := platformConfig{Data: t.TempDir(), Listen: "127.0.0.1:0"}
+	p := openStage(t, config)
+	playbook, admin := stage(t, p, url)
+	begin(t, p, admin, playbook, 1, runs+1)
+	closeStage(t, p)
+	for _, asked := range []int64{runs, runs * 4, runs * 7, runs * 10} {
+		serving := serveFolder(t, config.Data, "")
+		awaitRequests(t, subscription, asked)
+		if err := serving.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := serving.Wait(); err != nil {
+			t.Errorf("the platform ended with %v", err)
+		}
+	}
+	p = openStage(t, config)
+	defer closeStage(t, p)
+	judge(t, p, subscription, runs)
+	if n := subscription.requests.Load(); n != runs*10 {
+		t.Errorf("%d requests were made, want %d", n, runs*10)
+	}
+	questions, err := p.automation.playbooks.desk.Questions(t.Context(), admin, 0, false, false, 10)
+	if err != nil || len(questions) != 0 {
+		t.Errorf("people were asked %+v: %v", questions, err)
+	}
 }
 
 // outlive starts runs of ten steps, kills platforms with kill -9 while they are under

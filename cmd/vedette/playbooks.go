@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -28,6 +29,9 @@ const (
 	// conductTimeout is what a job has beyond the time in which it begins commands: the
 	// longest of them, and to say that it was over.
 	conductTimeout = conductor.Limit + runs.Limit + commandGrace
+	// conductGrace is how long the commands of playbooks may go on when the platform
+	// stops; the rest of the time that jobs have is for storing what they came to.
+	conductGrace = jobs.Drain - 2*time.Second
 
 	// hooksPerAddress is how many webhooks one address may send in hooksWindow, and
 	// hookRequests how many are looked at at once: each is at most 64 KiB.
@@ -51,6 +55,7 @@ func (p *platform) newPlaybooks(connections *links.Directory, runner *runs.Runne
 		library:  &library.Library{Shelf: p.store, Secrets: p.store, Programs: programs, Sites: connections, Now: now},
 		conductor: &conductor.Conductor{
 			Turns: p.store, Programs: programs, Commands: runner, Now: now, Random: rand.Float64, Log: log, Room: make(chan struct{}, stepCommands),
+			Stopping: jobs.Stopping, Grace: conductGrace, Lost: jobs.Lost,
 			Core: &core.Commands{Mail: sender, Webhooks: &webhook.Client{UserAgent: "vedette/" + buildVersion(), Now: now, Policy: egress.Policy{NoLoopback: true}}, Secrets: p.store, Rights: runner.Rights, Now: now},
 		},
 		desk: &conductor.Desk{Records: p.store, Shelf: p.store, Programs: programs, Sites: connections, Now: now, Random: rand.Float64},
@@ -73,7 +78,14 @@ func (p *platform) hookRoute(now func() time.Time, log *slog.Logger) (server.Rou
 // playbookRuns is the work of carrying playbooks on.
 func (p *platform) playbookRuns(layer *playbookLayer, now func() time.Time) jobs.Kind {
 	return jobs.Kind{
-		Name: conductor.Job, Workers: conductWorkers, Timeout: conductTimeout, Run: layer.conductor.Conduct,
+		Name: conductor.Job, Workers: conductWorkers, Timeout: conductTimeout,
+		Run: func(ctx context.Context, id int64) error {
+			err := layer.conductor.Conduct(ctx, id)
+			if errors.Is(err, conductor.ErrStopping) {
+				return jobs.Snooze(0) // for another replica, or the next start
+			}
+			return err
+		},
 		Due: jobs.Round(func(ctx context.Context, after int64, limit int) ([]int64, error) {
 			return p.store.DuePlaybookRuns(ctx, now(), after, limit)
 		}),

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"vedette.dev/vedette/internal/access"
 	links "vedette.dev/vedette/internal/automation/connection"
@@ -40,6 +41,7 @@ steps:
 // write down what it is asked to do, so it can say what was asked twice.
 type subscription struct {
 	requests atomic.Int64
+	pause    time.Duration // before each answer
 
 	mu       sync.Mutex
 	launches map[string][]string // the keys that came with each scan of each asset
@@ -58,6 +60,7 @@ func newSubscription(tb testing.TB) (*subscription, string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
 		mux.ServeHTTP(w, r)
+		_ = sleepContext(r.Context(), s.pause)
 	}))
 	tb.Cleanup(server.Close)
 	return s, server.URL

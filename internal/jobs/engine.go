@@ -25,9 +25,11 @@ const (
 	// keepDone is how long a job that was done or cancelled stays in the database,
 	// and keepFailed how long one that was given up, for whoever looks into it.
 	keepDone, keepFailed = time.Hour, 7 * 24 * time.Hour
-	// drain is how long a platform that stops waits for jobs to end by themselves,
-	// and grace how long it waits for them after their contexts ended.
-	drain, grace = 10 * time.Second, 5 * time.Second
+	// Drain is how long a platform that stops waits for jobs to end by themselves: see
+	// Stopping. Then their contexts end.
+	Drain = 10 * time.Second
+	// grace is how long it waits for them after that.
+	grace = 5 * time.Second
 	// startAgainAfter is the pause after an engine could not be started.
 	startAgainAfter = 5 * time.Second
 )
@@ -59,12 +61,13 @@ type Engine struct {
 	kinds    []Kind
 	client   *river.Client[*sql.Tx] // nil without kinds
 	leases   leases
+	stopping chan struct{} // closed when it begins to stop
 }
 
 // New returns an engine for the kinds of work there are. Jobs can be enqueued from
 // now on; Run runs them.
 func New(database Database, kinds []Kind, options Options) (*Engine, error) {
-	e := &Engine{options: options.withDefaults(), database: database, kinds: kinds, leases: leases{held: map[int64]*lease{}}}
+	e := &Engine{options: options.withDefaults(), database: database, kinds: kinds, leases: leases{held: map[int64]*lease{}}, stopping: make(chan struct{})}
 	if len(kinds) == 0 {
 		return e, nil
 	}
@@ -102,7 +105,7 @@ func (o Options) withDefaults() Options {
 	}
 	set(&o.poll, pollEvery)
 	set(&o.sweep, SweepEvery)
-	set(&o.drain, drain)
+	set(&o.drain, Drain)
 	set(&o.grace, grace)
 	set(&o.renewal, renewEvery)
 	return o
@@ -219,10 +222,10 @@ func (e *Engine) know(kind string) error {
 	return fmt.Errorf("there is no job kind %q", kind)
 }
 
-// Run runs jobs until ctx ends; then it lets those that run end, for some seconds,
-// and ends their contexts. It returns when no job runs any more, or after 15
+// Run runs jobs until ctx ends; then it lets those that run end, for as long as
+// Drain, and ends their contexts. It returns when no job runs any more, or after 15
 // seconds. A job that was cut off runs again elsewhere or later. Without kinds it
-// returns at once.
+// returns at once. It is called once.
 func (e *Engine) Run(ctx context.Context) {
 	if e.client == nil || !e.start(ctx) {
 		return
@@ -261,6 +264,7 @@ func (e *Engine) start(ctx context.Context) bool {
 }
 
 func (e *Engine) stop(ctx context.Context) {
+	close(e.stopping)
 	if e.within(ctx, e.options.drain, e.client.Stop) == nil {
 		return
 	}

@@ -16,8 +16,8 @@ import (
 // more, or not due, is nothing to do, and no error.
 //
 // Its context ends when the time of the kind is over, the job was cancelled, its
-// lease was lost or the platform stops; it has to return soon then. An error has
-// the job tried again later; Snooze is none.
+// lease was lost (Lost) or the platform stops (Stopping tells before); it has to
+// return soon then. An error has the job tried again later; Snooze is none.
 type Handler func(ctx context.Context, id int64) error
 
 // Kind is one kind of work.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -40,16 +41,41 @@ type lease struct {
 	id      int64 // of the row
 	end     context.CancelCauseFunc
 	renewed time.Time
+	lost    atomic.Bool
+	// stopping is closed when the engine begins to stop.
+	stopping <-chan struct{}
+}
+
+// leaseKey is where the context of a handler has its lease.
+type leaseKey struct{}
+
+// Stopping returns a channel that is closed when the platform begins to stop, for
+// the context of a Handler. From then on nothing long should be begun: the context
+// ends after Drain. It is nil, which is never closed, for any other context.
+func Stopping(ctx context.Context) <-chan struct{} {
+	if held, ok := ctx.Value(leaseKey{}).(*lease); ok {
+		return held.stopping
+	}
+	return nil
+}
+
+// Lost reports whether another replica may have the job of a Handler by now, for the
+// context of that Handler or one that was made of it, ended or not. What it still has
+// to say of its row is said by the other one.
+func Lost(ctx context.Context) bool {
+	held, ok := ctx.Value(leaseKey{}).(*lease)
+	return ok && held.lost.Load()
 }
 
 // hold registers a job that begins to run. The context ends with the job's lease;
 // release must be called when it has run.
-func (l *leases) hold(ctx context.Context, job *rivertype.JobRow, id int64) (_ context.Context, release func()) {
+func (l *leases) hold(ctx context.Context, job *rivertype.JobRow, id int64, stopping <-chan struct{}) (_ context.Context, release func()) {
 	ctx, end := context.WithCancelCause(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.held[job.ID] = &lease{job: job, id: id, end: end, renewed: time.Now()}
-	return ctx, func() {
+	held := &lease{job: job, id: id, end: end, renewed: time.Now(), stopping: stopping}
+	l.held[job.ID] = held
+	return context.WithValue(ctx, leaseKey{}, held), func() {
 		end(nil)
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -107,14 +133,22 @@ func (e *Engine) renew(ctx context.Context) {
 		switch {
 		case err != nil && now.Sub(one.renewed) > lostAfter:
 			e.options.Log.WarnContext(ctx, "a job is stopped, for its lease could not be renewed", "kind", one.job.Kind, "id", one.id, "error", err)
-			one.end(errLost)
+			one.lose()
 		case err != nil: // there is time to try again
+		case errors.Is(reason, errLost):
+			one.lose()
 		case reason != nil:
 			one.end(reason)
 		default:
 			one.renewed = now // nobody else reads it
 		}
 	}
+}
+
+// lose ends a run whose job may be another replica's.
+func (l *lease) lose() {
+	l.lost.Store(true)
+	l.end(errLost)
 }
 
 // renewOne renews a lease. It returns the reason for which a job must not run any

@@ -19,7 +19,13 @@ import (
 func testDrain(t *testing.T, b *bundle) {
 	began, goOn := make(chan struct{}), make(chan struct{})
 	e := b.engineOf(t, b.options(), kindOf(func(ctx context.Context, _ int64) error {
+		select {
+		case <-jobs.Stopping(ctx):
+			t.Error("it is told of a stop before there is one")
+		default:
+		}
 		began <- struct{}{}
+		<-jobs.Stopping(ctx)
 		<-goOn
 		return ctx.Err()
 	}))
@@ -43,6 +49,9 @@ func testInterrupted(t *testing.T, b *bundle) {
 	e := b.engineOf(t, b.options().Stopping(time.Millisecond, time.Minute), kindOf(func(ctx context.Context, _ int64) error {
 		began <- struct{}{}
 		<-ctx.Done()
+		if jobs.Lost(ctx) {
+			t.Error("a platform that stops has lost the job")
+		}
 		return ctx.Err()
 	}))
 	b.enqueue(t, 1)
@@ -198,8 +207,14 @@ func testRenewal(t *testing.T, b *bundle) {
 func testLost(t *testing.T, b *bundle) {
 	began, reasons := make(chan struct{}), make(chan error, 1)
 	e := b.engineOf(t, b.options(), kindOf(func(ctx context.Context, _ int64) error {
+		if jobs.Lost(ctx) {
+			t.Error("the job is lost before it is")
+		}
 		began <- struct{}{}
 		<-ctx.Done()
+		if !jobs.Lost(context.WithoutCancel(ctx)) {
+			t.Error("the job is not lost")
+		}
 		reasons <- ctx.Err()
 		return nil
 	}))

@@ -33,11 +33,11 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, w.kind.Timeout, errTimeout)
 	defer stop()
-	ctx, release := w.engine.leases.hold(ctx, job.JobRow, id)
+	ctx, release := w.engine.leases.hold(ctx, job.JobRow, id, w.engine.stopping)
 	defer release()
 	err = w.run(ctx, id)
 	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, errLost):
+	case Lost(ctx):
 		return abandoned{}
 	case err == nil || snoozes(err):
 		return err

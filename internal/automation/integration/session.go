@@ -73,6 +73,11 @@ type Answer struct {
 	Continue *Continuation
 }
 
+// Outlives reports whether an Answer says what a call came to whose context has ended
+// meanwhile: it is done, or may go on later. Of a failure nobody knows whether it is
+// one of the platform or that end.
+func (a Answer) Outlives() bool { return a.State == automation.Successful || a.Continue != nil }
+
 // Continuation says how a call goes on.
 type Continuation struct {
 	Cursor json.RawMessage `json:"cursor"` // for Call.Cursor

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"vedette.dev/vedette/internal/access"
@@ -51,6 +53,9 @@ type Runner struct {
 	Journal access.Journal
 	Now     func() time.Time
 	Log     *slog.Logger
+	// Lost reports, for the context of a call of Run, whether somebody else may have the
+	// run by now, so that nothing more is to be said of it. Nil for never.
+	Lost func(ctx context.Context) bool
 }
 
 const (
@@ -58,9 +63,13 @@ const (
 	// its connection that are at work, and perAhead how much longer for each that waits
 	// before it: thousands that wait must not ask all the time.
 	crowdedPause, perAhead, longestCrowdedPause = time.Second, 100 * time.Millisecond, time.Minute
-	// endWithin bounds the writing of an outcome, beyond the end of the run's time.
-	endWithin = 30 * time.Second
+	// endWithin bounds the writing of an outcome, beyond the end of the run's time. It is
+	// tried again after a pause that doubles.
+	endWithin, firstEndPause = 30 * time.Second, 250 * time.Millisecond
 )
+
+// errLost says that somebody else may have a run by now.
+var errLost = errors.New("the run is carried out by somebody else")
 
 // Run carries out a run, or goes on with it. It returns after how long it is to be
 // called again, zero for never. It is called by one goroutine at a time for one run.
@@ -78,11 +87,36 @@ func (r *Runner) Run(ctx context.Context, id int64) (again time.Duration, err er
 	limited, cancel := context.WithTimeout(ctx, Limit)
 	defer cancel()
 	answer := r.Perform(limited, &begun)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !answer.Outlives() {
 		// Cancelled, or the platform stops: what is known is not the end.
 		return 0, ctx.Err()
 	}
-	return r.store(ctx, begun, answer)
+	return r.insist(ctx, begun, answer)
+}
+
+// insist stores what a run came to, and tries again while the database fails: what is
+// not stored is sent again, or nobody knows what became of it. After the end of ctx it
+// is tried once.
+func (r *Runner) insist(ctx context.Context, b Beginning, answer integration.Answer) (time.Duration, error) {
+	storing, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+	defer cancel()
+	for pause := firstEndPause; ; pause *= 2 {
+		if r.Lost != nil && r.Lost(ctx) {
+			return 0, errLost
+		}
+		again, err := r.store(storing, b, answer)
+		if err == nil || ctx.Err() != nil || storing.Err() != nil {
+			return again, err
+		}
+		r.Log.WarnContext(ctx, "what a command came to could not be stored, and is tried again soon", "run", b.Run.ID, "pause", pause, "error", err)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		case <-storing.Done():
+		}
+		timer.Stop()
+	}
 }
 
 // GiveUp ends a run whose outcome could not be stored, again and again.
@@ -193,7 +227,21 @@ func (r *Runner) once(ctx context.Context, b *Beginning, command integration.Com
 	if err != nil {
 		return integration.Answer{}, err
 	}
-	return command.Execute(ctx, session, call), nil
+	var sent atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
+	answer := command.Execute(traced, session, call)
+	if errors.Is(ctx.Err(), context.Canceled) && !sent.Load() && !answer.Outlives() && !b.trial {
+		return unsent(b), nil
+	}
+	return answer, nil
+}
+
+// unsent is the answer of a run that was cut off while it had not sent anything, such
+// as one that keeps to the pace of its connection: it goes on.
+func unsent(b *Beginning) integration.Answer {
+	return integration.Answer{Outcome: b.Run.Outcome, Continue: &integration.Continuation{
+		Cursor: b.Run.Cursor, Reason: "The platform was stopped before it had sent anything; it tries again.",
+	}}
 }
 
 // refused reports whether nothing was done because of wrong credentials.
@@ -256,8 +304,6 @@ func (r *Runner) parameters(ctx context.Context, b *Beginning) (map[string]strin
 
 // store stores what a run came to: that it goes on later, or its end.
 func (r *Runner) store(ctx context.Context, b Beginning, answer integration.Answer) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
-	defer cancel()
 	now := r.Now().UTC()
 	b.Run.Outcome = answer.Outcome
 	if next := answer.Continue; next != nil && b.Run.State != Unknown {

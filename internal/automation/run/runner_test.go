@@ -33,6 +33,7 @@ type desk struct {
 	mu      sync.Mutex
 	begin   run.Beginning
 	err     error
+	failing int // how often a run cannot be ended
 	ended   *run.Run
 	paused  *run.Run
 	health  connection.Health
@@ -41,8 +42,10 @@ type desk struct {
 	fetched []string
 	tries   int
 	rights  error // of who started the run
-	asked   []access.Permission
-	entries []access.Entry
+	// transport carries calls; nil for the network.
+	transport http.RoundTripper
+	asked     []access.Permission
+	entries   []access.Entry
 }
 
 func (d *desk) MayRun(_ context.Context, userID, connectionID int64, anyOf ...access.Permission) error {
@@ -67,6 +70,9 @@ func (d *desk) PauseCommand(_ context.Context, r run.Run) error { d.paused = &r;
 func (d *desk) EndCommand(_ context.Context, r run.Run, checked func(connection.Connection) (connection.Health, notice.Event)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.failing--; d.failing >= 0 {
+		return errBusy
+	}
 	d.ended = &r
 	if checked != nil {
 		d.health, d.told = checked(d.begin.Connection)
@@ -77,7 +83,7 @@ func (d *desk) EndCommand(_ context.Context, r run.Run, checked func(connection.
 func (d *desk) Open(_ context.Context, c connection.Connection, parameters map[string]string) (integration.Session, error) {
 	of, _ := integration.Find(c.Integration)
 	config := of.ClientConfig(parameters)
-	config.Tries = d.tries
+	config.Tries, config.Transport = d.tries, d.transport
 	client, err := qpsclient.New(config)
 	return integration.Session{Client: client, Now: func() time.Time { return start }}, err
 }

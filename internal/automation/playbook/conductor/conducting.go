@@ -2,6 +2,7 @@ package conductor
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"vedette.dev/vedette/internal/automation/playbook"
@@ -20,6 +21,14 @@ const (
 	// backstop is when a run is due again whose commands are under way, in case
 	// whoever conducts it is gone and its job too.
 	backstop = time.Hour
+
+	// firstPause and lastPause are those after turns that fail while answers would be
+	// lost with them. Each is twice the one before, half a minute in all: as long as a
+	// database takes that goes over to another server.
+	firstPause, lastPause = 250 * time.Millisecond, 16 * time.Second
+	// storeWithin is what a run that is left has to store what has landed. It is less
+	// than what a job has after the end of its context.
+	storeWithin = 4 * time.Second
 )
 
 // conducting is one call of Conduct.
@@ -31,9 +40,14 @@ type conducting struct {
 	fields  map[string]any // of memory
 	flights map[engine.Ref]*flight
 	landed  chan landing
+	kept    []landing // what has landed and is not stored yet
 	until   time.Time // when nothing new is begun by this job
 
-	opened  bool           // the first turn is over
+	stopping <-chan struct{}
+	grace    <-chan time.Time // when the commands under way are stopped; nil before the platform stops
+
+	opened  bool           // what was sent before is known to be under way here
+	over    bool           // the run has ended
 	seen    int64          // the revision of the last turn
 	waiting []engine.Start // commands that found no place
 }
@@ -44,9 +58,8 @@ type flight struct{ stop context.CancelCauseFunc }
 // conduct takes turns until the run has ended, or waits for longer than a worker
 // should.
 func (c *conducting) conduct(ctx context.Context) error {
-	var landings []landing
 	for {
-		turn, err := c.turn(ctx, landings)
+		turn, err := c.insist(ctx)
 		if err != nil {
 			return err
 		}
@@ -58,72 +71,123 @@ func (c *conducting) conduct(ctx context.Context) error {
 				f.stop(errStopped)
 			}
 		}
-		if turn.ended {
+		if c.over = turn.ended; c.over {
 			return nil
 		}
-		if landings, err = c.wait(ctx, turn.next); err != nil || landings == nil {
+		if more, err := c.wait(ctx, turn.next); err != nil || !more {
 			return err
 		}
 	}
 }
 
-// wait waits until there is something for another turn, and returns what has landed;
-// nil when the worker is to be let go.
-func (c *conducting) wait(ctx context.Context, next time.Time) ([]landing, error) {
+// insist takes a turn, and again after a pause if it fails while there is something
+// to lose: what has landed would be sent again, or asked about.
+func (c *conducting) insist(ctx context.Context) (result, error) {
+	for pause := firstPause; ; pause *= 2 {
+		done, err := c.turn(ctx)
+		if err == nil || pause > lastPause || len(c.kept)+len(c.flights) == 0 {
+			return done, err
+		}
+		c.Log.WarnContext(ctx, "a turn of a playbook's run failed, and is taken again soon", "run", c.id, "pause", pause, "error", err)
+		if _, over := c.pause(ctx, pause, false); over != nil {
+			return result{}, errors.Join(err, over)
+		}
+	}
+}
+
+// rests reports whether nothing is begun any more.
+func (c *conducting) rests(now time.Time) bool { return closed(c.stopping) || !now.Before(c.until) }
+
+// wait waits until there is something for another turn; false says that the worker is
+// to be let go.
+func (c *conducting) wait(ctx context.Context, next time.Time) (bool, error) {
 	for {
 		pause := look
 		if !next.IsZero() {
 			pause = max(next.Sub(c.Now()), 0)
 		}
-		if len(c.flights) == 0 && (next.IsZero() || pause > linger || !c.Now().Before(c.until)) {
-			return nil, nil
+		if len(c.flights) == 0 && (next.IsZero() || pause > linger || c.rests(c.Now())) {
+			return false, nil
 		}
-		timer := time.NewTimer(min(pause, look))
-		select {
-		case l := <-c.landed:
-			timer.Stop()
-			return c.gather(l), nil
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, ctx.Err()
-		case <-timer.C:
+		landed, err := c.pause(ctx, min(pause, look), true)
+		if err != nil || landed {
+			return landed, err
 		}
 		if !next.IsZero() && pause <= look {
-			return []landing{}, nil
+			return true, nil
 		}
 		stirred, err := c.Turns.Stirred(ctx, c.id, c.seen, c.Now())
-		if err != nil {
-			return nil, err
-		}
-		if stirred {
-			return []landing{}, nil
+		if err != nil || stirred {
+			return true, nil //nolint:nilerr // whatever is wrong, the next turn finds it, and insists
 		}
 	}
 }
 
-// gather returns what has landed together.
-func (c *conducting) gather(first landing) []landing {
-	all := []landing{first}
+// pause waits, and keeps what lands meanwhile; if asked so, not any longer than until
+// something has, which it reports. An error says that the run is to be left.
+func (c *conducting) pause(ctx context.Context, d time.Duration, untilLanded bool) (bool, error) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	for {
+		stopping := c.stopping
+		if c.grace != nil {
+			stopping = nil
+		}
 		select {
 		case l := <-c.landed:
-			all = append(all, l)
-		default:
-			for _, l := range all {
-				delete(c.flights, l.ref)
+			c.gather(l)
+			if untilLanded {
+				return true, nil
 			}
-			return all
+		case <-timer.C:
+			return false, nil
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-stopping:
+			c.grace = time.After(c.Grace)
+		case <-c.grace:
+			return false, ErrStopping
 		}
 	}
 }
 
-// abandon stops the commands under way and waits for them. What they came to is not
-// known to anybody then.
-func (c *conducting) abandon() {
+// gather keeps what has landed together.
+func (c *conducting) gather(first landing) {
+	for l := first; ; {
+		c.keep(l)
+		select {
+		case l = <-c.landed:
+		default:
+			return
+		}
+	}
+}
+
+// keep keeps what a command came to, if that is known.
+func (c *conducting) keep(l landing) {
+	delete(c.flights, l.ref)
+	if !l.cut {
+		c.kept = append(c.kept, l)
+	}
+}
+
+// leave lets go of the run. What is still under way is stopped, and what became of it
+// is not known to anybody then. But what has landed is stored, also when the platform
+// stops or the last turn failed.
+func (c *conducting) leave(ctx context.Context) {
 	for _, f := range c.flights {
 		f.stop(context.Canceled)
 	}
-	for range c.flights {
-		<-c.landed
+	for len(c.flights) > 0 {
+		c.keep(<-c.landed)
+	}
+	if len(c.kept) == 0 || c.over || c.Lost != nil && c.Lost(ctx) {
+		return
+	}
+	c.until = time.Time{} // nothing is begun
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeWithin)
+	defer cancel()
+	if _, err := c.turn(ctx); err != nil {
+		c.Log.WarnContext(ctx, "what commands of a playbook's run came to could not be stored", "run", c.id, "commands", len(c.kept), "error", err)
 	}
 }

@@ -49,12 +49,32 @@ type Conductor struct {
 	Log    *slog.Logger
 	// Room bounds the commands under way on this replica; a send takes a place.
 	Room chan struct{}
+
+	// Stopping returns what is closed when the platform begins to stop, for the context
+	// of a call of Conduct: it begins nothing more then, and waits for as long as Grace
+	// for the commands under way. Lost reports whether somebody else may have the run by
+	// now, so that nothing more is to be said of it. Nil for never.
+	Stopping func(ctx context.Context) <-chan struct{}
+	Grace    time.Duration
+	Lost     func(ctx context.Context) bool
 }
+
+// ErrStopping is the end of Conduct because the platform stops. The run is to be
+// taken up as soon as there is somebody who can.
+var ErrStopping = errors.New("the platform stops")
 
 // Conduct carries a run on as far as it goes without waiting long. What it stores
 // says when it is to be called again. It may be called at any time, and again after
-// it was cut off.
+// it was cut off. When ctx ends, it stores what is known by then, unless the run is
+// lost, within some seconds.
 func (c *Conductor) Conduct(ctx context.Context, id int64) error {
+	var stopping <-chan struct{}
+	if c.Stopping != nil {
+		stopping = c.Stopping(ctx)
+	}
+	if closed(stopping) {
+		return ErrStopping
+	}
 	version, err := c.Turns.RunVersion(ctx, id)
 	var program *playbook.Program
 	if err == nil {
@@ -68,10 +88,20 @@ func (c *Conductor) Conduct(ctx context.Context, id int64) error {
 	}
 	conducting := &conducting{
 		Conductor: c, id: id, program: program, engine: engine.New(program, c.Random), fields: map[string]any{},
-		flights: map[engine.Ref]*flight{}, landed: make(chan landing, playbook.MaxItems), until: c.Now().Add(Limit),
+		flights: map[engine.Ref]*flight{}, landed: make(chan landing, playbook.MaxItems), until: c.Now().Add(Limit), stopping: stopping,
 	}
-	defer conducting.abandon()
+	defer conducting.leave(ctx)
 	return conducting.conduct(ctx)
+}
+
+// closed reports whether a channel is.
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // GiveUp ends a run that could not be conducted, again and again.

@@ -29,6 +29,8 @@ type landing struct {
 	ref   engine.Ref
 	run   run.Run
 	event engine.Event
+	// cut says that it was stopped before it was known what the command came to.
+	cut bool
 }
 
 // send calls a command beside others.
@@ -48,7 +50,9 @@ func (c *conducting) perform(ctx context.Context, s sending) landing {
 	limited, cancel := context.WithTimeout(ctx, min(s.Timeout, run.Limit))
 	defer cancel()
 	answer := c.answer(limited, &s)
-	if errors.Is(context.Cause(ctx), errStopped) {
+	stopped := errors.Is(context.Cause(ctx), errStopped)
+	cut := ctx.Err() != nil && !stopped && !answer.Outlives()
+	if stopped {
 		answer.Continue = nil
 		answer.Outcome.State = automation.Failed
 		answer.Outcome.Errors = append(answer.Outcome.Errors, automation.Error{
@@ -71,13 +75,13 @@ func (c *conducting) perform(ctx context.Context, s sending) landing {
 	if next := answer.Continue; next != nil {
 		event.Continue = &engine.Continue{Cursor: next.Cursor, After: next.After}
 		r.State, r.Resume, r.Cursor = run.Waiting, now.Add(next.After), nil // the state of the run has the cursor
-		return landing{s.Ref, r, event}
+		return landing{s.Ref, r, event, cut}
 	}
 	r.State, r.Ended, r.Cursor = run.StateOf(answer.Outcome.State), now, nil
-	if errors.Is(context.Cause(ctx), errStopped) {
+	if stopped {
 		r.State = run.Cancelled
 	}
-	return landing{s.Ref, r, event}
+	return landing{s.Ref, r, event, cut}
 }
 
 // answer is what a command comes to.

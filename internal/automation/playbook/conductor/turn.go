@@ -30,12 +30,12 @@ type result struct {
 }
 
 // turn takes in what has landed and carries the run on, in one transaction.
-func (c *conducting) turn(ctx context.Context, landings []landing) (result, error) {
+func (c *conducting) turn(ctx context.Context) (result, error) {
 	var done result
 	err := c.Turns.Turn(ctx, c.id, func(ctx context.Context, t Turn) error {
 		c.unsend(done.sends) // of an attempt that came to nothing
 		s := &step{conducting: c, turn: t, run: t.Run(), now: c.Now().UTC(), memory: &memory{turn: t, program: c.program, fields: c.fields}}
-		err := s.take(ctx, landings)
+		err := s.take(ctx)
 		done = s.result
 		return err
 	})
@@ -46,9 +46,10 @@ func (c *conducting) turn(ctx context.Context, landings []landing) (result, erro
 		return result{ended: true}, nil
 	}
 	if err != nil {
+		c.opened = false // it may be stored all the same, with commands as sent that are not
 		return result{}, fmt.Errorf("carry on run %d: %w", c.id, err)
 	}
-	c.opened, c.waiting, c.seen = true, done.held, done.revision
+	c.opened, c.waiting, c.seen, c.kept = true, done.held, done.revision, nil
 	return done, nil
 }
 
@@ -76,7 +77,7 @@ type step struct {
 }
 
 // take takes the turn.
-func (s *step) take(ctx context.Context, landings []landing) error {
+func (s *step) take(ctx context.Context) error {
 	s.revision = s.run.Revision
 	if s.run.State.Ended() {
 		s.ended = true
@@ -89,8 +90,8 @@ func (s *step) take(ctx context.Context, landings []landing) error {
 	if failure := s.open(ctx); failure != nil || s.state == nil {
 		return failure
 	}
-	s.asked, s.sent = asks(s.state), s.underWay(landings)
-	if err := s.events(ctx, landings); err != nil {
+	s.asked, s.sent = asks(s.state), s.underWay()
+	if err := s.events(ctx); err != nil {
 		return err
 	}
 	if err := s.starts(ctx); err != nil {
@@ -153,9 +154,9 @@ func (s *step) goOn(ctx context.Context) error {
 }
 
 // events tells the engine what has happened.
-func (s *step) events(ctx context.Context, landings []landing) error {
-	for i := range landings {
-		if err := s.land(ctx, &landings[i]); err != nil {
+func (s *step) events(ctx context.Context) error {
+	for i := range s.kept {
+		if err := s.land(ctx, &s.kept[i]); err != nil {
 			return err
 		}
 	}
@@ -238,15 +239,17 @@ func (s *step) land(ctx context.Context, l *landing) error {
 	return s.advance(ctx, l.event)
 }
 
-// lost tells the engine of the commands that were under way when somebody else
-// conducted the run. Their records give their places on connections back first.
+// lost tells the engine of the commands that were sent and that nobody carries out:
+// somebody else conducted the run, or a turn that failed was stored all the same.
+// Their records give their places on connections back first.
 func (s *step) lost(ctx context.Context) error {
-	for _, ref := range s.sent {
+	lost := slices.DeleteFunc(slices.Clone(s.sent), func(ref engine.Ref) bool { return s.flights[ref] != nil })
+	for _, ref := range lost {
 		if err := s.turn.Lose(ctx, ref, run.Unknown, s.now); err != nil {
 			return err
 		}
 	}
-	for _, ref := range s.sent {
+	for _, ref := range lost {
 		if err := s.advance(ctx, engine.Lost{Ref: ref}); err != nil {
 			return err
 		}
@@ -255,7 +258,7 @@ func (s *step) lost(ctx context.Context) error {
 }
 
 // underWay returns the commands that the run has sent, but those that have landed.
-func (s *step) underWay(landings []landing) []engine.Ref {
+func (s *step) underWay() []engine.Ref {
 	var refs []engine.Ref
 	for i := range s.state.Steps {
 		if s.program.Nodes[i].Playbook != "" {
@@ -263,7 +266,7 @@ func (s *step) underWay(landings []landing) []engine.Ref {
 		}
 		for item, x := range s.state.Steps[i].Executions {
 			ref := engine.Ref{Step: s.state.Steps[i].ID, Item: item, Round: s.state.Steps[i].Round, Send: x.Send}
-			if x.State == playbook.Running && !slices.ContainsFunc(landings, func(l landing) bool { return l.ref == ref }) {
+			if x.State == playbook.Running && !slices.ContainsFunc(s.kept, func(l landing) bool { return l.ref == ref }) {
 				refs = append(refs, ref)
 			}
 		}
@@ -289,7 +292,7 @@ func (s *step) starts(ctx context.Context) error {
 	for len(s.queue) > 0 {
 		start := s.queue[0]
 		s.queue = s.queue[1:]
-		if s.now.After(s.until) {
+		if s.rests(s.now) {
 			s.held = append(s.held, start)
 			continue
 		}
@@ -330,7 +333,7 @@ func (s *step) store(ctx context.Context) error {
 	if len(s.held) > 0 && !s.state.Paused {
 		if again := s.now.Add(crowded); s.next.IsZero() || again.Before(s.next) {
 			s.run.Due = again
-			if s.now.Before(s.until) {
+			if !s.rests(s.now) {
 				s.next = again
 			}
 		}
