@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ type playbookTurn struct {
 	// left is what was read last of outcomes: one may have megabytes.
 	place string
 	left  map[string]json.RawMessage
+	// held are the connections that Hold has found, by name.
+	held map[string]int64
 }
 
 // Turn changes a run; see conductor.Turns.
@@ -150,6 +153,30 @@ func (t *playbookTurn) leftByPlaybook(ctx context.Context, id int64) (map[string
 	return map[string]json.RawMessage{"outputs": json.RawMessage(outputs.String)}, err
 }
 
+// Hold implements conductor.Turn.
+func (t *playbookTurn) Hold(ctx context.Context, names []string) error {
+	t.held = make(map[string]int64, len(names))
+	var ids []int64
+	for _, name := range names {
+		id, err := t.connection(ctx, name)
+		if err != nil {
+			return fmt.Errorf("find connection %s: %w", name, err)
+		}
+		t.held[name] = id
+		ids = append(ids, id)
+	}
+	locked, err := t.tx.ids(ctx, "SELECT id FROM connections WHERE "+t.tx.dialect.InIDs("id")+" ORDER BY id"+t.tx.dialect.ForNoKeyUpdate(), t.tx.dialect.IDsParam(ids))
+	if err != nil {
+		return fmt.Errorf("lock connections: %w", err)
+	}
+	for name, id := range t.held {
+		if !slices.Contains(locked, id) {
+			t.held[name] = 0 // it was deleted at this moment
+		}
+	}
+	return nil
+}
+
 // Begin implements conductor.Turn.
 func (t *playbookTurn) Begin(ctx context.Context, r run.Run, ref engine.Ref) (run.Beginning, error) {
 	r.Attempts = ref.Send
@@ -183,8 +210,8 @@ func (t *playbookTurn) Begin(ctx context.Context, r run.Run, ref engine.Ref) (ru
 
 // connection returns the id of the connection that a run means by a name, 0 for none.
 func (t *playbookTurn) connection(ctx context.Context, name string) (int64, error) {
-	if name == "" {
-		return 0, nil
+	if id, held := t.held[name]; held || name == "" {
+		return id, nil
 	}
 	ids, err := t.tx.ids(ctx, "SELECT id FROM connections WHERE site_id = ? AND name = ?", t.run.SiteID, storable(name))
 	if site, rest, ok := strings.Cut(name, "/"); err == nil && len(ids) == 0 && ok {

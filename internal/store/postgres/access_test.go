@@ -37,13 +37,19 @@ func holdRow(t *testing.T, dsn, statement string, waiting int) (release func()) 
 	}
 	return func() {
 		t.Helper()
-		for n := 0; n < waiting; {
-			err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&n)
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+		awaitWaiting(t, db, waiting)
 		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// awaitWaiting returns when so many wait for locks.
+func awaitWaiting(t *testing.T, db *sql.DB, waiting int) {
+	t.Helper()
+	for n := 0; n < waiting; {
+		err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&n)
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

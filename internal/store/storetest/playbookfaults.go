@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 
 	"vedette.dev/vedette/internal/automation/integration"
 	"vedette.dev/vedette/internal/automation/playbook/conductor"
+	"vedette.dev/vedette/internal/automation/playbook/engine"
 	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/fault"
 )
@@ -116,6 +118,64 @@ func testLooks(t *testing.T, s *stage) {
 	wantState(t, r, conductor.Succeeded)
 	if calls.Load() != 3 {
 		t.Errorf("it looked %d times", calls.Load())
+	}
+}
+
+// heldTurns notes what turns hold and begin.
+type heldTurns struct {
+	conductor.Turns
+	notes []string
+}
+
+// heldTurn is a turn of one.
+type heldTurn struct {
+	conductor.Turn
+	turns *heldTurns
+}
+
+// Turn implements conductor.Turns.
+func (h *heldTurns) Turn(ctx context.Context, id int64, do func(ctx context.Context, t conductor.Turn) error) error {
+	h.notes = append(h.notes, "turn")
+	return h.Turns.Turn(ctx, id, func(ctx context.Context, t conductor.Turn) error { return do(ctx, heldTurn{t, h}) })
+}
+
+// Hold implements conductor.Turn.
+func (h heldTurn) Hold(ctx context.Context, names []string) error {
+	h.turns.notes = append(h.turns.notes, fmt.Sprint("hold ", names))
+	return h.Turn.Hold(ctx, names)
+}
+
+// Begin implements conductor.Turn.
+func (h heldTurn) Begin(ctx context.Context, r run.Run, ref engine.Ref) (run.Beginning, error) {
+	h.turns.notes = append(h.turns.notes, "begin "+ref.Step)
+	return h.Turn.Begin(ctx, r, ref)
+}
+
+// A step that cannot begin leads to another one, which may need a connection that a
+// second run waits for: it begins with the next turn.
+func testConnectionsHeld(t *testing.T, s *stage) {
+	other := s.connection(t, "other")
+	p := s.save(t, "both", `steps:
+  - {id: one, needs: [], uses: qualys-cloud-agent/search-cloud-agents, connection: other}
+  - {id: two, needs: [], uses: qualys-cloud-agent/search-cloud-agents}
+  - {id: three, needs: [], uses: qualys-cloud-agent/search-cloud-agents, connection: gone, onError: continue}
+  - {id: large, needs: [], uses: qualys-cloud-agent/create-activation-key, with: {title: "${{ inputs.title }}"}, onError: {branch: four}}
+  - {id: four, uses: qualys-cloud-agent/search-cloud-agents}
+inputs:
+  title: {}
+`)
+	turns := &heldTurns{Turns: s.Store}
+	s.Turns = turns
+	r := s.conduct(t, s.start(t, p, map[string]any{"title": strings.Repeat("x", conductor.MaxInputBytes)}).ID)
+	wantState(t, r, conductor.Partial)
+	want := "[turn hold [other lab gone] begin one begin two begin three turn begin four "
+	if got := fmt.Sprint(turns.notes); !strings.HasPrefix(got, want) {
+		t.Errorf("the turns did %s, want %s", got, want)
+	}
+	for _, record := range must(s.desk.Commands(t.Context(), s.ana, r.ID))(t) {
+		if record.Step == "one" && record.ConnectionID != other.ID || record.Step == "three" && record.ConnectionID != 0 {
+			t.Errorf("step %s has connection %d", record.Step, record.ConnectionID)
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ func testPlaybookRuns(t *testing.T, create func(tb testing.TB) Database) {
 		"a person approves, another may not":                          testApproval,
 		"a command that was cut off is sent again with its key":       testCutOffRepeats,
 		"a command that must not be repeated is asked about":          testCutOffUnknown,
+		"the connections of a turn are held in one order":             testConnectionsHeld,
 		"commands that were cut off give their places back":           testCutOffPlaces,
 		"a platform that stops waits for answers, and begins nothing": testStopWaits,
 		"what is answered too late is known, and the rest is not":     testStopGivesUp,

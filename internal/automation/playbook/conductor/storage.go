@@ -73,6 +73,10 @@ type Turn interface {
 	// Left returns what is kept at a place (PlaceOf, PlaceOfRun): the fields of the JSON
 	// form of an outcome, or of a run of a playbook, by name. It is never changed.
 	Left(ctx context.Context, place string) (map[string]json.RawMessage, error)
+	// Hold keeps the connections of these names for the commands that the turn begins.
+	// Whoever needs several holds them with one call, before the first Begin: all take
+	// them in one order, and none waits for another in a circle.
+	Hold(ctx context.Context, names []string) error
 	// Begin stores the run of a command that is sent now, as running, with what it
 	// begins with. r.ConnectionName names the connection: one of the site of the run, or
 	// SITE/NAME; Beginning.NoConnection says that there is none. As many as may be at

@@ -24,6 +24,7 @@ type result struct {
 	sends    []sending      // commands that are to be sent
 	stops    []engine.Ref   // commands under way that are to be stopped
 	held     []engine.Start // commands that find no place
+	later    []engine.Start // commands that the next turn begins, at once
 	next     time.Time      // when to take another turn without an event; zero for never
 	ended    bool
 	revision int64
@@ -49,7 +50,7 @@ func (c *conducting) turn(ctx context.Context) (result, error) {
 		c.opened = false // it may be stored all the same, with commands as sent that are not
 		return result{}, fmt.Errorf("carry on run %d: %w", c.id, err)
 	}
-	c.opened, c.waiting, c.seen, c.kept = true, done.held, done.revision, nil
+	c.opened, c.waiting, c.seen, c.kept = true, slices.Concat(done.later, done.held), done.revision, nil
 	return done, nil
 }
 
@@ -287,20 +288,39 @@ func (s *step) release(ctx context.Context) error {
 	return nil
 }
 
-// starts begins the commands that are to begin.
+// starts begins the commands that are to begin. What follows from that, such as the
+// branch of one that could not begin, is for the next turn: it may need other
+// connections.
 func (s *step) starts(ctx context.Context) error {
-	for len(s.queue) > 0 {
-		start := s.queue[0]
-		s.queue = s.queue[1:]
-		if s.rests(s.now) {
-			s.held = append(s.held, start)
-			continue
+	batch := s.queue
+	s.queue = nil
+	if s.rests(s.now) {
+		s.held = batch
+		return nil
+	}
+	if names := connectionsOf(batch); len(names) > 1 {
+		if err := s.turn.Hold(ctx, names); err != nil {
+			return err
 		}
+	}
+	for _, start := range batch {
 		if err := s.start(ctx, start); err != nil {
 			return err
 		}
 	}
+	s.later = s.queue
 	return nil
+}
+
+// connectionsOf returns the names of the connections that commands need.
+func connectionsOf(starts []engine.Start) []string {
+	var names []string
+	for _, start := range starts {
+		if start.Connection != "" && !slices.Contains(names, start.Connection) {
+			names = append(names, start.Connection)
+		}
+	}
+	return names
 }
 
 // store stores the run as it is now.
@@ -337,6 +357,9 @@ func (s *step) store(ctx context.Context) error {
 				s.next = again
 			}
 		}
+	}
+	if len(s.later) > 0 {
+		s.next, s.run.Due = s.now, s.now
 	}
 	if len(s.sends)+len(s.flights) > 0 && (s.run.Due.IsZero() || s.run.Due.After(s.now.Add(backstop))) {
 		s.run.Due = s.now.Add(backstop)
