@@ -41,11 +41,10 @@ with --prune - what is deleted. Nothing is changed.
 
 A document describes a Tag, an ActivationKey, a ConfigurationProfile or a Connector, or
 of the automation layer of a Vedette platform a Site, a Relay, a Connection, a Playbook
-or a Schedule.
+or a Schedule, and its MailSettings and Webhook, which a platform has once.
 They are known by what people call them: a tag by its name and parent, a connection
 and a schedule by their site and name. What a document does not mention stays as it
-is. No file has secrets: a plan says which a connection will miss, and how they are
-given to it.
+is. No file has secrets: a plan says which are missing, and how they are given.
 
 --prune deletes objects that no file mentions, and only of the kinds that the files
 have; of connections and schedules only in the sites that the files mention. It

@@ -17,12 +17,12 @@ func newPlanExport(a *app, f *clientFlags) *cobra.Command {
 		Use: "export DIR|-", Short: "Write what the platform has as files", Args: exactArgs("DIR"),
 		Long: `Writes what the platform has to a folder, a file for each kind: tags.yaml, keys.yaml,
 profiles.yaml, connectors.yaml, and of the automation layer sites.yaml, relays.yaml,
-connections.yaml, playbooks.yaml and schedules.yaml, as far as you see it. - writes all of it to
-standard output. A plan with the files is empty, and on another platform makes the
-same.
+connections.yaml, playbooks.yaml, schedules.yaml, mail.yaml and webhook.yaml, as far as
+you see it. - writes all of it to standard output. A plan with the files is empty, and
+on another platform makes the same.
 
 What the platform made for itself is left out, and so are secrets: passwords, tokens
-and keys are in no file. Files that exist are not overwritten.`,
+and keys are in no file, nor is what is behind the server of the webhook. Files that exist are not overwritten.`,
 		Example: `  vedette plan export fleet/
   vedette plan export - --site SOC > soc.yaml
   vedette plan export - --kind Connection --kind Schedule --connection lab | vedette plan -f - --connection production`,

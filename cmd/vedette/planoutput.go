@@ -68,7 +68,7 @@ func planSummary(p *plan.Plan) string {
 
 // changeTitle names the object of a change.
 func changeTitle(c plan.Change) string {
-	title := string(c.Kind) + " " + printable(c.Name)
+	title := strings.TrimSpace(string(c.Kind) + " " + printable(c.Name))
 	if c.ID != 0 {
 		title += fmt.Sprintf(" (id %d)", c.ID)
 	}

@@ -31,7 +31,7 @@ func (p *Plan) Apply(ctx context.Context, w Writer, report func(Change)) (Progre
 		before := a.writes
 		if err := c.make(ctx, a, c); err != nil {
 			progress.Pending, progress.Partial = p.Changes[i:], a.writes > before
-			return progress, fmt.Errorf("%s %s %s: %w", c.Action, c.Kind.phrase(), quote(c.Name), err)
+			return progress, fmt.Errorf("%s %s: %w", c.Action, c.object(), err)
 		}
 		progress.Done = append(progress.Done, *c)
 		report(*c)

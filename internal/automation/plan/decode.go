@@ -115,6 +115,9 @@ func decodeDocument(source string, n *yaml.Node) (Document, error) {
 		if v.key == "kind" {
 			continue
 		}
+		if err := d.refuseSecret(v); err != nil {
+			return d, err
+		}
 		read, ok := fields[v.key]
 		if !ok {
 			return d, v.refuse("Keys of "+string(d.Kind)+": "+strings.Join(fieldNames(d.Kind), ", ")+".", "the key is not known")
@@ -145,7 +148,12 @@ type value struct {
 func (v value) name() string { return v.at.Value }
 
 func (v value) refuse(resolution, format string, args ...any) error {
-	return fault.New(fault.Invalid, fmt.Sprintf("%s:%d:%d: %s: %s.", v.source, v.at.Line, v.at.Column, printable(shorten(v.key)), fmt.Sprintf(format, args...)), resolution)
+	return fault.New(fault.Invalid, v.place()+": "+fmt.Sprintf(format, args...)+".", resolution)
+}
+
+// place is where the value is, and its key.
+func (v value) place() string {
+	return fmt.Sprintf("%s:%d:%d: %s", v.source, v.at.Line, v.at.Column, printable(shorten(v.key)))
 }
 
 func shorten(s string) string {

@@ -43,7 +43,7 @@ type Selection struct {
 // has reports whether a kind is selected, and whether it was named.
 func (s Selection) has(kind Kind) (selected, named bool) {
 	named = slices.Contains(s.Kinds, kind)
-	return named || len(s.Kinds) == 0 && (s.Site == "" || kind.inLayer()), named
+	return named || len(s.Kinds) == 0 && (s.Site == "" || kind.inLayer() && !kind.channel()), named
 }
 
 // Describe reads what a platform has that a plan can keep: all but what the platform
@@ -128,6 +128,7 @@ var describers = map[Kind]struct {
 	KindTag: {"tags.yaml", (*describer).describeTags}, KindKey: {"keys.yaml", (*describer).describeKeys}, KindProfile: {"profiles.yaml", (*describer).describeProfiles},
 	KindConnector: {"connectors.yaml", (*describer).describeConnectors}, KindSite: {"sites.yaml", (*describer).describeSites}, KindRelay: {"relays.yaml", (*describer).describeRelays},
 	KindConnection: {"connections.yaml", (*describer).describeConnections}, KindPlaybook: {"playbooks.yaml", (*describer).describePlaybooks}, KindSchedule: {"schedules.yaml", (*describer).describeSchedules},
+	KindMail: {"mail.yaml", (*describer).describeMail}, KindWebhook: {"webhook.yaml", (*describer).describeWebhook},
 }
 
 // write adds the file of a kind, none where there is nothing to describe.

@@ -27,17 +27,20 @@ const (
 	KindConnection Kind = "Connection"
 	KindPlaybook   Kind = "Playbook"
 	KindSchedule   Kind = "Schedule"
+	KindMail       Kind = "MailSettings"
+	KindWebhook    Kind = "Webhook"
 )
 
 // Kinds returns every kind, those first that others refer to.
 func Kinds() []Kind {
-	return []Kind{KindTag, KindKey, KindProfile, KindConnector, KindSite, KindRelay, KindConnection, KindPlaybook, KindSchedule}
+	return []Kind{KindTag, KindKey, KindProfile, KindConnector, KindSite, KindRelay, KindConnection, KindPlaybook, KindSchedule, KindMail, KindWebhook}
 }
 
 // phrases are the kinds within a sentence.
 var phrases = map[Kind]string{
 	KindTag: "tag", KindKey: "activation key", KindProfile: "configuration profile", KindConnector: "connector",
 	KindSite: "site", KindRelay: "relay", KindConnection: "connection", KindPlaybook: "playbook", KindSchedule: "schedule",
+	KindMail: "mail settings", KindWebhook: "webhook",
 }
 
 // phrase is the kind within a sentence.
@@ -48,7 +51,7 @@ func (k Kind) phrase() string { return phrases[k] }
 func (k Kind) inLayer() bool { return slices.Contains(layerKinds(), k) }
 
 func layerKinds() []Kind {
-	return []Kind{KindSite, KindRelay, KindConnection, KindPlaybook, KindSchedule}
+	return []Kind{KindSite, KindRelay, KindConnection, KindPlaybook, KindSchedule, KindMail, KindWebhook}
 }
 
 // ofSite reports whether an object of the kind belongs to a site.
@@ -56,17 +59,19 @@ func (k Kind) ofSite() bool { return k == KindConnection || k == KindPlaybook ||
 
 // Document describes one object. Kind says which of them it holds.
 type Document struct {
-	Kind       Kind
-	Source     string // where it is written, such as edge.yaml:12; for people
-	Tag        *description.Tag
-	Key        *description.ActivationKey
-	Profile    *description.ConfigurationProfile
-	Connector  *Connector
-	Site       *Site
-	Relay      *Relay
-	Connection *Connection
-	Playbook   *Playbook
-	Schedule   *Schedule
+	Kind         Kind
+	Source       string // where it is written, such as edge.yaml:12; for people
+	Tag          *description.Tag
+	Key          *description.ActivationKey
+	Profile      *description.ConfigurationProfile
+	Connector    *Connector
+	Site         *Site
+	Relay        *Relay
+	Connection   *Connection
+	Playbook     *Playbook
+	Schedule     *Schedule
+	MailSettings *MailSettings
+	Webhook      *Webhook
 
 	// places are where its values are written, by their keys: edge.yaml:12:9 for site,
 	// parameters.serverUrl or members[1].

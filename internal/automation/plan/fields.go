@@ -68,6 +68,12 @@ func (d *Document) fieldList() []field {
 	case KindSchedule:
 		d.Schedule = &Schedule{}
 		return d.Schedule.fields()
+	case KindMail:
+		d.MailSettings = &MailSettings{}
+		return d.MailSettings.fields()
+	case KindWebhook:
+		d.Webhook = &Webhook{}
+		return d.Webhook.fields()
 	}
 	return nil
 }

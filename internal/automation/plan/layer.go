@@ -21,6 +21,7 @@ type LayerReader interface {
 	Playbooks(ctx context.Context, site string) ([]qpsclient.Playbook, error)
 	PlaybookVersion(ctx context.Context, id, number int64) (qpsclient.PlaybookVersion, error)
 	AutomationSchedules(ctx context.Context, q qpsclient.AutomationScheduleQuery) ([]qpsclient.AutomationSchedule, error)
+	ChannelReader
 }
 
 // LayerWriter is what making changes needs of the automation layer of a platform.
@@ -32,6 +33,7 @@ type LayerWriter interface {
 	ConnectionWriter
 	PlaybookWriter
 	ScheduleWriter
+	ChannelWriter
 }
 
 // layer is what a platform has of its automation layer, as far as the caller sees it
@@ -43,6 +45,8 @@ type layer struct {
 	connections stock[qpsclient.Connection]
 	playbooks   stock[keptPlaybook]
 	schedules   stock[qpsclient.AutomationSchedule]
+	mail        *qpsclient.MailSettings // nil for none
+	webhook     *qpsclient.Webhook      // nil for none
 
 	// What the caller may not list is nil, and left for the platform to judge.
 	users, roles map[string]bool
@@ -95,7 +99,7 @@ func readLayer(ctx context.Context, r LayerReader, kinds, strict map[Kind]bool) 
 	for _, step := range []struct {
 		kind Kind
 		read func(context.Context, LayerReader) error
-	}{{KindSite, l.readSites}, {KindRelay, l.readRelays}, {KindConnection, l.readConnections}, {KindPlaybook, l.readPlaybooks}, {KindSchedule, l.readSchedules}} {
+	}{{KindSite, l.readSites}, {KindRelay, l.readRelays}, {KindConnection, l.readConnections}, {KindPlaybook, l.readPlaybooks}, {KindSchedule, l.readSchedules}, {KindMail, l.readMail}, {KindWebhook, l.readWebhook}} {
 		if !kinds[step.kind] && step.kind != KindSite {
 			continue
 		}
@@ -192,7 +196,7 @@ func (m *maker) planLayer() error {
 		func() error { return l.connections.place(m.documents[KindConnection]) },
 		func() error { return l.playbooks.place(m.documents[KindPlaybook]) },
 		func() error { return l.schedules.place(m.documents[KindSchedule]) },
-		m.planSites, m.planRelays, m.planConnections, m.planPlaybooks, m.planSchedules,
+		m.planSites, m.planRelays, m.planConnections, m.planPlaybooks, m.planSchedules, m.planMail, m.planWebhook,
 	} {
 		if err := step(); err != nil {
 			return err

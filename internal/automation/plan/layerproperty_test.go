@@ -88,6 +88,16 @@ func drawLayer(t *rapid.T) string {
 			end()
 		}
 	}
+	if boolean.Draw(t, "mail") {
+		begin("kind: MailSettings\nhost: %s\nfrom: %s", rapid.SampledFrom([]string{"smtp.example.org", "127.0.0.1"}).Draw(t, "host"), rapid.SampledFrom([]string{"a@example.org", "Ünï <a@example.org>"}).Draw(t, "from"))
+		maybe("security: %s", rapid.SampledFrom([]string{"tls", "none", "starttls"}).Draw(t, "security"))
+		maybe("port: %d", rapid.IntRange(1, 65535).Draw(t, "port"))
+		end()
+	}
+	if boolean.Draw(t, "webhook") {
+		begin("kind: Webhook\nurl: %s", rapid.SampledFrom([]string{"https://soc.example.org", "https://soc.example.org/", "http://localhost:8080"}).Draw(t, "url"))
+		end()
+	}
 	return strings.Join(rapid.Permutation(documents).Draw(t, "order"), "---\n")
 }
 

@@ -42,6 +42,8 @@ type office struct {
 	playbooks   []qpsclient.Playbook
 	texts       map[int64][]string // of each playbook, by version
 	schedules   []qpsclient.AutomationSchedule
+	mail        *qpsclient.MailSettings
+	webhook     *qpsclient.Webhook
 	denied      map[Kind]bool // what the caller may not list
 	absent      bool          // there is no automation layer
 	last        int64

@@ -20,7 +20,7 @@ const (
 )
 
 // Change is what happens to one object. Name is its title or name, of a tag the
-// path from the root. Its JSON form is the machine-readable one.
+// path from the root; empty of what a platform has once. Its JSON form is the machine-readable one.
 type Change struct {
 	Action     Action     `json:"action"`
 	Kind       Kind       `json:"kind"`
@@ -30,6 +30,14 @@ type Change struct {
 	Properties []Property `json:"properties,omitempty"`
 
 	make func(ctx context.Context, a *applier, c *Change) error
+}
+
+// object names the object within a sentence.
+func (c *Change) object() string {
+	if c.Name == "" {
+		return c.Kind.phrase()
+	}
+	return c.Kind.phrase() + " " + quote(c.Name)
 }
 
 // Property is one property that changes, by its key in files. Values are texts,
