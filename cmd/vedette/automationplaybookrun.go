@@ -101,7 +101,10 @@ func playbookInput(f *clientFlags, in qpsclient.PlaybookInput, text string) (any
 		}
 	case "ids":
 		if !strings.HasPrefix(strings.TrimSpace(text), "[") {
-			text = "[" + text + "]"
+			value, err := decodeInput("[" + text + "]")
+			if err == nil {
+				return value, nil
+			}
 		}
 	}
 	value, err := decodeInput(text)
@@ -111,7 +114,13 @@ func playbookInput(f *clientFlags, in qpsclient.PlaybookInput, text string) (any
 	case in.Type == "any":
 		return text, nil
 	}
-	return nil, usagef("--input %s=%s: its type is %s; write it as in JSON", in.Name, quote(text), in.Type)
+	return nil, usagef("--input %s=%s: its type is %s; use %s", in.Name, quote(text), in.Type, cmp.Or(inputForms[in.Type], "JSON"))
+}
+
+// inputForms are how inputs are written that are no texts.
+var inputForms = map[string]string{
+	"integer": "a whole number such as 14", "number": "a number such as 0.5", "boolean": "true or false", "ids": "ids with commas between them, such as 7003001,7003002",
+	"texts": `texts with commas between them, or JSON such as ["a", "b"]`, "list": "JSON such as [1, 2]", "object": `JSON such as {"a": 1}`,
 }
 
 func splitTrimmed(text string) []string {

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -108,8 +106,8 @@ func newSchedulesCreate(a *app, f *clientFlags) *cobra.Command {
 		Long: `Makes a schedule that runs a command with a connection, or with --playbook the live
 version of a playbook. It runs with your rights, those you have at each firing. Inputs
 are named as 'vedette automation commands show' shows them; none may be secret. Those of
-a playbook are JSON, or else a text. 'vedette automation schedules preview' shows when
-it would fire.`,
+a playbook are as 'vedette automation playbooks run' takes them. 'vedette automation
+schedules preview' shows when it would fire.`,
 		Example: `  vedette automation schedules create hourly "Qualys prod" search-cloud-agents --every 1h --overlap queue
   vedette automation schedules create "scan of servers" SOC/lab launch-on-demand-scans --cron '30 2 * * 1-5' --cron-time-zone Europe/Berlin \
       --input cloudAgentIds=7003001,7003002 --catch-up one --pause-after-failures 3
@@ -123,8 +121,12 @@ it would fire.`,
 				}
 				var err error
 				if playbook != "" {
-					n.Playbook = referenceTo(playbook)
-					n.Inputs, err = inputs.plainValues(a, f)
+					var p qpsclient.Playbook
+					if p, err = findPlaybook(ctx, client, playbook); err != nil {
+						return err
+					}
+					n.Playbook.ID = p.ID
+					n.Inputs, err = a.playbookInputs(ctx, f, client, p, versionFlags{}, &inputs)
 				} else {
 					var c qpsclient.Connection
 					if c, err = findConnection(ctx, client, args[1]); err != nil {
@@ -161,9 +163,10 @@ it would fire.`,
 	policies.define(cmd)
 	inputs.defineInputs(cmd)
 	cmd.Flags().StringVar(&site, "site", "", "`site` it belongs to, by ID or name (default that of the connection or playbook)")
-	cmd.Flags().StringVar(&playbook, "playbook", "", "`playbook` to run, by ID or name, in place of a command")
+	cmd.Flags().StringVar(&playbook, "playbook", "", "`playbook` to run, by ID or name, or as SITE/NAME, in place of a command")
 	cmd.Flags().BoolVar(&paused, "paused", false, "make it without letting it fire")
 	a.completeFlagNames(cmd, f, "site", siteNames)
+	a.completeFlagNames(cmd, f, "playbook", playbookNames)
 	complete := a.completeCommand(f, connectionNames)
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		if len(args) == 0 {
@@ -172,25 +175,6 @@ it would fire.`,
 		return complete(cmd, args[1:], begun)
 	}
 	return cmd
-}
-
-// plainValues returns the inputs that the flags give a playbook: the values are JSON, or
-// else texts.
-func (r *runFlags) plainValues(a *app, f *clientFlags) (map[string]any, error) {
-	inputs, err := r.ofFile(a, f)
-	if err != nil {
-		return nil, err
-	}
-	for _, text := range r.inputs {
-		name, value, found := strings.Cut(text, "=")
-		if !found || name == "" {
-			return nil, usagef("--input %s: use NAME=VALUE", quote(name))
-		}
-		if inputs[name] = value; json.Valid([]byte(value)) {
-			inputs[name] = json.RawMessage(value)
-		}
-	}
-	return inputs, nil
 }
 
 // defineInputs adds the flags of inputs alone.
@@ -310,8 +294,11 @@ func (s *scheduleChangeFlags) target(cmd *cobra.Command, a *app, f *clientFlags,
 		if set("run") || set("run-with") {
 			return usagef("schedule %s runs a playbook: make another schedule for the command", quote(of.Name))
 		}
-		var err error
-		change.Inputs, err = s.inputs.plainValues(a, f)
+		p, err := client.Playbook(cmd.Context(), of.Playbook.ID)
+		if err != nil {
+			return err
+		}
+		change.Inputs, err = a.playbookInputs(cmd.Context(), f, client, p, versionFlags{}, &s.inputs)
 		return err
 	}
 	connection, command := strconv.FormatInt(of.Connection.ID, 10), of.Command
