@@ -104,7 +104,7 @@ func (d *describer) readLayer(ctx context.Context, r LayerReader) error {
 		return nil
 	}
 	if kinds[KindSchedule] {
-		kinds[KindConnection] = true
+		kinds[KindConnection], kinds[KindPlaybook] = true, true
 	}
 	if kinds[KindConnection] || d.selection.Site != "" { // for their names
 		kinds[KindRelay], kinds[KindConnection] = true, true

@@ -14,9 +14,6 @@ import (
 // hiddenReason says why nothing of a kind is described.
 const hiddenReason = "this account may not see them"
 
-// runsPlaybook says why a schedule is not described, and not pruned either.
-const runsPlaybook = "it runs a playbook, which no file says"
-
 // checkSite refuses a selected site that there is not.
 func (d *describer) checkSite() error {
 	if d.selection.Site == "" || len(d.layer.sites.named(d.selection.Site)) > 0 {
@@ -184,33 +181,56 @@ func (d *describer) describeSchedules() []*yaml.Node {
 		if !d.chosen(i.site) {
 			continue
 		}
-		of := d.layer.connections.byID(i.current.Connection.ID)
+		with, starts := d.layer.connections.byID(i.current.Connection.ID), d.layer.playbooks.byID(i.current.Playbook.ID)
+		target := block()
 		switch {
-		case i.current.Command == "":
-			d.keepOut(KindSchedule, i.text(), i.id, runsPlaybook)
+		case i.current.Playbook.ID != 0 && starts == nil:
+			d.keepOut(KindSchedule, i.text(), i.id, "this account does not see its playbook")
 			continue
-		case of == nil:
+		case starts != nil:
+			target.add("playbook", starts.text())
+		case with == nil:
 			d.keepOut(KindSchedule, i.text(), i.id, "this account does not see its connection")
 			continue
-		case !nameable(i.name) || !nameable(i.site):
+		default:
+			target.add("connection", with.text())
+			target.add("command", i.current.Command)
+		}
+		if !nameable(i.name) || !nameable(i.site) {
 			d.keepOut(KindSchedule, i.text(), i.id, "no file could name it")
 			continue
 		}
-		list = append(list, describeSchedule(i, of))
+		described := describeSchedule(i, target)
+		if !sayable(described) {
+			d.keepOut(KindSchedule, i.text(), i.id, "no file can say its inputs")
+			continue
+		}
+		list = append(list, described)
 	}
 	return list
 }
 
-func describeSchedule(i *item[qpsclient.AutomationSchedule], of *item[qpsclient.Connection]) *yaml.Node {
+// sayable reports whether a document can be read again: inputs of playbooks may be as
+// deep as their types let them.
+func sayable(document *yaml.Node) bool {
+	content, err := encode([]*yaml.Node{document})
+	if err == nil {
+		_, err = Decode("", content)
+	}
+	return err == nil
+}
+
+func describeSchedule(i *item[qpsclient.AutomationSchedule], target mapping) *yaml.Node {
 	s := i.current
 	m := newMapping(KindSchedule)
 	m.add("name", i.name)
 	m.add("site", i.site)
-	m.add("connection", of.text())
-	m.add("command", s.Command)
+	m.node.Content = append(m.node.Content, target.node.Content...)
 	inputs := block()
 	for _, name := range slices.Sorted(maps.Keys(s.Inputs)) {
-		inputs.addNode(name, plainNode(s.Inputs[name]))
+		if s.Inputs[name] != nil { // which is the same as none
+			inputs.addNode(name, plainNode(s.Inputs[name]))
+		}
 	}
 	m.addNode("inputs", inputs.node)
 	m.addText("every", s.Every)

@@ -48,6 +48,10 @@ type layer struct {
 	mail        *qpsclient.MailSettings // nil for none
 	webhook     *qpsclient.Webhook      // nil for none
 
+	// inTexts are the playbooks, by name, whose texts have the schedules of these names:
+	// such schedules are of no file, and never pruned.
+	inTexts map[string]string
+
 	// What the caller may not list is nil, and left for the platform to judge.
 	users, roles map[string]bool
 
@@ -55,6 +59,9 @@ type layer struct {
 	runsWith    map[*item[qpsclient.AutomationSchedule]]*item[qpsclient.Connection]
 	fetchesFrom map[*item[qpsclient.Connection]]*item[qpsclient.Connection]
 	reachedBy   map[*item[qpsclient.Connection]]*item[qpsclient.Relay]
+	starts      map[*item[qpsclient.AutomationSchedule]]*item[keptPlaybook]
+
+	live map[*item[keptPlaybook]]string // the text of those that are described, after the plan
 
 	hidden map[Kind]bool
 }
@@ -76,6 +83,9 @@ func (m *maker) readLayer(ctx context.Context, r LayerReader, o Options) error {
 		wanted[KindConnection] = true
 	}
 	strict := maps.Clone(wanted)
+	if wanted[KindSchedule] { // many who may not see playbooks have schedules of commands
+		wanted[KindPlaybook] = true
+	}
 	if wanted[KindConnection] { // only managers see all relays
 		wanted[KindRelay] = true
 	}
@@ -90,7 +100,7 @@ func (m *maker) readLayer(ctx context.Context, r LayerReader, o Options) error {
 // kinds. What the caller may not list is an error where it is strict, and hidden
 // otherwise.
 func readLayer(ctx context.Context, r LayerReader, kinds, strict map[Kind]bool) (*layer, error) {
-	l := &layer{hidden: map[Kind]bool{}}
+	l := &layer{hidden: map[Kind]bool{}, inTexts: map[string]string{}}
 	l.sites.kind, l.relays.kind, l.connections.kind, l.playbooks.kind, l.schedules.kind = KindSite, KindRelay, KindConnection, KindPlaybook, KindSchedule
 	var err error
 	if l.me, err = r.Me(ctx); err != nil {
@@ -143,10 +153,13 @@ func (l *layer) readConnections(ctx context.Context, r LayerReader) error {
 func (l *layer) readSchedules(ctx context.Context, r LayerReader) error {
 	schedules, err := r.AutomationSchedules(ctx, qpsclient.AutomationScheduleQuery{Kind: "user"})
 	for i := range schedules {
-		if schedules[i].Playbook.ID != 0 {
-			continue // no file says what runs playbooks
+		s := &schedules[i]
+		if s.Trigger == 0 {
+			l.schedules.add(s.Site.Name, s.Name, s.ID, s)
+			continue
 		}
-		l.schedules.add(schedules[i].Site.Name, schedules[i].Name, schedules[i].ID, &schedules[i])
+		inText := item[qpsclient.AutomationSchedule]{site: s.Site.Name, name: s.Name}
+		l.inTexts[inText.text()] = s.Playbook.Name
 	}
 	return err
 }
@@ -210,8 +223,11 @@ func (l *layer) useNow() {
 	l.runsWith = map[*item[qpsclient.AutomationSchedule]]*item[qpsclient.Connection]{}
 	l.fetchesFrom = map[*item[qpsclient.Connection]]*item[qpsclient.Connection]{}
 	l.reachedBy = map[*item[qpsclient.Connection]]*item[qpsclient.Relay]{}
+	l.starts = map[*item[qpsclient.AutomationSchedule]]*item[keptPlaybook]{}
+	l.live = map[*item[keptPlaybook]]string{}
 	for _, s := range l.schedules.items {
 		l.runsWith[s] = l.connections.byID(s.current.Connection.ID)
+		l.starts[s] = l.playbooks.byID(s.current.Playbook.ID)
 	}
 	for _, c := range l.connections.items {
 		if vault := c.current.PasswordVault.Connection; vault != nil {

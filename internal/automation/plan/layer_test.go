@@ -345,20 +345,3 @@ func TestTimesOfSchedulesAreReadAsTheyAreWritten(t *testing.T) {
 		t.Errorf("from %s to %s", s.Start, s.End)
 	}
 }
-
-func TestAScheduleOfAPlaybookIsLeftAlone(t *testing.T) {
-	t.Parallel()
-	o := busy()
-	o.schedules = append(o.schedules, qpsclient.AutomationSchedule{ID: 8, Kind: "user", Name: "weekly", Site: qpsclient.Reference{ID: 1, Name: "Main"}})
-	d, err := Describe(t.Context(), shelf{office: o}, Selection{Kinds: []Kind{KindSchedule}})
-	if err != nil || !slices.Equal(d.KeptOut, []Kept{{KindSchedule, "Main/weekly", 8, runsPlaybook}}) {
-		t.Errorf("left out is %v (%v)", d.KeptOut, err)
-	}
-	p, err := o.plan(t, "{kind: Schedule, site: Main, name: nightly}", true)
-	if err != nil || !slices.Equal(lines(p), []string{"kept Schedule Main/weekly: " + runsPlaybook}) {
-		t.Errorf("plan %v (%v), want it kept", lines(p), err)
-	}
-	if _, err = o.plan(t, "{kind: Schedule, site: Main, name: weekly, every: 1h}", false); !fault.Is(err, fault.Invalid) {
-		t.Errorf("error %v, want it refused", err)
-	}
-}

@@ -70,8 +70,14 @@ func drawLayer(t *rapid.T) string {
 			return string(quoted)
 		}
 		begin("kind: Playbook\nname: %s\nsite: Main\ntext: %s", name, script("text"))
-		b.WriteString(rapid.SampledFrom([]string{"", "live: true\n", "live: false\n", "live: true\nliveText: " + script("live") + "\n"}).Draw(t, "live"))
+		live := rapid.SampledFrom([]string{"", "live: true\n", "live: false\n", "live: true\nliveText: " + script("live") + "\n"}).Draw(t, "live")
+		b.WriteString(live)
 		end()
+		if strings.Contains(live, "true") && boolean.Draw(t, "scheduled "+name) {
+			begin("kind: Schedule\nname: of %s\nsite: Main\nplaybook: %s\nevery: 6h", name, name)
+			maybe("inputs: {}")
+			end()
+		}
 	}
 	if len(names) > 1 {
 		for _, name := range []string{"s1", "s 2"}[:rapid.IntRange(0, 2).Draw(t, "schedules")] {

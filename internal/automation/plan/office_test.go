@@ -303,8 +303,11 @@ func (o *office) CreateAutomationSchedule(_ context.Context, n qpsclient.NewAuto
 	id, err := o.write("create schedule %s", n.Name)
 	s := qpsclient.AutomationSchedule{
 		ID: id, Kind: "user", Name: n.Name, Site: qpsclient.Reference{ID: n.Site.ID, Name: o.site(n.Site.ID).Name}, Owner: o.me.User.Username,
-		Command: n.Command, Connection: n.Connection, Inputs: n.Inputs, ScheduleRule: n.ScheduleRule, CatchUp: n.CatchUp, Overlap: n.Overlap,
+		Command: n.Command, Connection: n.Connection, Playbook: n.Playbook, Inputs: n.Inputs, ScheduleRule: n.ScheduleRule, CatchUp: n.CatchUp, Overlap: n.Overlap,
 		JitterPercent: n.JitterPercent, PauseAfterFailures: n.PauseAfterFailures, Active: n.Active == nil || *n.Active,
+	}
+	if n.Playbook.ID != 0 && o.playbook(n.Playbook.ID).Live == 0 {
+		return s, fmt.Errorf("playbook %d is not live", n.Playbook.ID)
 	}
 	if s.CatchUp == "" {
 		s.CatchUp = "none"

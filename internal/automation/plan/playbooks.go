@@ -159,6 +159,7 @@ func (m *maker) planPlaybook(i *item[keptPlaybook]) (*plannedPlaybook, error) {
 			return nil, err
 		}
 	}
+	m.layer.live[i] = p.live
 	compare(&p.differ, "live", p.now.live != "", new(p.live != ""))
 	compare(&p.differ, "text", shownValue(p.now.text), new(shownValue(p.text)))
 	if p.live != p.text || p.now.live != p.now.text {
@@ -232,12 +233,36 @@ func (a *applier) savePlaybook(ctx context.Context, p *plannedPlaybook, newest *
 	return nil
 }
 
-// prunePlaybooks deletes playbooks; the platform keeps those that others call.
+// liveText is the text of the live version after the plan, empty for none.
+func (l *layer) liveText(i *item[keptPlaybook]) string {
+	if text, described := l.live[i]; described {
+		return text
+	}
+	return i.current.live
+}
+
+// prunePlaybooks deletes playbooks that no schedule which stays starts; the platform keeps
+// those that others call.
 func (m *maker) prunePlaybooks() {
 	sites := m.mentioned(KindPlaybook)
 	for _, i := range m.layer.playbooks.items {
-		if i.described == nil && sites[i.site] {
+		if i.described != nil || !sites[i.site] {
+			continue
+		}
+		if schedule := m.starterOf(i); schedule != "" {
+			keepItem(m, KindPlaybook, i, "it is used by schedule %s", quote(schedule))
+		} else {
 			deleteItem(m, KindPlaybook, i, func(ctx context.Context, a *applier, id int64) error { return a.to.DeletePlaybook(ctx, id) })
 		}
 	}
+}
+
+// starterOf names a schedule that will start a playbook after the plan, empty for none.
+func (m *maker) starterOf(i *item[keptPlaybook]) string {
+	for _, s := range m.layer.schedules.items {
+		if !s.deleted && m.layer.starts[s] == i {
+			return s.text()
+		}
+	}
+	return ""
 }

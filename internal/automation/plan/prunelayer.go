@@ -56,10 +56,6 @@ func deleteItem[T any](m *maker, kind Kind, i *item[T], remove func(ctx context.
 func (m *maker) pruneSchedules() {
 	sites := m.mentioned(KindSchedule)
 	for _, i := range m.layer.schedules.items {
-		if i.described == nil && sites[i.site] && i.current.Command == "" {
-			keepItem(m, KindSchedule, i, "%s", runsPlaybook)
-			continue
-		}
 		if i.described == nil && sites[i.site] {
 			deleteItem(m, KindSchedule, i, func(ctx context.Context, a *applier, id int64) error { return a.to.DeleteAutomationSchedule(ctx, id) })
 		}

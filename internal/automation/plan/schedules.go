@@ -2,13 +2,9 @@ package plan
 
 import (
 	"context"
-	"encoding/json"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
-	"vedette.dev/vedette/internal/automation/integration"
 	"vedette.dev/vedette/internal/automation/schedule"
 	"vedette.dev/vedette/qps"
 	"vedette.dev/vedette/qps/qpsclient"
@@ -21,6 +17,7 @@ const NoTime = "none"
 // is. It runs with the rights of whoever applied it last.
 type Schedule struct {
 	Name, Site         *string
+	Playbook           *string // in place of a connection and a command
 	Connection         *string
 	Command            *string
 	Inputs             *map[string]any // all there are to be
@@ -44,6 +41,7 @@ func (s *Schedule) fields() []field {
 	return []field{
 		{"name", nameInto(&s.Name)},
 		{"site", nameInto(&s.Site)},
+		{"playbook", nameInto(&s.Playbook)},
 		{"connection", nameInto(&s.Connection)},
 		{"command", nameInto(&s.Command)},
 		{"inputs", inputsInto(&s.Inputs)},
@@ -94,6 +92,7 @@ type plannedSchedule struct {
 	differ     differences
 	change     qpsclient.AutomationScheduleChange // without the connection
 	connection *item[qpsclient.Connection]        // nil where it is not said, or stays
+	playbook   *item[keptPlaybook]                // of a new one, nil for a command
 }
 
 func (m *maker) planSchedules() error {
@@ -113,8 +112,8 @@ func (m *maker) planSchedule(i *item[qpsclient.AutomationSchedule]) error {
 	if i.current != nil {
 		p.now = *i.current
 	}
-	if i.current != nil && i.current.Command == "" {
-		return i.described.refuse("Change it with 'vedette automation schedules update', or give the one in the file another name.", "the schedule %s cannot be changed, %s", quote(i.text()), runsPlaybook)
+	if of, taken := m.layer.inTexts[i.text()]; taken {
+		return i.described.refuse("Change the text, or give the one in the file another name.", "the schedule %s is in the text of playbook %s", quote(i.text()), quote(of))
 	}
 	site, err := m.siteOf(i.described, "site", i.site)
 	if err != nil {
@@ -137,104 +136,6 @@ func (m *maker) planSchedule(i *item[qpsclient.AutomationSchedule]) error {
 	c.make = func(ctx context.Context, a *applier, c *Change) error { return a.writeSchedule(ctx, p, site, c) }
 	m.changes[KindSchedule] = append(m.changes[KindSchedule], c)
 	return nil
-}
-
-// compareTarget compares what the schedule runs. Inputs are compared as the command
-// understands them.
-func (m *maker) compareTarget(p *plannedSchedule) error {
-	d, said, isNew := p.described, p.said, p.current == nil
-	of := m.layer.connections.byID(p.now.Connection.ID)
-	if said.Connection != nil {
-		var err error
-		if of, err = m.layer.connections.resolve(d, "connection", *said.Connection); err != nil {
-			return err
-		}
-		before := connectionText(m, p.now.Connection)
-		if compare(&p.differ, "connection", before, new(of.text())) {
-			p.connection = of
-		}
-		m.layer.runsWith[p.item] = of
-	}
-	for _, key := range []struct {
-		name  string
-		known bool
-	}{{"connection", said.Connection != nil}, {"command", said.Command != nil}} {
-		if isNew && !key.known {
-			return d.refuse("Write it.", "%s: the key is missing, and the schedule is new", key.name)
-		}
-	}
-	propose(&p.differ, "command", p.now.Command, said.Command, &p.change.Command, isNew)
-	if said.Inputs == nil && p.change.Command == nil && p.connection == nil {
-		return nil
-	}
-	name := valueOrNow(said.Command, p.now.Command)
-	command, known := commandOf(of, name)
-	if !known {
-		return d.refuseAt("command", "'vedette automation commands list' shows them.", "connection %s has no command %s", quote(connectionText(m, p.now.Connection)), quote(name))
-	}
-	inputs := map[string]any(p.now.Inputs)
-	if said.Inputs != nil {
-		inputs = *said.Inputs
-	}
-	wanted, err := command.Check(inputs, nil)
-	if err != nil {
-		return asInvalidAt(d, "inputs", err)
-	}
-	for name := range wanted {
-		if in, _ := command.Input(name); in.Type == integration.Secret {
-			return d.refuseAt("inputs."+name, "Use a command without secret inputs, or a connection that has the secret.", "it is secret, and a schedule keeps its inputs where people read them")
-		}
-	}
-	before, after := inputTexts(p.now.Inputs), inputTexts(plain(wanted))
-	if !isNew {
-		if now, err := command.Check(p.now.Inputs, nil); err == nil {
-			before = inputTexts(plain(now))
-		}
-	}
-	names := slices.Collect(maps.Keys(before))
-	for name := range after {
-		if _, both := before[name]; !both {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	differs := false
-	for _, name := range names {
-		differs = compare(&p.differ, "inputs."+name, before[name], new(after[name])) || differs
-	}
-	if differs || isNew {
-		p.change.Inputs = plain(wanted)
-	}
-	return nil
-}
-
-func valueOrNow(said *string, now string) string {
-	if said != nil {
-		return *said
-	}
-	return now
-}
-
-// commandOf returns a command of the integration of a connection.
-func commandOf(c *item[qpsclient.Connection], name string) (integration.Command, bool) {
-	if c == nil {
-		return integration.Command{}, false
-	}
-	of := ""
-	if c.current != nil {
-		of = c.current.Integration
-	} else if c.described != nil {
-		of = valueOf(c.described.Connection.Integration)
-	}
-	return integration.FindCommand(of + "/" + name)
-}
-
-// connectionText names the connection of a schedule as files do.
-func connectionText(m *maker, ref qpsclient.Reference) string {
-	if i := m.layer.connections.byID(ref.ID); i != nil {
-		return i.text()
-	}
-	return ref.Name
 }
 
 func (p *plannedSchedule) compareRule(*plannedSchedule) error {
@@ -315,41 +216,19 @@ func (a *applier) writeSchedule(ctx context.Context, p *plannedSchedule, site *i
 		return a.wrote(err)
 	}
 	n := qpsclient.NewAutomationSchedule{
-		Name: p.name, Site: &qpsclient.Reference{ID: site.id}, Command: valueOf(change.Command), Connection: *change.Connection, Inputs: change.Inputs,
+		Name: p.name, Site: &qpsclient.Reference{ID: site.id}, Command: valueOf(change.Command), Connection: valueOf(change.Connection), Inputs: change.Inputs,
 		ScheduleRule: qpsclient.ScheduleRule{
 			Every: valueOf(change.Every), Cron: valueOf(change.Cron), TimeZone: valueOf(change.TimeZone), Start: valueOf(p.said.Start), End: valueOf(p.said.End),
 		},
 		CatchUp: valueOf(change.CatchUp), Overlap: valueOf(change.Overlap), JitterPercent: valueOf(change.JitterPercent),
 		PauseAfterFailures: valueOf(change.PauseAfterFailures), Active: change.Active,
 	}
+	if p.playbook != nil {
+		n.Playbook = qpsclient.Reference{ID: p.playbook.id}
+	}
 	made, err := a.to.CreateAutomationSchedule(ctx, n)
 	if err == nil {
 		p.id, c.ID = made.ID, made.ID
 	}
 	return a.wrote(err)
-}
-
-// plain returns the values of a command as JSON has them.
-func plain(values integration.Values) map[string]any {
-	doc, err := json.Marshal(values)
-	if err != nil {
-		return map[string]any{} // values are texts, numbers, times and lists of them
-	}
-	var read integration.Values
-	_ = read.UnmarshalJSON(doc) // what was just written
-	return read
-}
-
-// inputTexts are inputs as a plan shows them.
-func inputTexts(inputs map[string]any) map[string]string {
-	texts := make(map[string]string, len(inputs))
-	for name, v := range inputs {
-		text, isText := v.(string)
-		if !isText {
-			doc, _ := json.Marshal(v) // JSON has made it
-			text = string(doc)
-		}
-		texts[name] = text
-	}
-	return texts
 }
