@@ -27,6 +27,7 @@ their password, and make and revoke tokens.`)
 	group.Example = `  vedette roles create SOAR --module "Cloud Agent" --permission "CA API Access Permissions for subusers" --permission "Launch On-Demand Scan"
   vedette users create soar --first-name D3 --last-name SOAR --role SOAR --scope-tag "Cloud Agent"
   vedette users password soar --generate
+  vedette users update ann --email ann@example.org
   vedette users tokens create ci --expires-in 90d
   vedette users me
   vedette users settings --time-format "DD.MM.YYYY HH:mm" --time-zone Europe/Berlin`
@@ -129,7 +130,7 @@ func (a *app) writeUpright(f *clientFlags, item string, t automation.Table) erro
 
 func userTable(users ...qpsclient.User) automation.Table {
 	t := automation.Table{
-		Columns:     []string{"USERNAME", "FIRST NAME", "LAST NAME", "ROLES", "SCOPE", "STATE", "CREATED", "PASSWORD CHANGED"},
+		Columns:     []string{"USERNAME", "FIRST NAME", "LAST NAME", "ROLES", "SCOPE", "EMAIL", "STATE", "CREATED", "PASSWORD CHANGED"},
 		TimeColumns: []string{"CREATED", "PASSWORD CHANGED"},
 	}
 	for _, u := range users {
@@ -138,7 +139,7 @@ func userTable(users ...qpsclient.User) automation.Table {
 			state = "disabled"
 		}
 		t.Rows = append(t.Rows, []string{
-			u.Username, u.FirstName, u.LastName, referenceNames(u.Roles), scopeText(u), state,
+			u.Username, u.FirstName, u.LastName, referenceNames(u.Roles), scopeText(u), u.Email, state,
 			qps.FormatTime(u.Created), qps.FormatTime(u.PasswordChanged),
 		})
 	}

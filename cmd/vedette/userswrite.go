@@ -45,7 +45,7 @@ func newUsersCreate(a *app, f *clientFlags) *cobra.Command {
 . _ @ + -, case-sensitive. The password is generated and shown this once, unless
 --new-password-file gives one of at least 12 characters.`,
 		Example: `  vedette users create soar --first-name D3 --last-name SOAR --role SOAR --scope-tag "Cloud Agent"
-  pass show ann | vedette users create ann --role Auditor --scope-all --new-password-file -`,
+  pass show ann | vedette users create ann --role Auditor --scope-all --email ann@example.org --new-password-file -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Username = args[0]
 			for _, role := range roles {
@@ -74,6 +74,7 @@ func newUsersCreate(a *app, f *clientFlags) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&n.FirstName, "first-name", "", "first `name`")
 	flags.StringVar(&n.LastName, "last-name", "", "last `name`")
+	flags.StringVar(&n.Email, "email", "", emailUsage)
 	flags.StringArrayVar(&roles, "role", nil, "`role` to give, by ID or name; can be repeated")
 	scope.define(cmd)
 	secret.define(cmd)
@@ -97,13 +98,13 @@ func (a *app) writeNewUser(f *clientFlags, user qpsclient.User, password string)
 }
 
 func newUsersUpdate(a *app, f *clientFlags) *cobra.Command {
-	var first, last string
+	var first, last, email string
 	var scope scopeFlags
 	cmd := &cobra.Command{
-		Use: "update USER", Short: "Change the name or the scope of a user", Args: exactArgs("USER"),
+		Use: "update USER", Short: "Change the name, the mail address or the scope of a user", Args: exactArgs("USER"),
 		Long: `Changes what the flags name and leaves the rest. Tags of a scope replace those it
 had. Roles are given with 'vedette roles assign'.`,
-		Example: "  vedette users update soar --scope-tag 'Cloud Agent'\n  vedette users update ann --scope-all --last-name O\\'Neil\n  vedette users update ann --scope-tag ''",
+		Example: "  vedette users update soar --scope-tag 'Cloud Agent'\n  vedette users update ann --scope-all --last-name O\\'Neil --email ann@example.org\n  vedette users update ann --scope-tag ''",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given := cmd.Flags().Changed
 			change := qpsclient.UserChange{Scope: scope.scope(cmd)}
@@ -113,6 +114,9 @@ had. Roles are given with 'vedette roles assign'.`,
 			if given("last-name") {
 				change.LastName = &last
 			}
+			if given("email") {
+				change.Email = &email
+			}
 			if change == (qpsclient.UserChange{}) {
 				return usagef("nothing to change is given")
 			}
@@ -121,9 +125,13 @@ had. Roles are given with 'vedette roles assign'.`,
 	}
 	cmd.Flags().StringVar(&first, "first-name", "", "first `name`")
 	cmd.Flags().StringVar(&last, "last-name", "", "last `name`")
+	cmd.Flags().StringVar(&email, "email", "", emailUsage)
 	scope.define(cmd)
 	return cmd
 }
+
+// emailUsage describes the flag of a mail address.
+const emailUsage = "mail `address` at which playbooks tell what they ask; empty for none"
 
 func (a *app) updateUser(cmd *cobra.Command, f *clientFlags, username string, change qpsclient.UserChange, indicator string) error {
 	client, _, err := a.client(f, 0)

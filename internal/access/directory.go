@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -44,6 +45,7 @@ type NewUser struct {
 	Username  string
 	FirstName string
 	LastName  string
+	Email     string // empty for none
 	Password  string // empty for a generated one
 	Roles     []Reference
 	Scope     ScopeChoice
@@ -53,6 +55,7 @@ type NewUser struct {
 type UserChange struct {
 	FirstName *string
 	LastName  *string
+	Email     *string
 	Disabled  *bool
 	Scope     *ScopeChoice
 }
@@ -87,11 +90,14 @@ func (d *Directory) CreateUser(ctx context.Context, by Principal, n NewUser) (cr
 	if err := needsPassword(by, "making a user"); err != nil {
 		return User{}, "", err
 	}
-	u := User{Username: n.Username, FirstName: n.FirstName, LastName: n.LastName, Created: d.Now().UTC()}
+	u := User{Username: n.Username, FirstName: n.FirstName, LastName: n.LastName, Created: d.Now().UTC(), Settings: Settings{Email: n.Email}}
 	if err := checkUsername(u.Username); err != nil {
 		return User{}, "", err
 	}
 	if err := checkPersonName(u); err != nil {
+		return User{}, "", err
+	}
+	if err := checkEmail(n.Email); err != nil {
 		return User{}, "", err
 	}
 	if u.Roles, err = d.roles(ctx, n.Roles); err != nil {
@@ -141,10 +147,15 @@ func (d *Directory) UpdateUser(ctx context.Context, by Principal, username strin
 		return User{}, err
 	}
 	if c == (UserChange{}) {
-		return User{}, fault.New(fault.Invalid, "Nothing to change is given.", "Give at least one of firstName, lastName, disabled and scope.")
+		return User{}, fault.New(fault.Invalid, "Nothing to change is given.", "Give at least one of firstName, lastName, email, disabled and scope.")
 	}
 	if c.Scope != nil || c.Disabled != nil && !*c.Disabled {
 		if err := needsPassword(by, "enabling a user or changing their scope"); err != nil {
+			return User{}, err
+		}
+	}
+	if c.Email != nil {
+		if err := mayChangeEmail(by); err != nil {
 			return User{}, err
 		}
 	}
@@ -164,20 +175,25 @@ func (d *Directory) UpdateUser(ctx context.Context, by Principal, username strin
 		if c.LastName != nil {
 			u.LastName = *c.LastName
 		}
+		if c.Email != nil {
+			u.Settings.Email = *c.Email
+		}
 		if c.Disabled != nil {
 			u.Disabled = *c.Disabled
 		}
 		if c.Scope != nil {
 			u.Scope = scope
 		}
-		return checkPersonName(*u)
+		return cmp.Or(checkPersonName(*u), checkEmail(u.Settings.Email))
 	})
 	return changed, d.explainMissing(ctx, username, err)
 }
 
 // SettingsChange is what to change of one's settings; nil leaves it as it is. Which
-// formats and zones there are is for those to say who read times.
+// formats and zones there are is for those to say who read times, and what a mail
+// address is for those who write mail.
 type SettingsChange struct {
+	Email      *string
 	TimeFormat *string
 	TimeZone   *string
 }
@@ -189,19 +205,25 @@ func (d *Directory) ChangeSettings(ctx context.Context, by Principal, c Settings
 		return Settings{}, err
 	}
 	if c == (SettingsChange{}) {
-		return Settings{}, fault.New(fault.Invalid, "Nothing to change is given.", "Give at least one of timeFormat and timeZone.")
+		return Settings{}, fault.New(fault.Invalid, "Nothing to change is given.", "Give at least one of timeFormat, timeZone and email.")
+	}
+	if c.Email != nil {
+		if err := mayChangeEmail(by); err != nil {
+			return Settings{}, err
+		}
 	}
 	changed, err := d.Accounts.UpdateUser(ctx, by.User.Username, func(u *User) error {
+		if c.Email != nil {
+			u.Settings.Email = *c.Email
+		}
 		if c.TimeFormat != nil {
 			u.Settings.TimeFormat = *c.TimeFormat
 		}
 		if c.TimeZone != nil {
 			u.Settings.TimeZone = *c.TimeZone
 		}
-		if err := checkText("timeFormat", u.Settings.TimeFormat, MaxNameLength); err != nil {
-			return err
-		}
-		return checkText("timeZone", u.Settings.TimeZone, MaxNameLength)
+		return cmp.Or(
+			checkText("timeFormat", u.Settings.TimeFormat, MaxNameLength), checkText("timeZone", u.Settings.TimeZone, MaxNameLength), checkEmail(u.Settings.Email))
 	})
 	return changed.Settings, err
 }
@@ -307,6 +329,14 @@ func needsPassword(by Principal, what string) error {
 	}
 	return fault.New(fault.Forbidden, "A token was shown, and "+what+" needs the password.", "Sign in with username and password.")
 }
+
+// mayChangeEmail refuses a token: mail would go on to go where whoever found it said.
+func mayChangeEmail(by Principal) error { return needsPassword(by, "changing a mail address") }
+
+// maxEmailLength is that of a mailbox (RFC 5321, section 4.5.3.1.3).
+const maxEmailLength = 254
+
+func checkEmail(email string) error { return checkText("email", email, maxEmailLength) }
 
 func checkPersonName(u User) error {
 	if err := checkText("firstName", u.FirstName, MaxNameLength); err != nil {

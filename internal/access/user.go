@@ -24,6 +24,8 @@ type User struct {
 // Settings are what a user chose for themselves. They decide nothing of what the
 // user may do.
 type Settings struct {
+	// Email is where mail for them goes; empty for nowhere. A manager may set it too.
+	Email string
 	// TimeFormat is the name of the format in which they read and write times,
 	// TimeZone that of the zone, in the IANA database. Empty is the default.
 	TimeFormat string

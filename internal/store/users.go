@@ -21,7 +21,7 @@ const maxUserLinks = 1000
 
 // userColumns are what scanUser reads.
 const userColumns = `u.id, u.username, u.first_name, u.last_name, u.password_hash, u.password_changed, u.disabled, u.created,
-	u.scope_all, u.roles, u.scope, u.reach, u.time_format, u.time_zone`
+	u.scope_all, u.roles, u.scope, u.reach, u.time_format, u.time_zone, u.email`
 
 // storedRole is a role as the view user_details has it.
 type storedRole struct {
@@ -40,7 +40,7 @@ func scanUser(scan func(...any) error, extra ...any) (access.User, error) {
 	var roles, scope, reach []byte
 	err := scan(append([]any{
 		&u.ID, &u.Username, &u.FirstName, &u.LastName, &u.PasswordHash, &changed, &u.Disabled, &created,
-		&u.Scope.All, &roles, &scope, &reach, &u.Settings.TimeFormat, &u.Settings.TimeZone,
+		&u.Scope.All, &roles, &scope, &reach, &u.Settings.TimeFormat, &u.Settings.TimeZone, &u.Settings.Email,
 	}, extra...)...)
 	if err != nil {
 		return access.User{}, err
@@ -113,10 +113,10 @@ func (s *Store) CreateUser(ctx context.Context, u access.User) (access.User, err
 	var stored access.User
 	err := s.inUsersTx(ctx, func(tx *Tx) error {
 		err := tx.QueryRow(ctx, `INSERT INTO users (username, first_name, last_name, password_hash, password_changed, disabled, created, scope_all,
-				time_format, time_zone)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+				time_format, time_zone, email)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
 			u.Username, u.FirstName, u.LastName, u.PasswordHash, micros(u.PasswordChanged), u.Disabled, micros(u.Created), u.Scope.All,
-			u.Settings.TimeFormat, u.Settings.TimeZone).Scan(&u.ID)
+			u.Settings.TimeFormat, u.Settings.TimeZone, u.Settings.Email).Scan(&u.ID)
 		if err != nil {
 			return err
 		}
@@ -197,6 +197,7 @@ func checkUser(u access.User) error {
 	check.text("lastName", u.LastName)
 	check.text("timeFormat", u.Settings.TimeFormat)
 	check.text("timeZone", u.Settings.TimeZone)
+	check.text("email", u.Settings.Email)
 	switch {
 	case check.err != nil:
 		return check.err
@@ -229,9 +230,9 @@ func (t *Tx) user(ctx context.Context, username string) (access.User, error) {
 
 func (t *Tx) writeUser(ctx context.Context, u access.User) error {
 	_, err := t.Exec(ctx, `UPDATE users SET username = ?, first_name = ?, last_name = ?, password_hash = ?, password_changed = ?,
-			disabled = ?, scope_all = ?, time_format = ?, time_zone = ? WHERE id = ?`,
+			disabled = ?, scope_all = ?, time_format = ?, time_zone = ?, email = ? WHERE id = ?`,
 		u.Username, u.FirstName, u.LastName, u.PasswordHash, micros(u.PasswordChanged), u.Disabled, u.Scope.All,
-		u.Settings.TimeFormat, u.Settings.TimeZone, u.ID)
+		u.Settings.TimeFormat, u.Settings.TimeZone, u.Settings.Email, u.ID)
 	return err
 }
 

@@ -36,6 +36,7 @@ type User struct {
 	LastName        string      `json:"lastName"`
 	Roles           []Reference `json:"roles"`
 	Scope           Scope       `json:"scope"`
+	Email           string      `json:"email,omitempty"` // where mail for them goes; empty for nowhere
 	Disabled        bool        `json:"disabled"`
 	Created         time.Time   `json:"created"`
 	PasswordChanged time.Time   `json:"passwordChanged,omitzero"` // zero for the first password
@@ -46,6 +47,7 @@ type NewUser struct {
 	Username  string      `json:"username"`
 	FirstName string      `json:"firstName,omitempty"`
 	LastName  string      `json:"lastName,omitempty"`
+	Email     string      `json:"email,omitempty"`
 	Password  string      `json:"password,omitempty"`
 	Roles     []Reference `json:"roles,omitempty"`
 	Scope     *Scope      `json:"scope,omitempty"`
@@ -55,6 +57,7 @@ type NewUser struct {
 type UserChange struct {
 	FirstName *string `json:"firstName,omitempty"`
 	LastName  *string `json:"lastName,omitempty"`
+	Email     *string `json:"email,omitempty"` // empty for none
 	Disabled  *bool   `json:"disabled,omitempty"`
 	Scope     *Scope  `json:"scope,omitempty"`
 }
@@ -73,13 +76,15 @@ type Settings struct {
 	// TimeFormat is the form in which they read and write times, such as
 	// "MM/DD/YYYY hh:mm AM/PM".
 	TimeFormat string `json:"timeFormat"`
-	TimeZone   string `json:"timeZone"` // IANA name
+	TimeZone   string `json:"timeZone"`        // IANA name
+	Email      string `json:"email,omitempty"` // where mail for them goes; empty for nowhere
 }
 
 // SettingsChange is what to change of one's settings; nil leaves it as it is.
 type SettingsChange struct {
 	TimeFormat *string `json:"timeFormat,omitempty"`
 	TimeZone   *string `json:"timeZone,omitempty"`
+	Email      *string `json:"email,omitempty"` // empty for none; changing it needs the password
 }
 
 // Token is an API token without its secret.

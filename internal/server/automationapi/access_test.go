@@ -29,6 +29,7 @@ func TestUsersRolesAndTheAuditLogAreShown(t *testing.T) {
 			`{"username":"soar@d3","firstName":"D3","lastName":"SOAR","password":"correct horse battery","roles":[{"name":"Reader"}],"scope":{"tags":[{"name":"Edge"},{"id":7}]}}`, 201},
 		{"user-created-of-nothing", "admin", "POST", "/users", `{"username":"bob","password":"correct horse battery"}`, 201},
 		{"user-updated", "admin", "PATCH", "/users/ann", `{"lastName":"Neil","disabled":true,"scope":{"allAssets":true}}`, 200},
+		{"user-email", "admin", "PATCH", "/users/ann", `{"email":"ann@example.org"}`, 200},
 		{"user-without-scope", "admin", "PATCH", "/users/ann", `{"scope":{}}`, 200},
 		{"password-set", "admin", "PUT", "/users/ann/password", `{"password":"correct horse battery"}`, 200},
 		{"tokens-none", "ann", "GET", "/users/me/tokens", "", 200},
@@ -67,10 +68,13 @@ func TestSettingsAreTheCallersOwn(t *testing.T) {
 	change("ann", `{"timeFormat":"RFC 3339"}`, `"timeZone":"Asia/Kathmandu"`, 200)
 	change("ann", `{"timeZone":""}`, `"timeZone":"UTC"`, 200)
 	change("ann", `{"timeZone":"Berlin"}`, `timeZone: \"Berlin\" is no time zone, did you mean Europe/Berlin?`, 400)
+	change("ann", `{"email":"Ann <ann@example.org>"}`, `Specify email as an address such as ann@example.org, without a name.`, 400)
+	change("ann", `{"email":"ann@example.org\r\nBcc: x@example.org"}`, `email: invalid value`, 400)
+	change("ann", `{"email":"ann@example.org"}`, `"email":"ann@example.org"`, 200)
 	change("ann", `{"timeFormat":"MM-DD"}`, `use one of MM/DD/YYYY hh:mm AM/PM, DD/MM/YYYY HH:mm`, 400)
 	change("ann", `{}`, `Nothing to change is given.`, 400)
 	change("ann", `{"timezone":"UTC","zone":"UTC"}`, `zone`, 400)
-	if body := o.call("ann", "GET", "/users/me", "").Body.String(); !strings.Contains(body, `"settings":{"timeFormat":"RFC 3339","timeZone":"UTC"}`) {
+	if body := o.call("ann", "GET", "/users/me", "").Body.String(); !strings.Contains(body, `"settings":{"email":"ann@example.org","timeFormat":"RFC 3339","timeZone":"UTC"}`) {
 		t.Errorf("ann is %s", body)
 	}
 	if body := o.call("admin", "GET", "/users/me", "").Body.String(); !strings.Contains(body, `"settings":{"timeFormat":"MM/DD/YYYY hh:mm AM/PM","timeZone":"UTC"}`) {

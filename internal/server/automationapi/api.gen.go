@@ -983,6 +983,10 @@ type CreatedUser struct {
 	User User `json:"user"`
 }
 
+// Email Where mail for the user goes, such as ann@example.org; empty for nowhere. Runs of playbooks tell people there what they ask of
+// them. Changing it needs the password, not a token.
+type Email = string
+
 // Firing A moment at which a schedule fired, and what came of it. Times are UTC.
 type Firing struct {
 	// Action What became of a firing. start: a run; skip: no run, for the reason; queue: it waits for the end of the run before;
@@ -1906,6 +1910,9 @@ type SetPassword struct {
 
 // Settings What a user chose for themselves, or the default.
 type Settings struct {
+	// Email Where mail for the user goes. Absent for nowhere.
+	Email *string `json:"email,omitempty"`
+
 	// TimeFormat The form in which a user writes dates with times among inputs, beside RFC 3339, which is always read, and in which
 	// they are shown to them. Times in the answers of this API are in RFC 3339, whatever the format.
 	TimeFormat TimeFormat `json:"timeFormat"`
@@ -2079,9 +2086,12 @@ type User struct {
 	Created time.Time `json:"created"`
 
 	// Disabled Whether the user is refused.
-	Disabled  bool   `json:"disabled"`
-	FirstName string `json:"firstName"`
-	LastName  string `json:"lastName"`
+	Disabled bool `json:"disabled"`
+
+	// Email Where mail for the user goes. Absent for nowhere.
+	Email     *string `json:"email,omitempty"`
+	FirstName string  `json:"firstName"`
+	LastName  string  `json:"lastName"`
 
 	// PasswordChanged Tokens that were issued before are ended. Absent while the first password lasts.
 	PasswordChanged *time.Time  `json:"passwordChanged,omitempty"`

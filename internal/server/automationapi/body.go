@@ -55,6 +55,7 @@ type (
 		Username  string      `json:"username"`
 		FirstName string      `json:"firstName"`
 		LastName  string      `json:"lastName"`
+		Email     string      `json:"email"`
 		Password  string      `json:"password"`
 		Roles     []reference `json:"roles"`
 		Scope     scope       `json:"scope"`
@@ -62,12 +63,14 @@ type (
 	userChange struct {
 		FirstName *string `json:"firstName"`
 		LastName  *string `json:"lastName"`
+		Email     *string `json:"email"`
 		Disabled  *bool   `json:"disabled"`
 		Scope     *scope  `json:"scope"`
 	}
 	settingsChange struct {
 		TimeFormat *string `json:"timeFormat"`
 		TimeZone   *string `json:"timeZone"`
+		Email      *string `json:"email"`
 	}
 	newPassword struct {
 		Password    string `json:"password"`

@@ -10,6 +10,7 @@ import (
 
 	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/automation"
+	"vedette.dev/vedette/internal/automation/notice"
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/server"
 )
@@ -39,8 +40,11 @@ func (a api) ListUsers(ctx context.Context, _ ListUsersRequestObject) (ListUsers
 func (a api) CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error) {
 	body := request.Body
 	server.Describe(ctx, server.Echo(body.Username), "")
+	if err := checkEmail(&body.Email); err != nil {
+		return nil, err
+	}
 	created, password, err := a.directory.CreateUser(ctx, server.PrincipalOf(ctx), access.NewUser{
-		Username: body.Username, FirstName: body.FirstName, LastName: body.LastName, Password: body.Password,
+		Username: body.Username, FirstName: body.FirstName, LastName: body.LastName, Email: body.Email, Password: body.Password,
 		Roles: references(body.Roles), Scope: choice(body.Scope),
 	})
 	if err != nil {
@@ -50,7 +54,11 @@ func (a api) CreateUser(ctx context.Context, request CreateUserRequestObject) (C
 	if err != nil {
 		return nil, err
 	}
-	server.Describe(ctx, "", "roles: "+texts(user.Roles)+"; scope: "+scopeText(user.Scope))
+	details := "roles: " + texts(user.Roles) + "; scope: " + scopeText(user.Scope)
+	if body.Email != "" {
+		details += "; email: " + body.Email
+	}
+	server.Describe(ctx, "", details)
 	return CreateUser201JSONResponse{User: user, Password: optional(password)}, nil
 }
 
@@ -72,7 +80,10 @@ func (a api) GetCaller(ctx context.Context, _ GetCallerRequestObject) (GetCaller
 func (a api) ChangeSettings(ctx context.Context, request ChangeSettingsRequestObject) (ChangeSettingsResponseObject, error) {
 	principal, body := server.PrincipalOf(ctx), request.Body
 	server.Describe(ctx, server.Echo(principal.User.Username), "")
-	var change access.SettingsChange
+	if err := checkEmail(body.Email); err != nil {
+		return nil, err
+	}
+	change := access.SettingsChange{Email: body.Email}
 	if body.TimeFormat != nil {
 		format, err := automation.ParseTimeFormat(*body.TimeFormat)
 		if err != nil {
@@ -91,7 +102,11 @@ func (a api) ChangeSettings(ctx context.Context, request ChangeSettingsRequestOb
 		return nil, err
 	}
 	now := settingsOf(changed)
-	server.Describe(ctx, "", fmt.Sprintf("times: %s, %s", now.TimeFormat, now.TimeZone))
+	details := fmt.Sprintf("times: %s, %s", now.TimeFormat, now.TimeZone)
+	if body.Email != nil {
+		details += "; email: " + emailText(changed.Email)
+	}
+	server.Describe(ctx, "", details)
 	return ChangeSettings200JSONResponse(now), nil
 }
 
@@ -102,8 +117,23 @@ func settingsOf(s access.Settings) Settings {
 	if err != nil {
 		format = automation.MonthDayYear
 	}
-	return Settings{TimeFormat: TimeFormat(format), TimeZone: cmp.Or(s.TimeZone, time.UTC.String())}
+	return Settings{TimeFormat: TimeFormat(format), TimeZone: cmp.Or(s.TimeZone, time.UTC.String()), Email: optional(s.Email)}
 }
+
+// checkEmail refuses what is no mail address, with a name or without one. Empty is
+// none.
+func checkEmail(email *string) error {
+	if email == nil || *email == "" {
+		return nil
+	}
+	if address, err := notice.ParseAddress(*email); err != nil || address.Mailbox != *email {
+		return invalid("email", *email, "an address such as ann@example.org, without a name")
+	}
+	return nil
+}
+
+// emailText returns a mail address for the audit log.
+func emailText(email string) string { return cmp.Or(email, "none") }
 
 // GetUser implements GET /automation/v1/users/{username}.
 func (a api) GetUser(ctx context.Context, request GetUserRequestObject) (GetUserResponseObject, error) {
@@ -118,7 +148,10 @@ func (a api) GetUser(ctx context.Context, request GetUserRequestObject) (GetUser
 // UpdateUser implements PATCH /automation/v1/users/{username}.
 func (a api) UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error) {
 	body := request.Body
-	change := access.UserChange{FirstName: body.FirstName, LastName: body.LastName, Disabled: body.Disabled}
+	if err := checkEmail(body.Email); err != nil {
+		return nil, err
+	}
+	change := access.UserChange{FirstName: body.FirstName, LastName: body.LastName, Email: body.Email, Disabled: body.Disabled}
 	if body.Scope != nil {
 		chosen := choice(*body.Scope)
 		change.Scope = &chosen
@@ -140,6 +173,9 @@ func changeText(change *userChange, now User) string {
 	var parts []string
 	if change.FirstName != nil || change.LastName != nil {
 		parts = append(parts, strings.TrimSpace("name: "+now.FirstName+" "+now.LastName))
+	}
+	if change.Email != nil {
+		parts = append(parts, "email: "+emailText(*change.Email))
 	}
 	if change.Disabled != nil {
 		parts = append(parts, fmt.Sprintf("disabled: %t", now.Disabled))
@@ -238,7 +274,7 @@ func (a api) present(ctx context.Context, found []access.User) ([]User, error) {
 	users := make([]User, len(found))
 	for i, u := range found {
 		users[i] = User{
-			Username: u.Username, FirstName: u.FirstName, LastName: u.LastName, Roles: []reference{}, Disabled: u.Disabled,
+			Username: u.Username, FirstName: u.FirstName, LastName: u.LastName, Roles: []reference{}, Email: optional(u.Settings.Email), Disabled: u.Disabled,
 			Scope: scope{AllAssets: u.Scope.All, Tags: []reference{}}, Created: wireTime(u.Created), PasswordChanged: reached(u.PasswordChanged),
 		}
 		for _, r := range u.Roles {

@@ -56,7 +56,7 @@ func testUserComesBack(t *testing.T, b *bundle) {
 		Username: "ádmin", FirstName: "Ada", LastName: `O'Neil "]}\`, PasswordHash: "$argon2id$1", Created: Start,
 		PasswordChanged: Start.Add(123456 * time.Microsecond), Disabled: true,
 		Roles: []access.Role{{ID: role.ID}, {ID: access.ManagerRoleID}}, Scope: access.Scope{All: true, TagIDs: []int64{tag.ID}},
-		Settings: access.Settings{TimeFormat: "DD.MM.YYYY HH:mm", TimeZone: "Europe/Berlin"},
+		Settings: access.Settings{TimeFormat: "DD.MM.YYYY HH:mm", TimeZone: "Europe/Berlin", Email: "ada@example.net"},
 	}
 	stored := must(b.CreateUser(ctx, want))(t)
 	want.ID, want.Roles, want.Scope.Reach = stored.ID, []access.Role{managerRole(t, b), role}, []int64{tag.ID}

@@ -1,0 +1,19 @@
+-- People are told what playbooks want of them.
+
+-- +goose Up
+-- Where mail for a user goes; '' is nowhere.
+ALTER TABLE users ADD COLUMN email TEXT NOT NULL DEFAULT '';
+
+CREATE OR REPLACE VIEW user_details AS
+SELECT u.id, u.username, u.first_name, u.last_name, u.password_hash, u.password_changed, u.disabled, u.created, u.scope_all,
+    (SELECT coalesce(json_agg(json_build_object(
+            'id', r.id, 'name', r.name, 'description', r.description, 'created', r.created, 'manager', r.manager,
+            'permissions', (SELECT coalesce(json_agg(p.permission), '[]') FROM role_permissions AS p WHERE p.role_id = r.id))), '[]')
+        FROM user_roles AS x JOIN roles AS r ON r.id = x.role_id WHERE x.user_id = u.id) AS roles,
+    (SELECT coalesce(json_agg(s.tag_id), '[]') FROM user_scope AS s WHERE s.user_id = u.id) AS scope,
+    (WITH RECURSIVE below (id) AS (
+            SELECT s.tag_id FROM user_scope AS s WHERE s.user_id = u.id
+            UNION SELECT t.id FROM below AS b JOIN tags AS t ON t.parent_id = b.id)
+        SELECT coalesce(json_agg(b.id), '[]') FROM below AS b) AS reach,
+    u.time_format, u.time_zone, u.email
+FROM users AS u;

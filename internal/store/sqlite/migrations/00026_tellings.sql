@@ -1,0 +1,21 @@
+-- People are told what playbooks want of them.
+
+-- +goose Up
+-- Where mail for a user goes; '' is nowhere.
+ALTER TABLE users ADD COLUMN email TEXT NOT NULL DEFAULT '';
+
+DROP VIEW user_details;
+CREATE VIEW user_details AS
+SELECT u.id, u.username, u.first_name, u.last_name, u.password_hash, u.password_changed, u.disabled, u.created, u.scope_all,
+    (SELECT json_group_array(json_object(
+            'id', r.id, 'name', r.name, 'description', r.description, 'created', r.created,
+            'manager', json(iif(r.manager, 'true', 'false')),
+            'permissions', json((SELECT json_group_array(p.permission) FROM role_permissions AS p WHERE p.role_id = r.id))))
+        FROM user_roles AS x JOIN roles AS r ON r.id = x.role_id WHERE x.user_id = u.id) AS roles,
+    (SELECT json_group_array(s.tag_id) FROM user_scope AS s WHERE s.user_id = u.id) AS scope,
+    (WITH RECURSIVE below (id) AS (
+            SELECT s.tag_id FROM user_scope AS s WHERE s.user_id = u.id
+            UNION SELECT t.id FROM below AS b JOIN tags AS t ON t.parent_id = b.id)
+        SELECT json_group_array(b.id) FROM below AS b) AS reach,
+    u.time_format, u.time_zone, u.email
+FROM users AS u;
