@@ -4,6 +4,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"mime/quotedprintable"
 	"net/http"
 	"net/http/httptest"
 	"net/mail"
@@ -38,7 +39,7 @@ func TestNoticeScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "until": until, "signin": signIn,
-			"mailserver": w.mailServer, "mails": mails, "hangs": hangs, "release": release, "receiver": w.receiver, "answer": answer, "posts": posts,
+			"mailserver": w.mailServer, "mails": mails, "letter": letter, "hangs": hangs, "release": release, "receiver": w.receiver, "answer": answer, "posts": posts,
 		},
 	})
 }
@@ -86,6 +87,20 @@ func mails(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		fmt.Fprintf(ts.Stdout(), "%s %s %s %s encrypted=%t account=%s\n", m.To, read.Header.Get("X-Vedette-Event"), read.Header.Get("Message-Id"), read.Header.Get("Subject"), m.Encrypted, m.Account)
 	}
+}
+
+// letter prints the text of a mail that a mail server has taken: letter NAME NUMBER
+func letter(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: letter name number")
+	}
+	number, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	read, err := mail.ReadMessage(strings.NewReader(outsideOf(ts).mail[args[0]].Mails()[number-1].Content))
+	ts.Check(err)
+	text, err := io.ReadAll(quotedprintable.NewReader(read.Body))
+	ts.Check(err)
+	fmt.Fprint(ts.Stdout(), strings.ReplaceAll(string(text), "\r\n", "\n"))
 }
 
 // hangs waits until a mail server that hangs has read so many mails: hangs NAME NUMBER

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"vedette.dev/vedette/internal/automation"
-	"vedette.dev/vedette/internal/automation/notice"
 	"vedette.dev/vedette/internal/automation/playbook/conductor"
 	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/automation/schedule"
@@ -279,17 +278,20 @@ func (t *Tx) nameConnection(ctx context.Context, r *run.Run) error {
 }
 
 // finishFiring has the schedule of a run of a command take note of its end, and tells
-// people when that pauses the schedule.
+// people of a failure, or that it pauses the schedule.
 func (t *Tx) finishFiring(ctx context.Context, r *run.Run) error {
 	paused, err := t.finish(ctx, r.ScheduleID, "automation_runs", r.ID, schedule.EndOf(r.State))
-	if err != nil || paused == nil {
+	switch {
+	case err != nil:
 		return err
+	case paused != nil:
+		return t.tellPaused(ctx, paused, r)
 	}
-	return t.tellPaused(ctx, paused, r)
+	return t.tellCommandFailed(ctx, r)
 }
 
-// finishPlaybookFiring is finishFiring for the run of a playbook. Whom its failures are
-// told, the playbook says.
+// finishPlaybookFiring is finishFiring for the run of a playbook, whose failure is told
+// with its end; see tellPlaybookFailed.
 func (t *Tx) finishPlaybookFiring(ctx context.Context, r *conductor.Run) error {
 	end := schedule.Failed
 	switch r.State {
@@ -298,8 +300,11 @@ func (t *Tx) finishPlaybookFiring(ctx context.Context, r *conductor.Run) error {
 	case conductor.Cancelled:
 		end = schedule.Cancelled
 	}
-	_, err := t.finish(ctx, r.Schedule, "playbook_runs", r.ID, end)
-	return err
+	paused, err := t.finish(ctx, r.Schedule, "playbook_runs", r.ID, end)
+	if err != nil || paused == nil {
+		return err
+	}
+	return t.tellPlaybookPaused(ctx, paused, r)
 }
 
 // finish has a schedule take note of the end of one of its runs, in the table that has
@@ -347,23 +352,6 @@ func (t *Tx) finish(ctx context.Context, scheduleID int64, runs string, run int6
 		return nil, err
 	}
 	return &after, nil
-}
-
-// tellPaused tells those who are told of the connection, and the webhook, that a
-// schedule was paused.
-func (t *Tx) tellPaused(ctx context.Context, s *schedule.Schedule, r *run.Run) error {
-	if r.ConnectionID == 0 {
-		return nil
-	}
-	found, err := t.connections(ctx, " WHERE c.id = ?", "", r.ConnectionID)
-	if err != nil || len(found) == 0 {
-		return err
-	}
-	event := notice.SchedulePaused{Schedule: s.Name, Runs: s.Target.Command, Connection: found[0].Name, Site: found[0].SiteName, Failures: s.Failures}
-	if len(r.Outcome.Errors) > 0 {
-		event.LastError = r.Outcome.Errors[0]
-	}
-	return t.tell(ctx, event, found[0].Check.MailTo, r.Ended)
 }
 
 // Firings returns the firings of a schedule; see schedule.Schedules.

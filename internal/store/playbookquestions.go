@@ -79,13 +79,13 @@ func (t *playbookTurn) Ask(ctx context.Context, q conductor.Question) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.tx.Exec(ctx, `INSERT INTO playbook_questions (run_id, kind, step, item, round, send, assignees, message, asked, due, answer, answered_by, comment)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', '')`,
-		q.RunID, string(q.Kind), q.Step, q.Item, q.Round, q.Send, assignees, q.Message, micros(q.Asked), micros(q.Due))
+	err = t.tx.QueryRow(ctx, `INSERT INTO playbook_questions (run_id, kind, step, item, round, send, assignees, message, asked, due, answer, answered_by, comment)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', '') RETURNING id`,
+		q.RunID, string(q.Kind), q.Step, q.Item, q.Round, q.Send, assignees, q.Message, micros(q.Asked), micros(q.Due)).Scan(&q.ID)
 	if err != nil {
 		return fmt.Errorf("store question of step %s: %w", q.Step, err)
 	}
-	return nil
+	return t.tx.tellAsked(ctx, &t.run, &q)
 }
 
 // Open implements conductor.Turn.

@@ -150,7 +150,7 @@ func (t *Tx) startPlaybookRun(ctx context.Context, r conductor.Run) (conductor.R
 		return r, false, fmt.Errorf("store run: %w", err)
 	}
 	if r.State.Ended() {
-		return r, true, nil
+		return r, true, t.tellPlaybookFailed(ctx, &r)
 	}
 	return r, true, t.Enqueue(ctx, conductor.Job, r.ID)
 }

@@ -100,6 +100,9 @@ func (t *playbookTurn) end(ctx context.Context, r *conductor.Run) error {
 	if r.Parent.RunID != 0 {
 		return t.tx.Enqueue(ctx, conductor.Job, r.Parent.RunID)
 	}
+	if err := t.tx.tellPlaybookFailed(ctx, r); err != nil {
+		return err
+	}
 	if r.Schedule != 0 {
 		return t.tx.finishPlaybookFiring(ctx, r)
 	}

@@ -61,17 +61,26 @@ type Visible struct {
 // VisibleSites returns the sites whose objects a principal sees: a manager those of all.
 func (d *Directory) VisibleSites(ctx context.Context, p access.Principal) (Visible, error) {
 	if p.Manager() {
-		return Visible{all: true}, nil
+		return VisibleTo(p, nil), nil
 	}
 	mine, err := d.MySites(ctx, p)
 	if err != nil {
 		return Visible{}, err
 	}
-	ids := make([]int64, len(mine))
-	for i, s := range mine {
+	return VisibleTo(p, mine), nil
+}
+
+// VisibleTo returns the sites whose objects a principal sees, of those that they are a
+// member of: a manager those of all.
+func VisibleTo(p access.Principal, memberOf []Site) Visible {
+	if p.Manager() {
+		return Visible{all: true}
+	}
+	ids := make([]int64, len(memberOf))
+	for i, s := range memberOf {
 		ids[i] = s.ID
 	}
-	return Visible{ids: ids}, nil
+	return Visible{ids: ids}
 }
 
 // Has reports whether a site is among them.

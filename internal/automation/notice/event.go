@@ -101,15 +101,20 @@ type SchedulePaused struct {
 	Link       Link             `json:"link,omitempty"`
 }
 
-// ApprovalAsked tells those who may approve that a run waits for one of them.
+// ApprovalAsked tells those who may answer that a run waits for one of them: to
+// approve, or to say what became of a command that was cut off.
 type ApprovalAsked struct {
-	Playbook string    `json:"playbook"`
-	Run      int64     `json:"run"`
-	Step     string    `json:"step"`
-	Question string    `json:"question,omitempty"` // in the words of the playbook
-	Starter  string    `json:"starter"`            // of the run
-	Due      time.Time `json:"due"`
-	// OnTimeout is what happens when nobody answers until Due: approve or reject.
+	QuestionID int64     `json:"questionId"`
+	Asks       string    `json:"asks"` // approval or unknown
+	Playbook   string    `json:"playbook"`
+	Run        int64     `json:"run"`
+	Step       string    `json:"step"`
+	Site       string    `json:"site"`
+	Question   string    `json:"question,omitempty"` // in the words of the playbook
+	Answers    []string  `json:"answers"`            // one of which is asked for
+	Starter    string    `json:"starter"`            // of the run
+	Due        time.Time `json:"due"`
+	// OnTimeout is what happens when nobody answers until Due: approve, reject or fail.
 	OnTimeout string `json:"onTimeout"`
 	Link      Link   `json:"link,omitempty"`
 }

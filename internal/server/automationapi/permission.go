@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/automation/playbook/conductor"
 	"vedette.dev/vedette/internal/server"
 )
 
@@ -21,7 +22,7 @@ var seeSchedules = []access.Permission{access.ViewSchedule, access.EditSchedule}
 
 // seePlaybooks are the permissions with which playbooks and their runs are seen:
 // whoever may do anything with them has to find them.
-var seePlaybooks = []access.Permission{access.ViewPlaybook, access.EditPlaybook, access.RunPlaybook}
+var seePlaybooks = conductor.Seeing()
 
 // operations says for every call what it does and what a caller needs beside API
 // access. Calls without permissions are for managers alone.

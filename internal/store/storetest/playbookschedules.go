@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/automation/notice"
 	"vedette.dev/vedette/internal/automation/playbook/conductor"
 	"vedette.dev/vedette/internal/automation/playbook/library"
 	"vedette.dev/vedette/internal/automation/playbook/trigger"
@@ -320,6 +321,7 @@ func testDeleteScheduledPlaybook(t *testing.T, s *playbill) {
 }
 
 func testPlaybookSchedulePaused(t *testing.T, s *playbill) {
+	s.email(t, "ana", "ana@example.net")
 	p := s.publish(t, library.Playbook{}, "tour", "inputs: {days: {type: integer}}\nsteps:\n"+searchStep)
 	of := s.byAna(t, p, "", map[string]any{"days": 3})
 	p = s.publish(t, p, "tour", "inputs: {weeks: {type: integer}}\nsteps:\n"+searchStep)
@@ -338,6 +340,15 @@ func testPlaybookSchedulePaused(t *testing.T, s *playbill) {
 	if got := s.only(t); got.Active || got.PausedReason != "2 runs in a row failed." {
 		t.Errorf("the schedule is %+v", got)
 	}
+	s.wantTold(t, notice.KindRunFailed, "ana@example.net", "ana@example.net")
+	s.wantTold(t, notice.KindSchedulePaused, "ana@example.net")
+	s.advance(2 * time.Hour)
+	must(s.FireNow(t.Context(), of.ID, s.clock()))(t)
+	s.fireAt(t, of.ID, s.clock())
+	if r := s.runsOf(t, of.ID)[0]; r.State != conductor.Failed || !r.Queued.Equal(s.clock()) {
+		t.Errorf("by hand it leads to %+v", r)
+	}
+	s.wantTold(t, notice.KindRunFailed, "ana@example.net", "ana@example.net") // who ran it by hand sees it
 }
 
 func testPublishBesideFirings(t *testing.T, s *playbill) {

@@ -68,6 +68,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"webhooks of playbooks", testPlaybookHooks},
 		{"relays", testRelays},
 		{"notices", testNotices},
+		{"what playbooks tell people", testTellings},
 	} {
 		t.Run(subject.name, func(t *testing.T) {
 			t.Parallel()

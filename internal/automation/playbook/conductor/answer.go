@@ -46,11 +46,7 @@ const maxSifted = 10_000
 // groups are the names of the sites of a principal.
 func (d *Desk) groups(ctx context.Context, p access.Principal) ([]string, error) {
 	sites, err := d.Sites.MySites(ctx, p)
-	names := make([]string, len(sites))
-	for i, s := range sites {
-		names[i] = s.Name
-	}
-	return names, err
+	return siteNames(sites), err
 }
 
 // asksOf reports whether a principal is asked by a question.
@@ -123,10 +119,7 @@ func eventOf(q *Question, answer, by, comment string) (engine.Event, error) {
 	if len(comment) > MaxCommentBytes {
 		return nil, fault.New(fault.Invalid, fmt.Sprintf("comment: it has %d bytes, and %d are allowed.", len(comment), MaxCommentBytes), "")
 	}
-	allowed := []string{Approved, Rejected}
-	if q.Kind == Unknown {
-		allowed = []string{string(engine.CarriedOut), string(engine.NotCarriedOut), string(engine.SendAgain)}
-	}
+	allowed := q.Answers()
 	switch {
 	case !slices.Contains(allowed, answer):
 		return nil, fault.New(fault.Invalid, fmt.Sprintf("answer: invalid value '%s'.", answer), "Use one of "+strings.Join(allowed, ", ")+".")

@@ -166,8 +166,11 @@ type Question struct {
 	engine.Ref
 	// Assignees are those who are asked: user:NAME, group:NAME or role:NAME; none for
 	// those who may cancel the run.
-	Assignees  []string
-	Message    string
+	Assignees []string
+	Message   string
+	// Approve says that without an answer an approval counts as approved. Only a question
+	// that is asked has it; one that is found has not.
+	Approve    bool
 	Asked, Due time.Time
 	// Closed is when it was answered, or nobody asked any more; zero as long as it is
 	// open. Answer is approved, rejected or a verdict; empty when nobody answered.

@@ -218,7 +218,7 @@ func (s *step) act(ctx context.Context, actions []engine.Action) error {
 			s.finish = &a
 		case engine.Ask:
 			s.asked = true
-			q := Question{RunID: s.id, Playbook: s.run.Playbook, SiteID: s.run.SiteID, Kind: Approval, Ref: engine.Ref{Step: a.Step, Round: roundOf(s.state, a.Step)}, Assignees: a.To, Message: notice.Line(a.Message, maxQuestion), Asked: s.now, Due: a.Due}
+			q := Question{RunID: s.id, Playbook: s.run.Playbook, SiteID: s.run.SiteID, Kind: Approval, Ref: engine.Ref{Step: a.Step, Round: roundOf(s.state, a.Step)}, Assignees: a.To, Message: notice.Line(a.Message, maxQuestion), Asked: s.now, Due: a.Due, Approve: a.Approve}
 			if a.Unknown != nil {
 				q.Kind, q.Ref = Unknown, *a.Unknown
 			}

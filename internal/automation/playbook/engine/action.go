@@ -54,6 +54,7 @@ type Ask struct {
 	To      []string // user:NAME, group:NAME or role:NAME; empty for those who may cancel the run
 	Message string
 	Due     time.Time
+	Approve bool // an approval that nobody has answered by then counts as approved
 }
 
 // Wake asks to advance the run at a time, without an event. It replaces the one

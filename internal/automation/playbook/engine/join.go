@@ -166,7 +166,7 @@ func (w *work) ask(i int) {
 // question is what an approval asks, and whom.
 func (w *work) question(i int) (Ask, error) {
 	step, n := &w.s.Steps[i], w.node(i)
-	ask := Ask{Step: step.ID, Due: step.Wake}
+	ask := Ask{Step: step.ID, Due: step.Wake, Approve: n.Step.Approval.Approve}
 	for _, x := range n.To {
 		value, err := w.evaluate(x, w.plain(i), step.Begun)
 		if err != nil {

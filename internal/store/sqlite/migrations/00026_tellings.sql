@@ -19,3 +19,13 @@ SELECT u.id, u.username, u.first_name, u.last_name, u.password_hash, u.password_
         SELECT json_group_array(b.id) FROM below AS b) AS reach,
     u.time_format, u.time_zone, u.email
 FROM users AS u;
+
+-- When a failure of a run was told last, of a playbook and of a schedule of a command.
+CREATE TABLE playbook_failures (
+    playbook_id INTEGER PRIMARY KEY REFERENCES playbooks (id) ON DELETE CASCADE,
+    told        INTEGER NOT NULL
+);
+CREATE TABLE schedule_failures (
+    schedule_id INTEGER PRIMARY KEY REFERENCES automation_schedules (id) ON DELETE CASCADE,
+    told        INTEGER NOT NULL
+);
