@@ -41,12 +41,16 @@ the rights of the user whose credentials this command has, and every run and ref
 is in the audit log as theirs.
 
 Only what reads is offered, unless --allow names commands that write or --allow-write
-allows all of them; each of those can be called as a dry run. --print-config prints
-what an assistant's configuration needs, with the flags given beside it.`, string(formatTable), string(formatJSON), string(formatCSV))
+allows all of them; each of those can be called as a dry run. A playbook is started
+only where --allow names it, as playbook/NAME, or --allow-write is given: its steps do
+whatever the user may, and there is no dry run of it. What it asks people, no assistant
+answers. --print-config prints what an assistant's configuration needs, with the flags
+given beside it.`, string(formatTable), string(formatJSON), string(formatCSV))
 	cmd.Example = `  vedette connections add helper --url https://vedette.example.net --token-file token
   vedette mcp tools --connection helper
   vedette mcp --connection helper --print-config
-  vedette mcp --connection helper --allow launch-on-demand-scans,tag-cloud-agents`
+  vedette mcp --connection helper --allow launch-on-demand-scans,tag-cloud-agents
+  vedette mcp --connection helper --allow playbook/SOC/rescan-stale-hosts`
 	f.program = access.AssistantProgram
 	run := cmd.RunE // refuses names of commands that there are not
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -59,8 +63,8 @@ what an assistant's configuration needs, with the flags given beside it.`, strin
 		return a.serveAssistant(cmd, f, &m)
 	}
 	flags := cmd.PersistentFlags()
-	flags.BoolVar(&m.allowWrite, "allow-write", false, "offer all commands that write")
-	flags.StringSliceVar(&m.allow, "allow", nil, "offer these `commands` that write, separated by commas")
+	flags.BoolVar(&m.allowWrite, "allow-write", false, "offer all commands that write, and the start of all playbooks")
+	flags.StringSliceVar(&m.allow, "allow", nil, "offer these `commands` that write, and playbooks as playbook/NAME, separated by commas")
 	cmd.Flags().DurationVar(&m.patience, "patience", defaultPatience, "how much `time` a call has for the end of a run, before it is answered without")
 	cmd.Flags().BoolVar(&m.shortText, "short-text", false, "answer with a line of text beside the structured content, for assistants that read that")
 	cmd.Flags().BoolVar(&m.printConfig, "print-config", false, "print the configuration of an assistant that starts this command, and end")

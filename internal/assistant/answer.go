@@ -23,12 +23,13 @@ const (
 
 // Answer is the structured content of all tools.
 type Answer struct {
-	Run        int64              `json:"run,omitempty"` // its ID
-	Command    string             `json:"command,omitempty"`
-	DryRun     bool               `json:"dryRun,omitempty"` // nothing that writes was sent
-	State      string             `json:"state,omitempty"`  // of the run; refused where there is none
-	ReturnData string             `json:"returnData,omitempty"`
-	KeyFields  map[string][]int64 `json:"keyFields,omitempty"`
+	Run         int64              `json:"run,omitempty"`         // its ID
+	PlaybookRun int64              `json:"playbookRun,omitempty"` // the ID of a run of a playbook
+	Command     string             `json:"command,omitempty"`
+	DryRun      bool               `json:"dryRun,omitempty"` // nothing that writes was sent
+	State       string             `json:"state,omitempty"`  // of the run; refused where there is none
+	ReturnData  string             `json:"returnData,omitempty"`
+	KeyFields   map[string][]int64 `json:"keyFields,omitempty"`
 	// LeftOut is how much of what there is comes after what is here, by member.
 	LeftOut map[string]int `json:"leftOut,omitempty"`
 	Next    string         `json:"next,omitempty"` // step
@@ -41,18 +42,24 @@ type Answer struct {
 
 // Untrusted is what an answer has of others.
 type Untrusted struct {
-	Inputs      any                      `json:"inputs,omitempty"`
-	Result      *Rows                    `json:"result,omitempty"`
-	ContextData []any                    `json:"contextData,omitempty"`
-	RawData     any                      `json:"rawData,omitempty"`
-	Errors      []qpsclient.CommandError `json:"errors,omitempty"`
-	Notes       []string                 `json:"notes,omitempty"`
-	Connection  *qpsclient.Reference     `json:"connection,omitempty"`
-	Connections []connectionSummary      `json:"connections,omitempty"`
-	Health      []connectionHealth       `json:"health,omitempty"`
-	Runs        []runSummary             `json:"runs,omitempty"`
-	Schedules   []scheduleSummary        `json:"schedules,omitempty"`
-	Firings     []qpsclient.Firing       `json:"firings,omitempty"`
+	Inputs       any                      `json:"inputs,omitempty"`
+	Result       *Rows                    `json:"result,omitempty"`
+	ContextData  []any                    `json:"contextData,omitempty"`
+	RawData      any                      `json:"rawData,omitempty"`
+	Errors       []qpsclient.CommandError `json:"errors,omitempty"`
+	Notes        []string                 `json:"notes,omitempty"`
+	Connection   *qpsclient.Reference     `json:"connection,omitempty"`
+	Connections  []connectionSummary      `json:"connections,omitempty"`
+	Health       []connectionHealth       `json:"health,omitempty"`
+	Runs         []runSummary             `json:"runs,omitempty"`
+	Schedules    []scheduleSummary        `json:"schedules,omitempty"`
+	Firings      []qpsclient.Firing       `json:"firings,omitempty"`
+	Playbooks    []playbookSummary        `json:"playbooks,omitempty"`
+	Playbook     *playbookDetails         `json:"playbook,omitempty"`
+	PlaybookRuns []playbookRunSummary     `json:"playbookRuns,omitempty"`
+	Steps        []qpsclient.PlaybookStep `json:"steps,omitempty"`
+	Outputs      any                      `json:"outputs,omitempty"` // of a run of a playbook
+	Questions    []qpsclient.Question     `json:"questions,omitempty"`
 }
 
 // Rows are some rows of a table.

@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -187,15 +186,22 @@ func (s *Server) run(ctx context.Context, c offered, given call) (builder, error
 	return shownRun(r, partResult, 0), nil
 }
 
+// key returns the idempotency key of a run: the assistant's own, or else one that no
+// other call has.
+func (a *arguments) key(another func() string) string {
+	key := a.text(argKey)
+	switch {
+	case key == "":
+		key = another()
+	case len(key) > maxKeyBytes:
+		a.wrong(argKey, fmt.Sprintf("a text of at most %d characters", maxKeyBytes))
+	}
+	return keyPrefix + key
+}
+
 // request reads the arguments of a command.
 func (s *Server) request(c offered, given call) (qpsclient.CommandRequest, error) {
-	request := qpsclient.CommandRequest{Inputs: map[string]any{}, DryRun: given.yes(argDryRun), Key: keyPrefix + s.options.NewKey()}
-	if key := given.text(argKey); key != "" {
-		request.Key = keyPrefix + key
-		if len(key) > maxKeyBytes {
-			given.wrong(argKey, fmt.Sprintf("a text of at most %d characters", maxKeyBytes))
-		}
-	}
+	request := qpsclient.CommandRequest{Inputs: map[string]any{}, DryRun: given.yes(argDryRun), Key: given.key(s.options.NewKey)}
 	if wait := given.text(argWait); wait != "" {
 		request.Wait = &qpsclient.CommandWait{Timeout: wait}
 	}
@@ -205,25 +211,4 @@ func (s *Server) request(c offered, given call) (qpsclient.CommandRequest, error
 		}
 	}
 	return request, given.mistake
-}
-
-const (
-	// firstLook is how long the first look at a run waits for its end, and laterLook how
-	// long later ones do: the assistant is told of progress within that time.
-	firstLook, laterLook = 2 * time.Second, 5 * time.Second
-)
-
-// follow returns a run once it has ended, or as it is after some time. Whoever stops it
-// before stops the following and not the run.
-func (s *Server) follow(ctx context.Context, r qpsclient.CommandRun, patience time.Duration, tell func(string, time.Duration)) (qpsclient.CommandRun, error) {
-	for look, spent := firstLook, time.Duration(0); !r.State.Final() && spent < patience; look = laterLook {
-		tell(fmt.Sprintf("run %d is %s", r.ID, cleanText(string(r.State))), spent)
-		look = min(look, patience-spent)
-		now, err := s.options.Platform.WaitForCommandRun(ctx, r.ID, look)
-		if err != nil {
-			return r, err
-		}
-		r, spent = now, spent+look
-	}
-	return r, nil
 }

@@ -8,6 +8,11 @@
 // credentials that client has, and is in the audit log like them. Commands that write
 // are offered only where an Allowance says so.
 //
+// Playbooks are started with an allowance of their own, since their steps run whatever
+// the user may. What a run asks people is shown and never answered: an approval is the
+// place where a person decides, and an assistant that has started a run, or has read
+// what others wrote, must not be able to give it.
+//
 // What an assistant is told has bounds: Answer says how much was left out, and the
 // tool automation_run shows the rest of a run page by page. Whatever others wrote,
 // such as host names, tags and messages of platforms, is in the member untrusted of an

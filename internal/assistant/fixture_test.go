@@ -22,6 +22,9 @@ type fakePlatform struct {
 	looks     int                  // how often a run is looked at before it has ended
 	refuses   error                // what every run is refused with
 	schedules []qpsclient.AutomationSchedule
+	text      string                // of every playbook
+	played    qpsclient.PlaybookRun // as every run of a playbook is when it is looked at
+	questions []qpsclient.Question
 
 	mu    sync.Mutex
 	asked []string // connection, command and request
@@ -151,6 +154,65 @@ func (p *fakePlatform) AutomationSchedule(context.Context, int64) (qpsclient.Aut
 
 func (p *fakePlatform) Firings(_ context.Context, _ int64, limit int) ([]qpsclient.Firing, error) {
 	return make([]qpsclient.Firing, limit), nil
+}
+
+func (p *fakePlatform) Playbooks(context.Context, string) ([]qpsclient.Playbook, error) {
+	soc, ops := qpsclient.Reference{ID: 1, Name: "SOC"}, qpsclient.Reference{ID: 2, Name: "OPS"}
+	return []qpsclient.Playbook{
+		{ID: 21, Name: "rescan", Site: soc, Description: "Scans again.", Live: 2, Latest: 3}, {ID: 22, Name: "twin", Site: soc, Live: 1, Latest: 1},
+		{ID: 23, Name: "twin", Site: ops, Live: 1, Latest: 1}, {ID: 24, Name: "draft", Site: ops, Latest: 1},
+	}, nil
+}
+
+func (p *fakePlatform) Playbook(ctx context.Context, id int64) (qpsclient.Playbook, error) {
+	all, err := p.Playbooks(ctx, "")
+	for _, found := range all {
+		if found.ID == id {
+			return found, err
+		}
+	}
+	return qpsclient.Playbook{}, &qpsclient.StatusError{StatusCode: http.StatusNotFound, Code: "not_found", Message: fmt.Sprintf("There is no playbook %d.", id), Resolution: "List them."}
+}
+
+func (p *fakePlatform) PlaybookVersion(_ context.Context, _, number int64) (qpsclient.PlaybookVersion, error) {
+	return qpsclient.PlaybookVersion{Number: number, Text: p.text, Inputs: []qpsclient.PlaybookInput{{Name: "days", Type: "integer", Required: true}}}, nil
+}
+
+func (p *fakePlatform) StartPlaybook(_ context.Context, id int64, req qpsclient.PlaybookRequest) (qpsclient.PlaybookRun, error) {
+	doc, err := json.Marshal(req)
+	if err != nil {
+		return qpsclient.PlaybookRun{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = append(p.asked, fmt.Sprintf("start %d %s %s", id, doc, req.Key))
+	return qpsclient.PlaybookRun{ID: 31, State: qpsclient.PlaybookRunQueued}, p.refuses
+}
+
+func (p *fakePlatform) PlaybookRuns(_ context.Context, q qpsclient.PlaybookRunQuery) ([]qpsclient.PlaybookRun, error) {
+	r := p.played
+	r.ID = 30
+	return []qpsclient.PlaybookRun{r, r, r}[:min(3, q.Limit)], nil
+}
+
+func (p *fakePlatform) WaitForPlaybookRun(_ context.Context, id int64, wait time.Duration) (qpsclient.PlaybookRun, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waits = append(p.waits, wait)
+	p.seen++
+	r := p.played
+	if p.seen <= p.looks {
+		r = qpsclient.PlaybookRun{State: qpsclient.PlaybookRunRunning}
+	}
+	r.ID = id
+	return r, nil
+}
+
+func (p *fakePlatform) Questions(_ context.Context, q qpsclient.QuestionQuery) ([]qpsclient.Question, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = append(p.asked, fmt.Sprintf("questions of %d, open %t, mine %t, at most %d", q.RunID, q.Open, q.Mine, q.Limit))
+	return p.questions, nil
 }
 
 // requests are what was asked for so far.

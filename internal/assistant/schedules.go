@@ -16,8 +16,9 @@ type scheduleSummary struct {
 	Name         string              `json:"name"`
 	Site         string              `json:"site"`
 	Owner        string              `json:"owner,omitempty"`
-	Command      string              `json:"command"`
-	Connection   qpsclient.Reference `json:"connection"`
+	Command      string              `json:"command,omitempty"`
+	Connection   qpsclient.Reference `json:"connection,omitzero"`
+	Playbook     qpsclient.Reference `json:"playbook,omitzero"` // in place of both
 	When         string              `json:"when"`
 	TimeZone     string              `json:"timeZone,omitempty"`
 	State        string              `json:"state"`
@@ -38,7 +39,7 @@ func (s *Server) schedulesTool() tool {
 		number("offset", "How many to leave out at the beginning.", 0, 0),
 		number("limit", fmt.Sprintf("How many schedules, or firings, to show. %d where it is left out.", defaultRows), 1, maxRows),
 	)
-	return reader("automation_schedules", "List Schedules", "Lists when commands run by themselves, and when they did and will; or shows one schedule with its firings.", schema, func(ctx context.Context, given call) (builder, error) {
+	return reader("automation_schedules", "List Schedules", "Lists when commands and playbooks run by themselves, and when they did and will; or shows one schedule with its firings.", schema, func(ctx context.Context, given call) (builder, error) {
 		id, offset := given.whole("schedule", 0, 1, math.MaxInt64), int(given.whole("offset", 0, 0, maxOffset))
 		q := qpsclient.AutomationScheduleQuery{Site: given.text("site"), Kind: given.word("kind", kinds...)}
 		switch {
@@ -86,7 +87,7 @@ func (s *Server) showSchedule(ctx context.Context, id int64, firings int) (build
 
 func summaryOf(s qpsclient.AutomationSchedule) scheduleSummary {
 	return scheduleSummary{
-		ID: s.ID, Kind: s.Kind, Name: s.Name, Site: s.Site.Name, Owner: s.Owner, Command: s.Command, Connection: s.Connection, When: s.InWords, TimeZone: s.TimeZone,
+		ID: s.ID, Kind: s.Kind, Name: s.Name, Site: s.Site.Name, Owner: s.Owner, Command: s.Command, Connection: s.Connection, Playbook: s.Playbook, When: s.InWords, TimeZone: s.TimeZone,
 		State: s.State, PausedReason: s.PausedReason, Failures: s.Failures, Next: s.Next, Last: s.Last,
 	}
 }

@@ -38,6 +38,13 @@ type Platform interface {
 	AutomationSchedules(ctx context.Context, q qpsclient.AutomationScheduleQuery) ([]qpsclient.AutomationSchedule, error)
 	AutomationSchedule(ctx context.Context, id int64) (qpsclient.AutomationSchedule, error)
 	Firings(ctx context.Context, id int64, limit int) ([]qpsclient.Firing, error)
+	Playbooks(ctx context.Context, site string) ([]qpsclient.Playbook, error)
+	Playbook(ctx context.Context, id int64) (qpsclient.Playbook, error)
+	PlaybookVersion(ctx context.Context, id, number int64) (qpsclient.PlaybookVersion, error)
+	StartPlaybook(ctx context.Context, playbookID int64, req qpsclient.PlaybookRequest) (qpsclient.PlaybookRun, error)
+	PlaybookRuns(ctx context.Context, q qpsclient.PlaybookRunQuery) ([]qpsclient.PlaybookRun, error)
+	WaitForPlaybookRun(ctx context.Context, id int64, wait time.Duration) (qpsclient.PlaybookRun, error)
+	Questions(ctx context.Context, q qpsclient.QuestionQuery) ([]qpsclient.Question, error)
 }
 
 // Options say what assistants get, and of whom.
@@ -61,10 +68,13 @@ type Server struct {
 	options Options
 	tools   []tool
 	slots   chan struct{} // one for each call at work
+	// startable are the IDs of the playbooks that can be started, beside all of an
+	// Allowance of everything.
+	startable []int64
 }
 
 // Load reads the manifests of the platform and returns a server that offers their
-// commands. The error is fault.Invalid for an allowance that names no command.
+// commands. The error is fault.Invalid for an allowance that names no command or playbook.
 func Load(ctx context.Context, o Options) (*Server, error) {
 	if o.Patience < 0 || o.Patience > MaxPatience {
 		return nil, fault.New(fault.Invalid, fmt.Sprintf("patience: invalid value '%s'.", o.Patience), fmt.Sprintf("Use a duration of at most %s.", MaxPatience))
@@ -74,13 +84,19 @@ func Load(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.startable, err = o.Allow.startable(ctx, o.Platform); err != nil {
+		return nil, err
+	}
 	s.tools = append(s.standingTools(), commands...)
 	return s, nil
 }
 
 // standingTools are those that every platform has.
 func (s *Server) standingTools() []tool {
-	return []tool{s.connectionsTool(), s.healthTool(), s.runsTool(), s.runTool(), s.schedulesTool()}
+	return []tool{
+		s.connectionsTool(), s.healthTool(), s.runsTool(), s.runTool(), s.schedulesTool(),
+		s.playbooksTool(), s.playbookTool(), s.startPlaybookTool(), s.playbookRunsTool(), s.playbookRunTool(), s.questionsTool(),
+	}
 }
 
 // Serve answers the assistant at the other end of two streams, a line of JSON for each

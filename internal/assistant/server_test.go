@@ -36,6 +36,7 @@ func TestAnAssistantIsOfferedWhatReads(t *testing.T) {
 	reads := "read true, destroy false, again true"
 	want := map[string]string{
 		"automation_connections": reads, "automation_health": reads, "automation_runs": reads, "automation_run": reads, "automation_schedules": reads,
+		"automation_playbooks": reads, "automation_playbook": reads, "automation_playbook_runs": reads, "automation_playbook_run": reads, "automation_questions": reads,
 		"test-connection": reads, "search-cloud-agents": reads, "qualys-cloud-agent_list-keys": reads, "openbao_list-keys": reads,
 	}
 	if diff := cmp.Diff(want, names(t, connect(t, &fakePlatform{}, nil))); diff != "" {
@@ -47,6 +48,7 @@ func TestAnAssistantIsOfferedWhatReads(t *testing.T) {
 		t.Errorf("with one allowed (-want +got):\n%s", diff)
 	}
 	want["delete-key"] = "read false, destroy true, again true"
+	want["automation_start_playbook"] = "read false, destroy true, again false"
 	all := func(o *Options) { o.Allow.All = true }
 	if diff := cmp.Diff(want, names(t, connect(t, &fakePlatform{}, all))); diff != "" {
 		t.Errorf("with all allowed, of which one needs a secret (-want +got):\n%s", diff)
