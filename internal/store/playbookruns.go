@@ -152,6 +152,9 @@ func (t *Tx) startPlaybookRun(ctx context.Context, r conductor.Run) (conductor.R
 	if r.State.Ended() {
 		return r, true, t.tellPlaybookFailed(ctx, &r)
 	}
+	if err := t.pinCalls(ctx, &r); err != nil {
+		return r, false, fmt.Errorf("pin what run %d calls: %w", r.ID, err)
+	}
 	return r, true, t.Enqueue(ctx, conductor.Job, r.ID)
 }
 
@@ -241,20 +244,23 @@ func (s *Store) StepRuns(ctx context.Context, id int64) ([]run.Run, error) {
 	return all, nil
 }
 
-// RunVersion returns the version of a run; see conductor.Turns.
-func (s *Store) RunVersion(ctx context.Context, id int64) (library.Version, error) {
+// RunVersion returns the versions that a run is pinned to; see conductor.Turns.
+func (s *Store) RunVersion(ctx context.Context, id int64) (v library.Version, calls []library.Version, err error) {
 	var found []library.Version
-	err := s.view(ctx, func(tx *Tx) (err error) {
-		found, err = tx.versions(ctx, " JOIN playbook_runs AS r ON r.version_id = v.id WHERE r.id = ?", id)
+	err = s.view(ctx, func(tx *Tx) (err error) {
+		if found, err = tx.versions(ctx, " JOIN playbook_runs AS r ON r.version_id = v.id WHERE r.id = ?", id); err != nil {
+			return err
+		}
+		calls, err = tx.pinned(ctx, id)
 		return err
 	})
 	if err == nil && len(found) == 0 {
 		err = fault.New(fault.NotFound, "The playbook was deleted.", "")
 	}
 	if err != nil {
-		return library.Version{}, fmt.Errorf("read version of playbook run %d: %w", id, err)
+		return library.Version{}, nil, fmt.Errorf("read version of playbook run %d: %w", id, err)
 	}
-	return found[0], nil
+	return found[0], calls, nil
 }
 
 // Stirred reports whether a run has to go on; see conductor.Turns.

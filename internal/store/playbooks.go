@@ -20,7 +20,7 @@ const playbookSecrets = "playbook"
 const (
 	playbookQuery = `SELECT p.id, p.site_id, p.name, p.description, (SELECT max(v.number) FROM playbook_versions AS v WHERE v.playbook_id = p.id),
 		p.live, p.publisher, p.publisher_id, p.created, p.modified FROM playbooks AS p`
-	versionColumns = "v.id, v.playbook_id, p.name, p.site_id, v.number, v.author, v.created"
+	versionColumns = "v.id, v.playbook_id, p.site_id, v.number, v.author, v.created"
 	versionJoin    = " FROM playbook_versions AS v JOIN playbooks AS p ON p.id = v.playbook_id"
 )
 
@@ -145,7 +145,8 @@ func (s *Store) AddVersion(ctx context.Context, p library.Playbook, base int64, 
 			return err
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM playbook_versions WHERE playbook_id = ? AND number <= ? AND number <> ?
-			AND NOT EXISTS (SELECT 1 FROM playbook_runs AS r WHERE r.version_id = playbook_versions.id)`, p.ID, v.Number-library.MaxVersions, before.Live)
+			AND NOT EXISTS (SELECT 1 FROM playbook_runs AS r WHERE r.version_id = playbook_versions.id)
+			AND NOT EXISTS (SELECT 1 FROM playbook_pins AS pin WHERE pin.version_id = playbook_versions.id)`, p.ID, v.Number-library.MaxVersions, before.Live)
 		if err != nil {
 			return err
 		}
@@ -187,11 +188,16 @@ func (s *Store) Version(ctx context.Context, id, number int64) (library.Version,
 
 // versions returns versions with their texts.
 func (t *Tx) versions(ctx context.Context, rest string, args ...any) ([]library.Version, error) {
+	return t.versionsNamed(ctx, "p.name", rest, args...)
+}
+
+// versionsNamed returns versions with their texts, and names from a column.
+func (t *Tx) versionsNamed(ctx context.Context, name, rest string, args ...any) ([]library.Version, error) {
 	var all []library.Version
-	err := t.each(ctx, "SELECT "+versionColumns+", v.source"+versionJoin+rest, args, func(rows *sql.Rows) error {
+	err := t.each(ctx, "SELECT "+versionColumns+", "+name+", v.source"+versionJoin+rest, args, func(rows *sql.Rows) error {
 		var v library.Version
 		var created sql.NullInt64
-		err := rows.Scan(&v.ID, &v.PlaybookID, &v.Playbook, &v.SiteID, &v.Number, &v.Author, &created, &v.Source)
+		err := rows.Scan(&v.ID, &v.PlaybookID, &v.SiteID, &v.Number, &v.Author, &created, &v.Playbook, &v.Source)
 		v.Created = when(created)
 		all = append(all, v)
 		return err
@@ -203,10 +209,10 @@ func (t *Tx) versions(ctx context.Context, rest string, args ...any) ([]library.
 func (s *Store) Versions(ctx context.Context, id int64) ([]library.Version, error) {
 	var all []library.Version
 	err := s.view(ctx, func(tx *Tx) error {
-		return tx.each(ctx, "SELECT "+versionColumns+versionJoin+" WHERE v.playbook_id = ? ORDER BY v.number DESC", []any{id}, func(rows *sql.Rows) error {
+		return tx.each(ctx, "SELECT "+versionColumns+", p.name"+versionJoin+" WHERE v.playbook_id = ? ORDER BY v.number DESC", []any{id}, func(rows *sql.Rows) error {
 			var v library.Version
 			var created sql.NullInt64
-			err := rows.Scan(&v.ID, &v.PlaybookID, &v.Playbook, &v.SiteID, &v.Number, &v.Author, &created)
+			err := rows.Scan(&v.ID, &v.PlaybookID, &v.SiteID, &v.Number, &v.Author, &created, &v.Playbook)
 			v.Created = when(created)
 			all = append(all, v)
 			return err
@@ -274,6 +280,9 @@ func (s *Store) DeletePlaybook(ctx context.Context, id int64) error {
 			return fault.New(fault.Conflict, fmt.Sprintf("Run %d of playbook '%s' has not ended.", open, p.Name), "Wait for its runs, or cancel them.")
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if err := tx.uncalled(ctx, &p); err != nil {
 			return err
 		}
 		if err := tx.freeOfSchedules(ctx, &p); err != nil {

@@ -14,7 +14,6 @@ import (
 	"vedette.dev/vedette/internal/automation/playbook/conductor"
 	"vedette.dev/vedette/internal/automation/playbook/engine"
 	"vedette.dev/vedette/internal/automation/run"
-	"vedette.dev/vedette/internal/fault"
 )
 
 // playbookTurn is a transaction about one run; see conductor.Turn.
@@ -257,14 +256,10 @@ func (t *playbookTurn) Lose(ctx context.Context, ref engine.Ref, state run.State
 
 // Call implements conductor.Turn.
 func (t *playbookTurn) Call(ctx context.Context, playbook string, r conductor.Run) error {
-	found, err := t.tx.versions(ctx, " WHERE p.site_id = ? AND p.name = ? AND v.number = p.live", t.run.SiteID, playbook)
+	v, err := t.callee(ctx, playbook)
 	if err != nil {
-		return fmt.Errorf("find playbook %s: %w", playbook, err)
+		return err
 	}
-	if len(found) == 0 {
-		return fault.New(fault.NotFound, fmt.Sprintf("There is no live playbook '%s'.", playbook), "")
-	}
-	v := found[0]
 	r.PlaybookID, r.VersionID, r.Playbook, r.Version = v.PlaybookID, v.ID, v.Playbook, v.Number
 	_, _, err = t.tx.startPlaybookRun(ctx, r)
 	return err

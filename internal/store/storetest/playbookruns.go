@@ -52,6 +52,8 @@ func testPlaybookRuns(t *testing.T, create func(tb testing.TB) Database) {
 		"a paused run begins nothing":                                 testPlaybookPause,
 		"a run goes on from the step that failed":                     testPlaybookAgain,
 		"runs are pinned to their version":                            testPinned,
+		"what a run calls is pinned when it is queued":                testCallsPinned,
+		"what is gone on with calls what is live":                     testAgainCallsLive,
 		"one key is one run of a user, with the same inputs":          testPlaybookKey,
 		"a run of a playbook that does not fit any more says so":      testUnfit,
 		"a run that is given up leaves nothing at work":               testGivenUp,

@@ -99,7 +99,7 @@ func (s *step) call(ctx context.Context, start engine.Start) error {
 	}
 	if err != nil {
 		return s.advance(ctx, engine.Answered{Ref: start.Ref, State: playbook.Failed, Error: &engine.Error{
-			Indicator: "Playbook " + start.Playbook + " failed.", StatusCode: 404, Message: fmt.Sprintf("There is no live playbook '%s'.", start.Playbook),
+			Indicator: "Playbook " + start.Playbook + " failed.", StatusCode: 404, Message: err.Error(),
 		}})
 	}
 	return nil

@@ -21,6 +21,9 @@ type Programs interface {
 	// Program returns the program of a version; fault.Conflict if it does not fit what
 	// there is now.
 	Program(ctx context.Context, v library.Version) (*playbook.Program, error)
+	// Pinned returns the program of a version that calls these versions of others;
+	// fault.Conflict if it does not fit them, or the commands there are now.
+	Pinned(ctx context.Context, v library.Version, calls []library.Version) (*playbook.Program, error)
 }
 
 // Commands carries out commands of integrations; *run.Runner is one.
@@ -75,10 +78,10 @@ func (c *Conductor) Conduct(ctx context.Context, id int64) error {
 	if closed(stopping) {
 		return ErrStopping
 	}
-	version, err := c.Turns.RunVersion(ctx, id)
+	version, calls, err := c.Turns.RunVersion(ctx, id)
 	var program *playbook.Program
 	if err == nil {
-		program, err = c.Programs.Program(ctx, version)
+		program, err = c.Programs.Pinned(ctx, version, calls)
 	}
 	if failure, ok := errors.AsType[*fault.Error](err); ok && (failure.Code == fault.NotFound || failure.Code == fault.Conflict) {
 		return c.fail(ctx, id, failure)

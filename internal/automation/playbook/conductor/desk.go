@@ -227,11 +227,11 @@ func (d *Desk) tell(ctx context.Context, p access.Principal, id int64, event eng
 // change has the engine take in an event that a person causes, and wakes who
 // conducts the run.
 func (d *Desk) change(ctx context.Context, id int64, event func(ctx context.Context, t Turn) (engine.Event, error)) (Run, error) {
-	v, err := d.Records.RunVersion(ctx, id)
+	v, calls, err := d.Records.RunVersion(ctx, id)
 	if err != nil {
 		return Run{}, err
 	}
-	program, err := d.Programs.Program(ctx, v)
+	program, err := d.Programs.Pinned(ctx, v, calls)
 	if err != nil {
 		return Run{}, err
 	}
@@ -295,7 +295,8 @@ func stale(r Run, event engine.Event) error {
 }
 
 // Again starts a run that goes on where one stopped that has ended, with the same
-// version and inputs and the rights of the principal.
+// version and inputs and the rights of the principal. What it calls are the versions
+// that are live now.
 func (d *Desk) Again(ctx context.Context, p access.Principal, id int64, address string) (Run, error) {
 	old, err := d.Get(ctx, p, id)
 	if err != nil {
@@ -318,7 +319,7 @@ func (d *Desk) Again(ctx context.Context, p access.Principal, id int64, address 
 	if err := mayStart(p, pb, old.Version); err != nil {
 		return Run{}, err
 	}
-	v, err := d.Records.RunVersion(ctx, id)
+	v, _, err := d.Records.RunVersion(ctx, id)
 	if err != nil {
 		return Run{}, err
 	}

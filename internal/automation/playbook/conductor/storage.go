@@ -55,9 +55,10 @@ type Turns interface {
 	// Stirred reports whether somebody has changed a run since a revision, a run that
 	// it began has ended, or its Due has come.
 	Stirred(ctx context.Context, id, revision int64, now time.Time) (bool, error)
-	// RunVersion returns the version that a run is pinned to; fault.NotFound when the
-	// playbook was deleted.
-	RunVersion(ctx context.Context, id int64) (library.Version, error)
+	// RunVersion returns the version that a run is pinned to, and those of the playbooks
+	// that it calls, directly and through others: what was live when the topmost run was
+	// queued. fault.NotFound when the playbook was deleted.
+	RunVersion(ctx context.Context, id int64) (v library.Version, calls []library.Version, err error)
 }
 
 // Turn is one transaction about one run.
@@ -88,8 +89,8 @@ type Turn interface {
 	// Lose ends the record of a sending that nobody carries out any more, if it is still
 	// at work.
 	Lose(ctx context.Context, ref engine.Ref, state run.State, at time.Time) error
-	// Call stores a run of the live version of a playbook of the same site, with its
-	// job; fault.NotFound when there is none.
+	// Call stores a run of a playbook, of the version that RunVersion has among the
+	// calls, with its job; fault.NotFound when there is none.
 	Call(ctx context.Context, playbook string, r Run) error
 	// Called returns the runs that this one began and that have ended, each once: their
 	// end is noted thereby.

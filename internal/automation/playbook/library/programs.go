@@ -21,7 +21,7 @@ type Programs struct {
 	Shelf Shelf
 
 	mu   sync.Mutex
-	kept map[int64]*playbook.Program // by id of the version
+	kept map[string]*playbook.Program // by the id of the version, and those of what it calls
 }
 
 // Compile checks a text of a site against the commands and the live playbooks there
@@ -62,13 +62,32 @@ func compile(d *playbook.Definition, live []Version) (*playbook.Program, playboo
 // Program returns the program of a version. One that does not fit what there is now
 // is fault.Conflict.
 func (p *Programs) Program(ctx context.Context, v Version) (*playbook.Program, error) {
+	return p.program(v, fmt.Sprint(v.ID), func() (*playbook.Program, playbook.Problems, error) { return p.Compile(ctx, v.SiteID, v.Source) })
+}
+
+// Pinned returns the program of a version that calls these versions of other
+// playbooks, whatever is live. One that does not fit them, or the commands there are
+// now, is fault.Conflict.
+func (p *Programs) Pinned(ctx context.Context, v Version, calls []Version) (*playbook.Program, error) {
+	if len(calls) == 0 {
+		return p.Program(ctx, v)
+	}
+	key := fmt.Sprint(v.ID)
+	for _, called := range calls {
+		key += fmt.Sprint(" ", called.ID, " ", called.Playbook)
+	}
+	return p.program(v, key, func() (*playbook.Program, playbook.Problems, error) { return Compile(v.Source, calls) })
+}
+
+// program returns the program of a version that is kept by a key, or makes it.
+func (p *Programs) program(v Version, key string, compiled func() (*playbook.Program, playbook.Problems, error)) (*playbook.Program, error) {
 	p.mu.Lock()
-	program := p.kept[v.ID]
+	program := p.kept[key]
 	p.mu.Unlock()
 	if program != nil {
 		return program, nil
 	}
-	program, problems, err := p.Compile(ctx, v.SiteID, v.Source)
+	program, problems, err := compiled()
 	if err != nil {
 		return nil, err
 	}
@@ -78,10 +97,30 @@ func (p *Programs) Program(ctx context.Context, v Version) (*playbook.Program, e
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.kept == nil || len(p.kept) >= keptPrograms {
-		p.kept = map[int64]*playbook.Program{}
+		p.kept = map[string]*playbook.Program{}
 	}
-	p.kept[v.ID] = program
+	p.kept[key] = program
 	return program, nil
+}
+
+// Called returns, of versions that are live, those that a text calls, those that these
+// call in turn, and so on.
+func Called(source string, live []Version) []Version {
+	var called []Version
+	for texts := []string{source}; len(texts) > 0; texts = texts[1:] {
+		d, problems := playbook.Parse([]byte(texts[0]))
+		if problems != nil {
+			continue // of an older notation
+		}
+		for _, name := range d.Calls() {
+			named := func(v Version) bool { return v.Playbook == name }
+			if i := slices.IndexFunc(live, named); i >= 0 && !slices.ContainsFunc(called, named) {
+				called = append(called, live[i])
+				texts = append(texts, live[i].Source)
+			}
+		}
+	}
+	return called
 }
 
 // surroundings are the commands there are, and the live playbooks of a site.

@@ -91,7 +91,8 @@ func (l *Library) Withdraw(ctx context.Context, p access.Principal, id int64) (P
 }
 
 // Delete removes a playbook with its versions. Runs that have ended stay; while there
-// are others, or live playbooks call it, it is fault.Conflict.
+// are others, of it or of those that call it, or live playbooks call it, it is
+// fault.Conflict.
 func (l *Library) Delete(ctx context.Context, p access.Principal, id int64) error {
 	pb, err := l.Get(ctx, p, id)
 	if err != nil {

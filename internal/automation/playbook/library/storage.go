@@ -27,7 +27,7 @@ type Shelf interface {
 	// when that is.
 	Publish(ctx context.Context, p Playbook) error
 	// DeletePlaybook removes a playbook with its versions and secrets. Runs that have
-	// ended stay; while there are others, or a schedule that somebody made runs it, it is
-	// fault.Conflict.
+	// ended stay; while there are others, of it or of those that call it, or a schedule
+	// that somebody made runs it, it is fault.Conflict.
 	DeletePlaybook(ctx context.Context, id int64) error
 }
