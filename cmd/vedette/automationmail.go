@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,8 +34,8 @@ func (a *app) writeMailSettings(f *clientFlags, s qpsclient.MailSettings) error 
 		return writeJSON(a.stdout, s)
 	}
 	return a.writeUpright(f, "mail", automation.Table{
-		Columns: []string{"HOST", "PORT", "SECURITY", "ACCOUNT", "PASSWORD", "AUTH", "FROM", "AUTHORITY"},
-		Rows:    [][]string{{s.Host, strconv.Itoa(s.Port), s.Security, s.Username, s.Password, s.Auth, s.From, authorityText(s.CA)}},
+		Columns: []string{"HOST", "PORT", "SECURITY", "ACCOUNT", "PASSWORD", "AUTH", "FROM", "AUTHORITY", "PLAYBOOKS WRITE TO"},
+		Rows:    [][]string{{s.Host, strconv.Itoa(s.Port), s.Security, s.Username, s.Password, s.Auth, s.From, authorityText(s.CA), cmp.Or(strings.Join(s.PlaybookDomains, ", "), "the domain of the sender")}},
 	})
 }
 
@@ -66,6 +68,7 @@ func newMailShow(a *app, f *clientFlags) *cobra.Command {
 type mailFlags struct {
 	qpsclient.MailSettings
 	passwordFile, authorityFile string
+	domains                     []string
 }
 
 func newMailSet(a *app, f *clientFlags) *cobra.Command {
@@ -76,10 +79,14 @@ func newMailSet(a *app, f *clientFlags) *cobra.Command {
 		Long: `Makes the settings for mail, or changes what is given and leaves the rest. A password
 stays only while host, port, security, auth and authority stay as they are: it is not
 sent elsewhere, nor with less care. With --security none an account is used on the
-platform's own machine alone.`,
+platform's own machine alone.
+
+Steps of playbooks send mail to the domain of the sender, or to those that
+--playbook-domain names instead. What the platform tells people is not bound by that.`,
 		Example: `  vedette automation mail set --host smtp.example.org --from "Vedette <vedette@example.org>" --account vedette --account-password-file pw
   pass show smtp | vedette automation mail set --host smtp.example.org --security tls --account vedette --account-password-file - --from vedette@example.org
-  vedette automation mail set --from noc@example.org`,
+  vedette automation mail set --from noc@example.org
+  vedette automation mail set --playbook-domain example.org --playbook-domain example.net`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.byCall(f, "Set Mail Settings failed.", func(client *qpsclient.Client) error {
 				s, err := m.settings(cmd.Context(), a, cmd, f, client)
@@ -102,6 +109,7 @@ platform's own machine alone.`,
 	flags.Var(oneOf{&m.Auth, auths}, "auth", "how the account is proven, auto unless said otherwise")
 	flags.StringVar(&m.From, "from", "", "`address` of the sender, such as \"Vedette <vedette@example.org>\"")
 	flags.StringVar(&m.authorityFile, "authority-file", "", "`file` with the certificates that the server's is signed by; empty for those that the platform's machine trusts")
+	flags.StringSliceVar(&m.domains, "playbook-domain", nil, "`domain` to which playbooks may send mail, without subdomains, * for all; can be repeated, empty for that of the sender")
 	completeOneOf(cmd, "security", securities)
 	completeOneOf(cmd, "auth", auths)
 	return cmd
@@ -129,6 +137,9 @@ func (m *mailFlags) settings(ctx context.Context, a *app, cmd *cobra.Command, f 
 	}
 	if given("port") || s.Security != before.Security {
 		s.Port = m.Port // the usual one of another security
+	}
+	if given("playbook-domain") {
+		s.PlaybookDomains = slices.DeleteFunc(m.domains, func(domain string) bool { return domain == "" })
 	}
 	if m.authorityFile != "" {
 		content, err := a.readInput(m.authorityFile, maxParameterBytes)

@@ -30,6 +30,7 @@ type (
 		FromName string          `json:"fromName"`
 		From     string          `json:"from"`
 		CA       string          `json:"ca"`
+		Domains  []string        `json:"playbookDomains,omitempty"`
 	}
 	webhookRow struct {
 		CA string `json:"ca"`
@@ -73,7 +74,7 @@ func (t *Tx) noticeSettings(ctx context.Context) (notice.Settings, error) {
 		}
 		found.Mail = &notice.MailSettings{
 			Host: row.Host, Port: row.Port, Security: row.Security, Auth: row.Auth, Username: row.Username, Password: hidden.New(secrets[sealedMailPassword]),
-			From: notice.Address{Name: row.FromName, Mailbox: row.From}, CA: row.CA,
+			From: notice.Address{Name: row.FromName, Mailbox: row.From}, CA: row.CA, PlaybookDomains: row.Domains,
 		}
 	}
 	if data, set := rows[notice.ByWebhook]; set {
@@ -121,7 +122,7 @@ func (t *Tx) writeNoticeSettings(ctx context.Context, s notice.Settings) error {
 	}
 	secrets := map[string]string{}
 	if m := s.Mail; m != nil {
-		row := mailRow{m.Host, m.Port, m.Security, m.Auth, m.Username, m.From.Name, m.From.Mailbox, m.CA}
+		row := mailRow{m.Host, m.Port, m.Security, m.Auth, m.Username, m.From.Name, m.From.Mailbox, m.CA, m.PlaybookDomains}
 		if err := t.writeNoticeChannel(ctx, notice.ByMail, row); err != nil {
 			return err
 		}

@@ -27,6 +27,8 @@ type MailSettings struct {
 	Password string `json:"password,omitempty"`
 	From     string `json:"from"` // an address, with or without a name
 	CA       string `json:"ca,omitempty"`
+	// PlaybookDomains are those to which playbooks may send mail; none for that of From.
+	PlaybookDomains []string `json:"playbookDomains,omitempty"`
 }
 
 // Webhook is where a platform posts every notice.

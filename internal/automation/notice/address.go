@@ -48,6 +48,12 @@ func (a Address) Check() error {
 	return nil
 }
 
+// domain returns what follows the @ of the mailbox.
+func (a Address) domain() string {
+	_, domain, _ := strings.Cut(a.Mailbox, "@")
+	return domain
+}
+
 // String returns the form for headers, with the name quoted or encoded where it
 // must be.
 func (a Address) String() string {

@@ -46,9 +46,18 @@ type MailSettings struct {
 	// CA are the certificates, in PEM, that the server's is signed by, instead of
 	// those that this machine trusts. It may be empty.
 	CA string
+	// PlaybookDomains are those whose mailboxes playbooks may write to, subdomains not
+	// included; AnyDomain is all of them. Empty: that of From.
+	PlaybookDomains []string
 	// Timeout bounds a connection from its beginning to the last answer; 0: 30 s.
 	Timeout time.Duration
 }
+
+// AnyDomain in MailSettings.PlaybookDomains has playbooks write to everybody.
+const AnyDomain = "*"
+
+// maxPlaybookDomains bounds MailSettings.PlaybookDomains.
+const maxPlaybookDomains = 50
 
 // Bounds of MailSettings.Timeout.
 const (
@@ -76,6 +85,9 @@ func (s MailSettings) Check() error {
 	if err := s.checkAccount(); err != nil {
 		return err
 	}
+	if err := s.checkDomains(); err != nil {
+		return err
+	}
 	if _, err := authorities("mail", s.CA); err != nil {
 		return err
 	}
@@ -98,6 +110,34 @@ func (s MailSettings) checkAccount() error {
 			"Choose starttls or tls, or leave out Username and Password: they are sent in clear to this machine only.")
 	}
 	return nil
+}
+
+func (s MailSettings) checkDomains() error {
+	if len(s.PlaybookDomains) > maxPlaybookDomains {
+		return fault.Newf(fault.Invalid, "PlaybookDomains of the mail settings has %d domains; at most %d are allowed.", len(s.PlaybookDomains), maxPlaybookDomains)
+	}
+	for _, domain := range s.PlaybookDomains {
+		if domain != AnyDomain && (Address{Mailbox: "x@" + domain}).Check() != nil {
+			return invalid("PlaybookDomains", domain, "domains such as example.org, or "+AnyDomain+" for all")
+		}
+	}
+	return nil
+}
+
+// domains returns the domains that playbooks write to.
+func (s MailSettings) domains() []string {
+	if len(s.PlaybookDomains) > 0 {
+		return s.PlaybookDomains
+	}
+	return []string{s.From.domain()}
+}
+
+// outside returns those of some recipients whom playbooks must not write to. Domains
+// have no case (RFC 5321, section 2.4).
+func (s MailSettings) outside(to []Address) []Address {
+	return slices.DeleteFunc(slices.Clone(to), func(a Address) bool {
+		return slices.ContainsFunc(s.domains(), func(domain string) bool { return domain == AnyDomain || strings.EqualFold(domain, a.domain()) })
+	})
 }
 
 // Complete returns the settings with defaults in place of what is not set.

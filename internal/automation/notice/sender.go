@@ -49,8 +49,8 @@ type written struct{}
 func (written) Kind() Kind { return KindLetter }
 
 // Mail sends a letter: its subject as one printable line, and of its text what is
-// printable, in lines. Without settings for mail, and where the server does not take
-// it, the error is a *SendError.
+// printable, in lines. Without settings for mail, for somebody of another domain than
+// they allow, and where the server does not take it, the error is a *SendError.
 func (s *Sender) Mail(ctx context.Context, l Letter) error {
 	if len(l.Text) > letterLimit {
 		return &SendError{Refused: l.To, Message: fmt.Sprintf("The text of the mail has %d bytes; at most %d are sent.", len(l.Text), letterLimit)}
@@ -59,6 +59,14 @@ func (s *Sender) Mail(ctx context.Context, l Letter) error {
 	settings, err := s.Settings.NoticeSettings(ctx)
 	if err != nil {
 		return unread(err, l.To)
+	}
+	if settings.Mail != nil {
+		if outside := settings.Mail.outside(l.To); len(outside) > 0 {
+			return &SendError{
+				Refused: l.To, Message: "Playbooks may not send mail to " + outside[0].Mailbox + "; nobody got it.",
+				Resolution: "Use addresses of " + strings.Join(settings.Mail.domains(), ", ") + ", or ask a manager to allow the domain: vedette automation mail set --playbook-domain.",
+			}
+		}
 	}
 	return s.mail(ctx, settings.Mail, m)
 }

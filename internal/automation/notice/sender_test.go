@@ -96,6 +96,42 @@ func TestALetterIsWrittenByItsSenderAndAddsNoHeader(t *testing.T) {
 	}
 }
 
+func TestALetterGoesToTheDomainsThatPlaybooksMayWriteTo(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		domains []string
+		to      string
+		sent    bool
+	}{
+		"that of the sender":          {nil, "soc@example.org", true},
+		"in other letters":            {nil, "soc@EXAMPLE.org", true},
+		"another one":                 {nil, "soc@example.net", false},
+		"a subdomain":                 {nil, "soc@mail.example.org", false},
+		"one that ends the same":      {nil, "soc@notexample.org", false},
+		"one that is named":           {[]string{"example.com", "Example.Net"}, "soc@example.net", true},
+		"that of the sender, unnamed": {[]string{"example.com", "example.net"}, "soc@example.org", false},
+		"all":                         {[]string{notice.AnyDomain}, "soc@example.net", true},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			o, l := &outside{settings: notice.Settings{Mail: mailSettings(t)}}, letter(t)
+			o.settings.Mail.PlaybookDomains = tc.domains
+			l.To = []notice.Address{address(t, tc.to)}
+			err := o.sender().Mail(t.Context(), l)
+			if tc.sent {
+				if err != nil || len(o.mails) != 1 {
+					t.Errorf("%d are sent, %v", len(o.mails), err)
+				}
+				return
+			}
+			failed, ok := errors.AsType[*notice.SendError](err)
+			if !ok || failed.Temporary || !strings.Contains(failed.Message, tc.to) || !strings.Contains(failed.Resolution, "--playbook-domain") || len(o.mails) != 0 {
+				t.Errorf("%d are sent, %v", len(o.mails), err)
+			}
+		})
+	}
+}
+
 func TestALetterThatCannotBeSentSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

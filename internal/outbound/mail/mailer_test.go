@@ -362,6 +362,8 @@ func TestSettingsAreRefusedByFieldValueAndWhatIsAllowed(t *testing.T) {
 		`Username of the mail settings is`:                   func(s *notice.MailSettings) { s.Username = "a\r\nb" },
 		`zero byte`:                                          func(s *notice.MailSettings) { s.Password = hidden.New("a\x00b") },
 		`CA of the mail settings holds no certificate`:       func(s *notice.MailSettings) { s.CA = "-----BEGIN" },
+		`PlaybookDomains of the mail settings is "a b"`:      func(s *notice.MailSettings) { s.PlaybookDomains = []string{"example.org", "a b"} },
+		`has 51 domains; at most 50`:                         func(s *notice.MailSettings) { s.PlaybookDomains = slices.Repeat([]string{"*"}, 51) },
 		`"" is not a mail address`:                           func(s *notice.MailSettings) { s.From = notice.Address{} },
 	} {
 		s := good

@@ -1125,7 +1125,10 @@ type MailSettings struct {
 
 	// Password ******** where there is one.
 	Password *string `json:"password,omitempty"`
-	Port     int     `json:"port"`
+
+	// PlaybookDomains The domains to which playbooks may send mail, `*` for all; absent for that of the sender.
+	PlaybookDomains *[]string `json:"playbookDomains,omitempty"`
+	Port            int       `json:"port"`
 
 	// Security How the connection to the mail server is encrypted: with STARTTLS, with TLS from its beginning, or not at all; then an account is
 	// used on this machine alone.

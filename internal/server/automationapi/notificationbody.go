@@ -16,6 +16,8 @@ type (
 		Password string `json:"password"`
 		From     string `json:"from"`
 		CA       string `json:"ca"`
+		// PlaybookDomains is none or empty for that of the sender.
+		PlaybookDomains []string `json:"playbookDomains"`
 	}
 	mailTest struct {
 		To []string `json:"to"`
@@ -52,14 +54,14 @@ func (b *newMailSettings) settings() (notice.MailSettings, error) {
 	}
 	return notice.MailSettings{
 		Host: b.Host, Port: b.Port, Security: notice.Security(b.Security), Auth: notice.Auth(b.Auth),
-		Username: b.Username, Password: hidden.New(b.Password), From: from, CA: b.CA,
+		Username: b.Username, Password: hidden.New(b.Password), From: from, CA: b.CA, PlaybookDomains: b.PlaybookDomains,
 	}, nil
 }
 
 func mailSettingsOf(s *notice.MailSettings) MailSettings {
 	return MailSettings{
 		Host: s.Host, Port: s.Port, Security: MailSecurity(s.Security), Auth: MailAuth(s.Auth),
-		Username: known(s.Username), Password: known(s.Password.String()), From: s.From.String(), Ca: known(s.CA),
+		Username: known(s.Username), Password: known(s.Password.String()), From: s.From.String(), Ca: known(s.CA), PlaybookDomains: some(s.PlaybookDomains),
 	}
 }
 

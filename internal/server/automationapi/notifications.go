@@ -1,6 +1,7 @@
 package automationapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ func (a api) SetMailSettings(ctx context.Context, request SetMailSettingsRequest
 	if err != nil {
 		return nil, err
 	}
-	server.Describe(ctx, net.JoinHostPort(made.Host, strconv.Itoa(made.Port)), fmt.Sprintf("security: %s; from: %s; account: %t", made.Security, made.From.Mailbox, made.Username != ""))
+	server.Describe(ctx, net.JoinHostPort(made.Host, strconv.Itoa(made.Port)), fmt.Sprintf("security: %s; from: %s; account: %t; playbook domains: %s", made.Security, made.From.Mailbox, made.Username != "", cmp.Or(strings.Join(made.PlaybookDomains, ", "), "that of from")))
 	return SetMailSettings200JSONResponse(mailSettingsOf(&made)), nil
 }
 

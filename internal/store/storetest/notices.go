@@ -51,7 +51,7 @@ func (l *layer) withNoticeSettings(tb testing.TB) notice.Settings {
 	return must(l.UpdateNoticeSettings(tb.Context(), func(s *notice.Settings) error {
 		s.Mail = &notice.MailSettings{
 			Host: "smtp.example.org", Port: 587, Security: notice.StartTLS, Auth: notice.AuthPlain, Username: "ada", Password: hidden.New(plainMailPassword),
-			From: notice.Address{Name: "Vedette", Mailbox: "vedette@example.org"}, CA: "some PEM",
+			From: notice.Address{Name: "Vedette", Mailbox: "vedette@example.org"}, CA: "some PEM", PlaybookDomains: []string{"example.org", "example.net"},
 		}
 		s.Webhook = &notice.WebhookSettings{Target: notice.Target{URL: plainHookURL, CA: "other PEM"}, Secret: signature.NewSecret()}
 		return nil
