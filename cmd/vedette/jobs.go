@@ -12,7 +12,8 @@ import (
 // leaves to other replicas.
 func (p *platform) jobKinds(now func() time.Time, log *slog.Logger) (here []jobs.Kind, elsewhere []string) {
 	here = []jobs.Kind{
-		p.commandRuns(p.automation, now, log), p.playbookRuns(p.automation.playbooks, now), p.firings(p.automation, now, log), p.noticeDeliveries(p.automation, now, log),
+		p.commandRuns(p.automation, now, log), p.playbookRuns(p.automation.playbooks, now), p.playbookEvents(p.automation.playbooks, now, log),
+		p.firings(p.automation, now, log), p.noticeDeliveries(p.automation, now, log),
 	}
 	if p.alone {
 		return here, []string{connector.RunJob}

@@ -14,6 +14,7 @@ import (
 	"vedette.dev/vedette/internal/automation/playbook/library"
 	"vedette.dev/vedette/internal/automation/playbook/trigger"
 	runs "vedette.dev/vedette/internal/automation/run"
+	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/jobs"
 	"vedette.dev/vedette/internal/outbound/egress"
 	"vedette.dev/vedette/internal/outbound/webhook"
@@ -37,6 +38,10 @@ const (
 	// hookRequests how many are looked at at once: each is at most 64 KiB.
 	hooksPerAddress, hooksWindow = 600, time.Minute
 	hookRequests                 = 32
+
+	// eventWorkers is how many events start playbooks at once on a replica, and
+	// eventTimeout how long that may take: it only queues runs.
+	eventWorkers, eventTimeout = 2, time.Minute
 )
 
 // playbookLayer is what runs playbooks.
@@ -46,10 +51,12 @@ type playbookLayer struct {
 	conductor *conductor.Conductor
 	desk      *conductor.Desk
 	hooks     *trigger.Hooks
+	events    *trigger.Events
 }
 
 func (p *platform) newPlaybooks(connections *links.Directory, runner *runs.Runner, sender *notice.Sender, now func() time.Time, log *slog.Logger) *playbookLayer {
 	programs := &library.Programs{Shelf: p.store}
+	live, publishers := trigger.Live{Shelf: p.store, Programs: programs}, trigger.Publishers{Sites: connections, Owners: p.store}
 	return &playbookLayer{
 		programs: programs,
 		library:  &library.Library{Shelf: p.store, Secrets: p.store, Programs: programs, Sites: connections, Now: now},
@@ -58,9 +65,10 @@ func (p *platform) newPlaybooks(connections *links.Directory, runner *runs.Runne
 			Stopping: jobs.Stopping, Grace: conductGrace, Lost: jobs.Lost,
 			Core: &core.Commands{Mail: sender, Webhooks: &webhook.Client{UserAgent: "vedette/" + buildVersion(), Now: now, Policy: egress.Policy{NoLoopback: true}}, Secrets: p.store, Rights: runner.Rights, Now: now},
 		},
-		desk: &conductor.Desk{Records: p.store, Shelf: p.store, Programs: programs, Sites: connections, Now: now, Random: rand.Float64},
-		hooks: &trigger.Hooks{
-			Live: trigger.Live{Shelf: p.store, Programs: programs}, Sites: connections, Owners: p.store, Secrets: p.store, Runs: p.store, Now: now,
+		desk:  &conductor.Desk{Records: p.store, Shelf: p.store, Programs: programs, Sites: connections, Now: now, Random: rand.Float64},
+		hooks: &trigger.Hooks{Live: live, Publishers: publishers, Secrets: p.store, Runs: p.store, Now: now},
+		events: &trigger.Events{
+			Live: live, Publishers: publishers, Occurrences: p.store, Hosts: p.store, Keys: &fleet.Keyring{Keys: p.store}, Runs: p.store, Now: now,
 		},
 	}
 }
@@ -90,5 +98,20 @@ func (p *platform) playbookRuns(layer *playbookLayer, now func() time.Time) jobs
 			return p.store.DuePlaybookRuns(ctx, now(), after, limit)
 		}),
 		GaveUp: layer.conductor.GiveUp,
+	}
+}
+
+// playbookEvents is the work of starting playbooks for what has happened.
+func (p *platform) playbookEvents(layer *playbookLayer, now func() time.Time, log *slog.Logger) jobs.Kind {
+	return jobs.Kind{
+		Name: trigger.EventJob, Workers: eventWorkers, Look: unhurried, Timeout: eventTimeout, Run: layer.events.Start,
+		Due: jobs.Round(func(ctx context.Context, after int64, limit int) ([]int64, error) {
+			return p.store.DuePlaybookEvents(ctx, now(), after, limit)
+		}),
+		GaveUp: func(ctx context.Context, id int64, failure error) error {
+			// It is still due, so it is tried again.
+			log.ErrorContext(ctx, "an event could not start its playbook", "event", id, "error", failure)
+			return nil
+		},
 	}
 }

@@ -163,7 +163,10 @@ func (s *Store) GiveUpRun(ctx context.Context, connectorID int64, at time.Time, 
 		if err != nil || n == 0 {
 			return err
 		}
-		return tx.endActiveRun(ctx, connectorID, reason, at)
+		if err := tx.endActiveRun(ctx, connectorID, reason, at); err != nil {
+			return err
+		}
+		return tx.connectorFailed(ctx, connectorID, reason, at)
 	})
 	if err != nil {
 		return fmt.Errorf("give up run of connector %d: %w", connectorID, err)
@@ -348,6 +351,11 @@ func (s *Store) FinishRun(ctx context.Context, r connector.Run) error {
 			string(r.State), r.Error, listed, micros(r.Ended), r.Ended.UnixMicro(), r.ConnectorID)
 		if err != nil {
 			return err
+		}
+		if r.Error != "" {
+			if err := tx.connectorFailed(ctx, r.ConnectorID, r.Error, r.Ended); err != nil {
+				return err
+			}
 		}
 		return tx.pruneRuns(ctx, r.ConnectorID)
 	})

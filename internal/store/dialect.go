@@ -37,6 +37,9 @@ type Dialect interface {
 	// ForNoKeyUpdate is ForUpdate for rows that others may go on referring to. No
 	// parameter.
 	ForNoKeyUpdate() string
+	// ForKeyShare ends a query whose rows shall stay until the transaction ends, for
+	// rows of it that refer to them; others may change them. No parameter.
+	ForKeyShare() string
 	// LockDictionary is a statement that keeps those who delete entries of the
 	// software dictionary apart from those who use them, or empty when they are.
 	// No parameter.

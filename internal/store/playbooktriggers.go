@@ -31,7 +31,10 @@ func (t *Tx) settleTriggers(ctx context.Context, p *library.Playbook, now time.T
 		}
 		triggers = definition.Triggers
 	}
-	return t.settleSchedules(ctx, p, triggers.Schedules, now)
+	if err := t.settleSchedules(ctx, p, triggers.Schedules, now); err != nil {
+		return err
+	}
+	return t.settleEvents(ctx, p, triggers.Events, now)
 }
 
 // settleSchedules has the schedules of a playbook be those of its text. One stays the

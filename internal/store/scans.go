@@ -148,6 +148,9 @@ func (s *Store) ReportScanRequest(ctx context.Context, hostID, id int64, report 
 	err := s.InTx(ctx, func(tx *Tx) error {
 		n, err := tx.affected(ctx, "UPDATE scan_requests SET delivered = coalesce(delivered, ?), "+set+" WHERE id = ? AND host_id = ? AND state IN "+from,
 			append(append([]any{micros(at)}, args...), id, hostID)...)
+		if err == nil && n == 1 && report.State != agentwire.ScanRunning {
+			err = tx.scansFinished(ctx, []int64{id})
+		}
 		if err != nil || n == 1 {
 			return err
 		}
@@ -247,7 +250,10 @@ func (s *Store) endScanRequests(ctx context.Context, from string, cutoff, at tim
 			}
 			_, err = tx.Exec(ctx, "UPDATE scan_requests SET state = ?, ended = ?, reason = ? WHERE "+s.dialect.InIDs("id"),
 				string(to), micros(at), reason, s.dialect.IDsParam(ids))
-			return err
+			if err != nil {
+				return err
+			}
+			return tx.scansFinished(ctx, ids)
 		})
 		if err != nil {
 			return moved, err

@@ -276,11 +276,11 @@ func (t *Tx) completeScans(ctx context.Context, hostID int64, start agentwire.Up
 	if len(start.Scans) == 0 || start.Module != agentwire.ModuleInventory {
 		return nil
 	}
-	_, err := t.Exec(ctx, `UPDATE scan_requests SET state = 'complete', delivered = coalesce(delivered, ?), started = coalesce(started, ?), ended = ?
-		WHERE host_id = ? AND type = ? AND state IN `+pendingStates+" AND "+t.dialect.InIDs("id"),
+	ended, err := t.ids(ctx, `UPDATE scan_requests SET state = 'complete', delivered = coalesce(delivered, ?), started = coalesce(started, ?), ended = ?
+		WHERE host_id = ? AND type = ? AND state IN `+pendingStates+" AND "+t.dialect.InIDs("id")+" RETURNING id",
 		micros(at), micros(at), micros(at), hostID, string(agentwire.InventoryScan), t.dialect.IDsParam(start.Scans))
 	if err != nil {
 		return fmt.Errorf("complete scan requests: %w", err)
 	}
-	return nil
+	return t.scansFinished(ctx, ended)
 }

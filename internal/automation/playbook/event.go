@@ -1,6 +1,9 @@
 package playbook
 
 import (
+	"slices"
+
+	"vedette.dev/vedette/internal/automation"
 	"vedette.dev/vedette/internal/automation/playbook/expression"
 )
 
@@ -63,9 +66,26 @@ func (k EventKind) Data() expression.Type {
 	return expression.Object("Data_"+string(k), fields)
 }
 
+// WantsScan reports whether a scan that came to an end starts the playbook.
+func (e *Event) WantsScan(scanType, state string) bool {
+	return (len(e.ScanTypes) == 0 || slices.Contains(e.ScanTypes, scanType)) && (len(e.ScanStates) == 0 || slices.Contains(e.ScanStates, state))
+}
+
+// WantsKey reports whether a key with so many of its units used is nearly used up.
+func (e *Event) WantsKey(used, purchased int64) bool {
+	if e.Percent > 0 {
+		return used*100 >= int64(e.Percent)*purchased
+	}
+	return purchased-used <= int64(e.Left)
+}
+
 // scanTypes are the types of scans, as the command line has them.
 func scanTypes() []string {
-	return []string{"inventory", "vulnerability", "policy-compliance", "udc", "sca", "swca"}
+	var words []string
+	for _, t := range automation.ScanTypes() {
+		words = append(words, t.Token)
+	}
+	return words
 }
 
 // scanStates are the states in which a scan has come to an end.

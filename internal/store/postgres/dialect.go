@@ -107,6 +107,7 @@ func (dialect) TextContaining(column, text string) store.TextIndex {
 func (dialect) InOrder() string        { return "" }
 func (dialect) ForUpdate() string      { return " FOR UPDATE" }
 func (dialect) ForNoKeyUpdate() string { return " FOR NO KEY UPDATE" }
+func (dialect) ForKeyShare() string    { return " FOR KEY SHARE" }
 func (dialect) LockChanges() string {
 	return fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", changesLock)
 }

@@ -73,6 +73,7 @@ func (dialect) InOrder() string { return " NOT INDEXED" }
 // A writing transaction has the database to itself.
 func (dialect) ForUpdate() string          { return "" }
 func (dialect) ForNoKeyUpdate() string     { return "" }
+func (dialect) ForKeyShare() string        { return "" }
 func (dialect) LockChanges() string        { return "" }
 func (dialect) LockDictionary(bool) string { return "" }
 func (dialect) SettleTallies() string      { return "" }

@@ -31,7 +31,7 @@ func testPlaybookHooks(t *testing.T, create func(tb testing.TB) Database) {
 			t.Parallel()
 			h := &hooked{playbill: &playbill{stage: setupStage(t, create)}, secret: signature.NewSecret()}
 			h.hooks = &trigger.Hooks{
-				Live: trigger.Live{Shelf: h.Store, Programs: h.Programs}, Sites: h.desk.Sites, Owners: h.Store, Secrets: h.Store, Runs: h.Store, Now: h.clock,
+				Live: trigger.Live{Shelf: h.Store, Programs: h.Programs}, Publishers: trigger.Publishers{Sites: h.desk.Sites, Owners: h.Store}, Secrets: h.Store, Runs: h.Store, Now: h.clock,
 			}
 			h.playbook = h.publish(t, library.Playbook{}, "tour",
 				"inputs: {host: {type: integer, required: true}}\non: {webhook: [{secret: siem, with: {host: '${{ trigger.data.host }}'}}]}\nsteps:\n"+searchStep)

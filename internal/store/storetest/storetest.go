@@ -66,6 +66,7 @@ func Run(t *testing.T, create func(tb testing.TB) Database) {
 		{"playbook runs", testPlaybookRuns},
 		{"schedules of playbooks", testPlaybookSchedules},
 		{"webhooks of playbooks", testPlaybookHooks},
+		{"events that start playbooks", testPlaybookEvents},
 		{"relays", testRelays},
 		{"notices", testNotices},
 		{"what playbooks tell people", testTellings},

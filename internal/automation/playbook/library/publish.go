@@ -11,7 +11,7 @@ import (
 
 // Publish makes a version of a playbook live; number 0 is the newest. The principal
 // becomes the publisher, with whose rights triggers start runs, and therefore must
-// have the right to run playbooks. A version that does not fit what there is now is
+// have the right to run playbooks and to see what its events are about. A version that does not fit what there is now is
 // refused with all problems in the error, and one that live playbooks which call it do
 // not fit is fault.Conflict.
 func (l *Library) Publish(ctx context.Context, p access.Principal, id, number int64) (Playbook, error) {
@@ -41,6 +41,11 @@ func (l *Library) Publish(ctx context.Context, p access.Principal, id, number in
 	if program.Definition.Name != pb.Name {
 		return Playbook{}, fault.New(fault.Conflict, fmt.Sprintf("Version %d is of the time when playbook '%s' was called '%s'.", v.Number, pb.Name, program.Definition.Name),
 			"Save its text with the name of today as a new version, and publish that.")
+	}
+	for _, event := range program.Definition.Triggers.Events {
+		if err := AllowEvent(p, event.Kind); err != nil {
+			return Playbook{}, err
+		}
 	}
 	if err := fitsCallers(v, live); err != nil {
 		return Playbook{}, err

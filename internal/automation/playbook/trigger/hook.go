@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"vedette.dev/vedette/internal/access"
 	"vedette.dev/vedette/internal/automation/playbook"
 	"vedette.dev/vedette/internal/automation/playbook/conductor"
 	"vedette.dev/vedette/internal/automation/playbook/expression"
@@ -24,12 +23,6 @@ type Runs interface {
 	StartRun(ctx context.Context, r conductor.Run) (conductor.Run, bool, error)
 }
 
-// Owners is where those are found with whose rights triggers start playbooks.
-type Owners interface {
-	// UserByID returns the user, or fault.NotFound.
-	UserByID(ctx context.Context, id int64) (access.User, error)
-}
-
 // Secrets is where secrets of playbooks are found.
 type Secrets interface {
 	// PlaybookSecret returns a secret of a playbook by its name, or fault.NotFound.
@@ -39,8 +32,7 @@ type Secrets interface {
 // Hooks starts playbooks for signed requests. It is safe for concurrent use.
 type Hooks struct {
 	Live
-	Sites   library.Sites
-	Owners  Owners
+	Publishers
 	Secrets Secrets
 	Runs    Runs
 	Now     func() time.Time
@@ -115,7 +107,7 @@ func (h *Hooks) start(ctx context.Context, m Message, pb *library.Playbook, v *v
 		StartedBy: pb.Publisher, UserID: pb.PublisherID, Address: m.Address, State: conductor.Queued, Queued: now, Due: now,
 	}
 	v.is(&r)
-	err := h.mayStart(ctx, pb)
+	_, err := h.publisher(ctx, pb)
 	if refusal, ok := errors.AsType[*fault.Error](err); ok {
 		return conductor.Run{}, false, h.tell(ctx, r, m.Trigger, refusal)
 	}
@@ -129,27 +121,6 @@ func (h *Hooks) start(ctx context.Context, m Message, pb *library.Playbook, v *v
 		refuse(&r, err)
 	}
 	return h.Runs.StartRun(ctx, r)
-}
-
-// mayStart refuses a publisher who may not run the playbook any more.
-func (h *Hooks) mayStart(ctx context.Context, pb *library.Playbook) error {
-	const next = "Have somebody publish the playbook who may run it."
-	u, err := h.Owners.UserByID(ctx, pb.PublisherID)
-	if fault.Is(err, fault.NotFound) || err == nil && u.Disabled {
-		return fault.New(fault.Forbidden, fmt.Sprintf("The playbook runs with the rights of user '%s', who is gone or disabled.", pb.Publisher), next)
-	}
-	if err != nil {
-		return err
-	}
-	p := access.NewPrincipal(u)
-	if !p.May(access.RunPlaybook) {
-		return fault.New(fault.Forbidden, fmt.Sprintf("User '%s', who published the playbook, may not run playbooks, it needs %s.", pb.Publisher, access.RunPlaybook.Label()), next)
-	}
-	err = visible(ctx, h.Sites, p, pb)
-	if access.IsHidden(err) {
-		return fault.New(fault.Forbidden, fmt.Sprintf("User '%s', who published the playbook, does not see it any more.", pb.Publisher), next)
-	}
-	return err
 }
 
 // tell leaves a run that has failed for people to find, one an hour, and tells the

@@ -1,0 +1,482 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vedette.dev/vedette/internal/access"
+	"vedette.dev/vedette/internal/agentwire"
+	"vedette.dev/vedette/internal/automation/playbook/conductor"
+	"vedette.dev/vedette/internal/automation/playbook/library"
+	"vedette.dev/vedette/internal/automation/playbook/trigger"
+	"vedette.dev/vedette/internal/connector"
+	"vedette.dev/vedette/internal/fault"
+	"vedette.dev/vedette/internal/fleet"
+	"vedette.dev/vedette/internal/ondemand"
+	"vedette.dev/vedette/qps"
+)
+
+func testPlaybookEvents(t *testing.T, create func(tb testing.TB) Database) {
+	for name, test := range map[string]func(t *testing.T, a *alert){
+		"each scan that comes to an end starts a playbook once":                testScanEvents,
+		"only scans of the types and states in the text start a playbook":      testScanEventsNarrowed,
+		"each run of a connector that ends in error starts a playbook":         testConnectorEvents,
+		"agents that fall silent are told of once, and again when they return": testAgentEvents,
+		"more agents than one run is told of are told to several":              testManyAgentEvents,
+		"agents are not missed because the platform was away":                  testAgentEventsAfterAnOutage,
+		"a key is told of when it becomes nearly used up":                      testKeyEvents,
+		"a percentage says when a key is nearly used up":                       testKeyEventsByPercentage,
+		"a publisher is told of what is in scope":                              testEventsInScope,
+		"a publisher who may not run or see any more starts nothing":           testEventsOfPublisherGone,
+		"another version goes on with the events it says the same of":          testEventsStay,
+		"an event that gives a playbook what it does not take is a failed run": testEventUnfit,
+		"an event waits for a playbook with too many runs, and not for ever":   testEventWaits,
+		"a playbook is published while scans end without a deadlock":           testPublishBesideEvents,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := &alert{playbill: &playbill{stage: setupStage(t, create)}}
+			a.events = &trigger.Events{
+				Live: trigger.Live{Shelf: a.Store, Programs: a.Programs}, Publishers: trigger.Publishers{Sites: a.desk.Sites, Owners: a.Store},
+				Occurrences: a.Store, Hosts: a.Store, Keys: &fleet.Keyring{Keys: a.Store}, Runs: a.Store, Now: a.clock,
+			}
+			test(t, a)
+		})
+	}
+}
+
+// alert is a stage with somebody who looks what has happened.
+type alert struct {
+	*playbill
+	events *trigger.Events
+}
+
+const (
+	scanEvent      = "inputs: {scan: {type: integer, required: true}, what: {type: text}}\non: {scan-finished: {with: {scan: '${{ trigger.data.scanId }}', what: '${{ trigger.data.scanType + \" \" + trigger.data.state + \" \" + string(trigger.data.agentId) }}'}}}\nsteps:\n" + searchStep
+	agentEvent     = "inputs: {agents: {type: ids}, days: {type: integer}}\non: {agent-inactive: {days: 1, with: {agents: '${{ trigger.data.agentIds }}', days: '${{ trigger.data.days }}'}}}\nsteps:\n" + searchStep
+	connectorEvent = "inputs: {what: {type: text}}\non: {connector-failed: {with: {what: '${{ string(trigger.data.connectorId) + \" \" + trigger.data.name + \": \" + trigger.data.message }}'}}}\nsteps:\n" + searchStep
+	keyEvent       = "inputs: {what: {type: text}}\non: {key-nearly-used-up: {left: 2, with: {what: '${{ trigger.data.title + \" \" + string(trigger.data.keyId) + \": \" + string(trigger.data.used) + \" of \" + string(trigger.data.max) }}'}}}\nsteps:\n" + searchStep
+)
+
+// happen has everything started that is due, by several replicas at once, and returns
+// the runs that are new, the oldest first.
+func (a *alert) happen(tb testing.TB) []conductor.Run {
+	tb.Helper()
+	before := a.all(tb)
+	for range 5 {
+		due := must(a.DuePlaybookEvents(tb.Context(), a.clock(), 0, 100))(tb)
+		var replicas sync.WaitGroup
+		for range 3 {
+			replicas.Go(func() {
+				for _, id := range due {
+					if err := a.events.Start(tb.Context(), id); err != nil {
+						tb.Error(err)
+					}
+				}
+			})
+		}
+		replicas.Wait()
+	}
+	return a.all(tb)[len(before):]
+}
+
+// all returns all runs, the oldest first.
+func (a *alert) all(tb testing.TB) []conductor.Run {
+	tb.Helper()
+	var all []conductor.Run
+	for _, listed := range must(a.PlaybookRuns(tb.Context(), conductor.Filter{Limit: 1000}))(tb) {
+		all = append([]conductor.Run{must(a.PlaybookRun(tb.Context(), listed.ID))(tb)}, all...)
+	}
+	return all
+}
+
+// told returns the input "what" of runs.
+func told(runs []conductor.Run) []string {
+	var texts []string
+	for i := range runs {
+		text, _ := runs[i].Inputs["what"].(string)
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// wantNothing fails if something starts.
+func (a *alert) wantNothing(tb testing.TB, when string) {
+	tb.Helper()
+	if runs := a.happen(tb); len(runs) != 0 {
+		tb.Errorf("%s: %d runs, the first is %+v", when, len(runs), runs[0])
+	}
+}
+
+func (a *alert) reject(tb testing.TB, r ondemand.Request) {
+	tb.Helper()
+	if err := a.ReportScanRequest(tb.Context(), r.HostID, r.ID, agentwire.ScanReport{State: agentwire.ScanRejected, Reason: "no"}, a.clock()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func testScanEvents(t *testing.T, a *alert) {
+	one, two := enrol(t, a.bundle.Store, 1).HostID, enrol(t, a.bundle.Store, 2).HostID
+	early := launch(t, a.bundle.Store, agentwire.InventoryScan, one)[0]
+	a.reject(t, early)
+	p := a.publish(t, library.Playbook{}, "after-scans", scanEvent)
+	a.wantNothing(t, "a scan that ended before")
+
+	scans := launch(t, a.bundle.Store, agentwire.InventoryScan, one, two)
+	scans = append(scans, launch(t, a.bundle.Store, agentwire.SCAScan, two)...)
+	if err := a.ReportScanRequest(t.Context(), one, scans[0].ID, agentwire.ScanReport{State: agentwire.ScanRunning}, a.clock()); err != nil {
+		t.Fatal(err)
+	}
+	a.wantNothing(t, "a scan that runs")
+	a.reject(t, scans[2])
+	a.reject(t, scans[2]) // again
+	if n := must(a.ExpireScanRequests(t.Context(), a.clock().Add(time.Hour), a.clock().Add(time.Hour), a.clock()))(t); n != 2 {
+		t.Fatalf("%d scans expired", n)
+	}
+	runs := a.happen(t)
+	want := []string{fmt.Sprintf("sca rejected %d", two), fmt.Sprintf("inventory expired %d", two), fmt.Sprintf("inventory failed %d", one)}
+	if diff := cmp.Diff(want, told(runs)); diff != "" {
+		t.Fatal(diff)
+	}
+	r := runs[0]
+	if r.PlaybookID != p.ID || r.Version != 1 || r.StartedBy != "ana" || r.UserID != a.ana.User.ID || r.Trigger.Kind != "scan-finished" || r.Inputs["scan"] != scans[2].ID {
+		t.Errorf("the run is %+v", r)
+	}
+	wantState(t, a.conduct(t, r.ID), conductor.Succeeded)
+	a.wantNothing(t, "when all were told")
+}
+
+func testScanEventsNarrowed(t *testing.T, a *alert) {
+	host := enrol(t, a.bundle.Store, 1).HostID
+	a.publish(t, library.Playbook{}, "narrow", "inputs: {what: {type: text}}\non:\n  scan-finished:\n    - {type: inventory, state: [failed, expired], with: {what: inventory}}\n    - {state: rejected, with: {what: rejected}}\nsteps:\n"+searchStep)
+	for _, scanType := range []agentwire.ScanType{agentwire.InventoryScan, agentwire.SCAScan} {
+		r := launch(t, a.bundle.Store, scanType, host)[0]
+		if err := a.ReportScanRequest(t.Context(), host, r.ID, agentwire.ScanReport{State: agentwire.ScanFailed}, a.clock()); err != nil {
+			t.Fatal(err)
+		}
+		a.reject(t, launch(t, a.bundle.Store, scanType, host)[0])
+	}
+	if diff := cmp.Diff([]string{"inventory", "rejected", "rejected"}, told(a.happen(t))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func testConnectorEvents(t *testing.T, a *alert) {
+	ctx, all := t.Context(), fleet.WholeFleet()
+	made := a.clouds.connector(t, "edge", withRole())
+	a.publish(t, library.Playbook{}, "watch", connectorEvent)
+	for _, message := range []string{"", "AccessDenied", ""} {
+		must(a.clouds.Run(ctx, all, made.ID, "ana"))(t)
+		run := a.clouds.begin(t, made.ID)
+		run.State, run.Ended, run.Error = connector.FinishedSuccess, a.clock(), message
+		if err := a.FinishRun(ctx, run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(a.clouds.Run(ctx, all, made.ID, "ana"))(t)
+	if err := a.GiveUpRun(ctx, made.ID, a.clock(), "the database was away"); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{fmt.Sprintf("%d edge: AccessDenied", made.ID), fmt.Sprintf("%d edge: the database was away", made.ID)}
+	if diff := cmp.Diff(want, told(a.happen(t))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// silent is agents by the time at which they checked in last.
+func (a *alert) silent(tb testing.TB, first int64, since ...time.Time) {
+	tb.Helper()
+	profile := must(a.Profiles(tb.Context()))(tb)[0].ID
+	hosts := make([]Synthetic, len(since))
+	for i, at := range since {
+		id := first + int64(i)
+		hosts[i] = Synthetic{ID: id, Name: fmt.Sprint("host-", id), OS: "Debian", Tracking: "QAGENT", Created: Start, Modified: Start, Agent: true, AgentVersion: "2.0.0", ProfileID: profile, CheckedIn: at}
+	}
+	Fill(tb, a.bundle.Store, hosts)
+}
+
+// agentsTold returns the input "agents" of runs.
+func agentsTold(runs []conductor.Run) []string {
+	var texts []string
+	for i := range runs {
+		texts = append(texts, fmt.Sprint(runs[i].Inputs["agents"], " ", runs[i].Inputs["days"]))
+	}
+	return texts
+}
+
+// pass lets time pass as an hourly look sees it, and returns what started.
+func (a *alert) pass(tb testing.TB, hours int) []conductor.Run {
+	tb.Helper()
+	var runs []conductor.Run
+	for range hours {
+		a.advance(time.Hour)
+		runs = append(runs, a.happen(tb)...)
+	}
+	return runs
+}
+
+func testAgentEvents(t *testing.T, a *alert) {
+	day := Start.Add(-24 * time.Hour)
+	a.silent(t, 101, day, day.Add(30*time.Minute), day.Add(30*time.Minute), day.Add(90*time.Minute), Start)
+	a.publish(t, library.Playbook{}, "silent", agentEvent)
+	a.wantNothing(t, "agents that were silent before")
+	if diff := cmp.Diff([]string{"[102 103] 1", "[104] 1"}, agentsTold(a.pass(t, 4))); diff != "" {
+		t.Fatal(diff)
+	}
+	save(t, a.bundle.Store, fleet.Heartbeat{HostID: 102, At: a.clock()})
+	if diff := cmp.Diff([]string{"[105] 1", "[102] 1"}, agentsTold(a.pass(t, 24))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func testManyAgentEvents(t *testing.T, a *alert) {
+	at := make([]time.Time, trigger.MaxAgents+2)
+	for i := range at {
+		at[i] = Start.AddDate(0, 0, -1).Add(time.Minute)
+	}
+	at[len(at)-1] = at[0].Add(time.Minute)
+	a.silent(t, 1, at...)
+	a.publish(t, library.Playbook{}, "silent", agentEvent)
+	a.advance(time.Hour)
+	runs := a.happen(t)
+	if len(runs) != 2 {
+		t.Fatalf("%d runs", len(runs))
+	}
+	first, rest := runs[0].Inputs["agents"].([]any), agentsTold(runs[1:])
+	if len(first) != trigger.MaxAgents || first[0] != int64(1) || !cmp.Equal(rest, []string{"[1001 1002] 1"}) {
+		t.Errorf("the first is told of %d, the second of %v", len(first), rest)
+	}
+	a.wantNothing(t, "when all were told")
+}
+
+func testAgentEventsAfterAnOutage(t *testing.T, a *alert) {
+	a.silent(t, 101, Start, Start)
+	a.publish(t, library.Playbook{}, "silent", agentEvent)
+	a.advance(2 * 24 * time.Hour) // nobody was there to check in with
+	a.wantNothing(t, "before agents could check in")
+	save(t, a.bundle.Store, fleet.Heartbeat{HostID: 102, At: a.clock().Add(time.Minute)})
+	if diff := cmp.Diff([]string{"[101] 1"}, agentsTold(a.pass(t, 3))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func testKeyEvents(t *testing.T, a *alert) {
+	createKey(t, a.bundle.Store, fleet.ActivationKey{Key: "old", Title: "old", Type: fleet.KeyCountLimited, CountPurchased: 2})
+	made := createKey(t, a.bundle.Store, fleet.ActivationKey{Key: "k", Title: "lab", Type: fleet.KeyCountLimited, CountPurchased: 4})
+	createKey(t, a.bundle.Store, fleet.ActivationKey{Key: "off", Title: "off", Type: fleet.KeyCountLimited, CountPurchased: 3})
+	a.publish(t, library.Playbook{}, "keys", keyEvent)
+	look := func() []string {
+		t.Helper()
+		a.advance(time.Minute)
+		return told(a.happen(t))
+	}
+	must(update(t, a.bundle.Store, "off", fleet.KeyChange{Disabled: new(true), CountPurchased: new(int64(1))}))(t)
+	enrolWith(t, a.bundle.Store, 1, "k")
+	if got := look(); got != nil {
+		t.Errorf("with three left: %q", got)
+	}
+	enrolWith(t, a.bundle.Store, 2, "k")
+	if got := look(); !cmp.Equal(got, []string{fmt.Sprintf("lab %d: 2 of 4", made.ID)}) {
+		t.Errorf("with two left: %q", got)
+	}
+	enrolWith(t, a.bundle.Store, 3, "k")
+	if got := look(); got != nil {
+		t.Errorf("it is told of again: %q", got)
+	}
+	must(update(t, a.bundle.Store, "k", fleet.KeyChange{CountPurchased: new(int64(10))}))(t)
+	if got := look(); got != nil {
+		t.Errorf("with seven left: %q", got)
+	}
+	must(update(t, a.bundle.Store, "k", fleet.KeyChange{CountPurchased: new(int64(5))}))(t)
+	must(update(t, a.bundle.Store, "off", fleet.KeyChange{Disabled: new(false)}))(t)
+	if got := look(); len(got) != 2 || got[0] != fmt.Sprintf("lab %d: 3 of 5", made.ID) || !strings.HasPrefix(got[1], "off ") {
+		t.Errorf("nearly used up again, and one enabled: %q", got)
+	}
+}
+
+func testKeyEventsByPercentage(t *testing.T, a *alert) {
+	createKey(t, a.bundle.Store, fleet.ActivationKey{Key: "k", Title: "lab", Type: fleet.KeyCountLimited, CountPurchased: 3})
+	a.publish(t, library.Playbook{}, "keys", strings.Replace(keyEvent, "left: 2", "percent: 67", 1))
+	var got []int
+	for n := range 3 {
+		enrolWith(t, a.bundle.Store, n+1, "k")
+		a.advance(time.Minute)
+		got = append(got, len(a.happen(t)))
+	}
+	if want := []int{0, 0, 1}; !cmp.Equal(got, want) {
+		t.Errorf("runs by units used are %v, want %v", got, want)
+	}
+}
+
+func testEventsInScope(t *testing.T, a *alert) {
+	ctx := t.Context()
+	tags := MakeTags(t, a.bundle.Store, "Edge", "West")
+	a.silent(t, 101, Start.AddDate(0, 0, -1).Add(time.Minute), Start.AddDate(0, 0, -1).Add(time.Minute), Start.AddDate(0, 0, -1).Add(2*time.Minute))
+	tagHost(t, a.bundle.Store, 102, tags[0])
+	createKey(t, a.bundle.Store, fleet.ActivationKey{Key: "theirs", Title: "theirs", Type: fleet.KeyCountLimited, CountPurchased: 3, Tags: []qps.TagSimple{{ID: tags[1]}}})
+	createKey(t, a.bundle.Store, fleet.ActivationKey{Key: "ours", Title: "ours", Type: fleet.KeyCountLimited, CountPurchased: 3, Tags: []qps.TagSimple{{ID: tags[0]}}})
+	a.limit(t, access.Scope{TagIDs: tags[:1]}, access.APIAccess, access.RunPlaybook, access.CAAPIAccess, access.ViewActivationKey)
+	a.publish(t, library.Playbook{}, "silent", agentEvent)
+	a.publish(t, library.Playbook{}, "keys", keyEvent)
+	a.publish(t, library.Playbook{}, "scans", scanEvent)
+	for n, key := range []string{"theirs", "ours"} {
+		enrolWith(t, a.bundle.Store, n+1, key)
+	}
+	for _, r := range launch(t, a.bundle.Store, agentwire.InventoryScan, 101, 102) {
+		a.reject(t, r)
+	}
+	a.advance(time.Hour)
+	var got []string
+	for _, r := range a.happen(t) {
+		got = append(got, fmt.Sprint(r.Playbook, " ", r.Inputs["agents"], " ", r.Inputs["what"]))
+	}
+	want := []string{"silent [102] <nil>", fmt.Sprintf("keys <nil> ours %d: 1 of 3", keyOf(t, a.bundle.Store, "ours").ID), "scans <nil> inventory rejected 102"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if due := must(a.DuePlaybookEvents(ctx, a.clock(), 0, 10))(t); due != nil {
+		t.Errorf("due stay %v", due)
+	}
+}
+
+// limit makes ana somebody with a scope and permissions, and another one the manager.
+func (a *alert) limit(tb testing.TB, scope access.Scope, permissions ...access.Permission) {
+	tb.Helper()
+	ctx := tb.Context()
+	must(a.CreateUser(ctx, access.User{Username: "boss", PasswordHash: "x", Created: Start, Roles: a.ana.User.Roles}))(tb)
+	role := must(a.CreateRole(ctx, access.Role{Name: "Limited", Permissions: permissions, Created: Start}))(tb)
+	if err := a.ChangeMembers(ctx, a.main, []string{"ana"}, nil); err != nil {
+		tb.Fatal(err)
+	}
+	must(a.UpdateUser(ctx, "ana", func(u *access.User) error { u.Roles, u.Scope = []access.Role{{ID: role.ID}}, scope; return nil }))(tb)
+}
+
+func testEventsOfPublisherGone(t *testing.T, a *alert) {
+	host := enrol(t, a.bundle.Store, 1).HostID
+	p := a.publish(t, library.Playbook{}, "after-scans", scanEvent)
+	reject := func() { a.reject(t, launch(t, a.bundle.Store, agentwire.InventoryScan, host)[0]) }
+	a.limit(t, access.Scope{All: true}, access.APIAccess, access.RunPlaybook, access.ReadAsset)
+	for range 3 {
+		reject()
+	}
+	runs := a.happen(t)
+	if len(runs) != 1 || runs[0].State != conductor.Failed || runs[0].PlaybookID != p.ID || runs[0].Error.StatusCode != http.StatusForbidden || !strings.Contains(runs[0].Error.Message, "may not see what the event scan-finished") {
+		t.Fatalf("runs are %+v", runs)
+	}
+	must(a.UpdateUser(t.Context(), "ana", func(u *access.User) error { u.Disabled = true; return nil }))(t)
+	reject()
+	a.wantNothing(t, "a second time in an hour")
+	a.advance(time.Hour)
+	reject()
+	if runs = a.happen(t); len(runs) != 1 || !strings.Contains(runs[0].Error.Message, "'ana', who is gone or disabled") {
+		t.Fatalf("runs are %+v", runs)
+	}
+	must(a.UpdateUser(t.Context(), "ana", func(u *access.User) error { u.Disabled, u.Roles = false, a.ana.User.Roles; return nil }))(t)
+	a.wantNothing(t, "what happened without a publisher")
+	reject()
+	if runs = a.happen(t); len(runs) != 1 || runs[0].State != conductor.Queued {
+		t.Errorf("with the publisher back the runs are %+v", runs)
+	}
+}
+
+func testEventsStay(t *testing.T, a *alert) {
+	host := enrol(t, a.bundle.Store, 1).HostID
+	reject := func() { a.reject(t, launch(t, a.bundle.Store, agentwire.InventoryScan, host)[0]) }
+	p := a.publish(t, library.Playbook{}, "after-scans", scanEvent)
+	reject()
+	p = a.publish(t, p, "after-scans", strings.Replace(scanEvent, "trigger.data.scanType +", "\"second \" + trigger.data.scanType +", 1))
+	if runs := a.happen(t); len(runs) != 1 || runs[0].Version != 2 {
+		t.Fatalf("the runs are %+v", runs)
+	}
+	reject()
+	p = a.publish(t, p, "after-scans", strings.Replace(scanEvent, "{scan-finished: {", "{scan-finished: {state: rejected, ", 1))
+	a.wantNothing(t, "an event that says something else")
+	reject()
+	if runs := a.happen(t); len(runs) != 1 || runs[0].Version != 3 {
+		t.Fatalf("the runs are %+v", runs)
+	}
+	reject()
+	p.Live = 0
+	if err := a.Publish(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	reject()
+	a.wantNothing(t, "a playbook that is not live")
+	for _, r := range a.all(t) {
+		a.play(t, r.ID)
+	}
+	if err := a.DeletePlaybook(t.Context(), p.ID); err != nil {
+		t.Error(err)
+	}
+}
+
+func testEventUnfit(t *testing.T, a *alert) {
+	host := enrol(t, a.bundle.Store, 1).HostID
+	a.publish(t, library.Playbook{}, "unfit", "inputs: {n: {type: integer}}\non: {scan-finished: {with: {n: '${{ 1 / (trigger.data.scanId - trigger.data.scanId) }}'}}}\nsteps:\n"+searchStep)
+	a.reject(t, launch(t, a.bundle.Store, agentwire.InventoryScan, host)[0])
+	if runs := a.happen(t); len(runs) != 1 || runs[0].State != conductor.Failed || !strings.Contains(runs[0].Error.Message, "on.scan-finished") {
+		t.Errorf("the runs are %+v", runs)
+	}
+}
+
+// full is a store in which the playbooks have too many runs.
+type full struct{ trigger.Occurrences }
+
+func (f full) StartOccurrence(ctx context.Context, id int64, r conductor.Run) error {
+	if r.State.Ended() {
+		return f.Occurrences.StartOccurrence(ctx, id, r)
+	}
+	return fault.New(fault.Busy, "There are too many.", "Wait.")
+}
+
+func testEventWaits(t *testing.T, a *alert) {
+	host := enrol(t, a.bundle.Store, 1).HostID
+	a.publish(t, library.Playbook{}, "after-scans", scanEvent)
+	reject := func() { a.reject(t, launch(t, a.bundle.Store, agentwire.InventoryScan, host)[0]) }
+	store := a.events.Occurrences
+	a.events.Occurrences = full{store}
+	reject()
+	a.wantNothing(t, "with too many runs")
+	a.events.Occurrences = store
+	if runs := a.happen(t); len(runs) != 1 || runs[0].State != conductor.Queued {
+		t.Fatalf("when there are fewer the runs are %+v", runs)
+	}
+	a.events.Occurrences = full{store}
+	reject()
+	a.advance(25 * time.Hour)
+	if runs := a.happen(t); len(runs) != 1 || runs[0].State != conductor.Failed || runs[0].Error.Message != "There are too many." {
+		t.Errorf("a day later the runs are %+v", runs)
+	}
+}
+
+func testPublishBesideEvents(t *testing.T, a *alert) {
+	host := enrol(t, a.bundle.Store, 1).HostID
+	p := a.publish(t, library.Playbook{}, "after-scans", scanEvent)
+	var work sync.WaitGroup
+	work.Go(func() {
+		for n := range 10 {
+			p.Live = int64(n % 2)
+			if err := a.Publish(t.Context(), p); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	work.Go(func() {
+		for range 10 {
+			a.reject(t, launch(t, a.bundle.Store, agentwire.InventoryScan, host)[0])
+		}
+	})
+	work.Go(func() { a.happen(t) })
+	work.Wait()
+	a.happen(t)
+	if runs := a.all(t); len(runs) > 10 {
+		t.Errorf("10 scans started %d runs", len(runs))
+	}
+}
