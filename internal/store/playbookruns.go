@@ -294,21 +294,3 @@ func (s *Store) DuePlaybookRuns(ctx context.Context, now time.Time, after int64,
 	}
 	return ids, nil
 }
-
-// PrunePlaybookRuns removes old runs; see conductor.Sweep.
-func (s *Store) PrunePlaybookRuns(ctx context.Context, before time.Time) (int, error) {
-	var n int64
-	err := s.InTx(ctx, func(tx *Tx) (err error) {
-		n, err = tx.affected(ctx, `DELETE FROM playbook_runs WHERE id IN (SELECT id FROM playbook_runs WHERE ended < ? AND parent_id IS NULL
-			AND NOT EXISTS (SELECT 1 FROM playbook_runs AS r WHERE r.rerun_of = playbook_runs.id) ORDER BY ended LIMIT ?)`, micros(before), prunedPlaybookRuns)
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("prune playbook runs: %w", err)
-	}
-	return int(n), nil
-}
-
-// prunedPlaybookRuns is how many runs one transaction removes; each may have
-// thousands of steps.
-const prunedPlaybookRuns = 10

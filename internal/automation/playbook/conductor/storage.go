@@ -114,7 +114,8 @@ type Sweep interface {
 	// after of runs that need a job: whose Due has come, or which began a run that has
 	// ended.
 	DuePlaybookRuns(ctx context.Context, now time.Time, after int64, limit int) ([]int64, error)
-	// PrunePlaybookRuns removes runs that ended before, some at a time, with what they
-	// began, and returns how many.
+	// PrunePlaybookRuns removes runs that ended before, with the runs that they began of
+	// playbooks and commands, some hundred at a time and those at the bottom first, and
+	// returns how many it removed. It is called until there are none.
 	PrunePlaybookRuns(ctx context.Context, before time.Time) (int, error)
 }
