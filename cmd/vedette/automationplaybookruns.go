@@ -241,25 +241,24 @@ Exit codes: 0 successful, 1 failed or cancelled, 3 partially successful.`,
 }
 
 func newPlaybookRunsCommands(a *app, f *clientFlags) *cobra.Command {
-	return &cobra.Command{
+	var after int64
+	var limit int
+	cmd := &cobra.Command{
 		Use: "commands RUN", Short: "List the commands that a run has run", Args: exactArgs("RUN"),
 		Long:    "Lists the runs of commands that the steps of a run began, in the order in which they were\nbegun. 'vedette automation runs show' shows one with its outputs.",
-		Example: "  vedette automation playbooks runs commands 12",
+		Example: "  vedette automation playbooks runs commands 12\n  vedette automation playbooks runs commands 12 --limit 1000 -o csv",
 		RunE: a.byPlaybookRun(f, "List Commands failed.", func(ctx context.Context, client *qpsclient.Client, id int64) error {
-			runs, err := client.PlaybookRunCommands(ctx, id)
+			runs, more, err := client.PlaybookRunCommands(ctx, id, after, limit)
 			if err != nil {
 				return err
 			}
+			if more {
+				defer fmt.Fprintf(a.stderr, "There are more: --after %d shows those that follow.\n", runs[len(runs)-1].ID)
+			}
 			if f.format() == formatJSON {
-				return writeJSON(a.stdout, map[string]any{"runs": runs})
+				return writeJSON(a.stdout, map[string]any{"runs": runs, "more": more})
 			}
-			t := automation.Table{Columns: []string{"ID", "STEP", "ITEM", "ROUND", "CONNECTION", "COMMAND", "INPUTS", "STATE", "ATTEMPTS", "STARTED", "ENDED"}, TimeColumns: []string{"STARTED", "ENDED"}}
-			for _, r := range runs {
-				t.Rows = append(t.Rows, []string{
-					strconv.FormatInt(r.ID, 10), r.Step, strconv.Itoa(r.Item), strconv.Itoa(r.Round), r.Connection.Name, r.Integration + "/" + r.Command, inputText(r.Inputs),
-					string(r.State), strconv.Itoa(r.Attempts), qps.FormatTime(r.Started), qps.FormatTime(r.Ended),
-				})
-			}
+			t := stepCommandTable(runs)
 			if f.format() == formatTable {
 				if len(runs) == 0 {
 					fmt.Fprintln(a.stderr, "It has run no command.")
@@ -269,6 +268,22 @@ func newPlaybookRunsCommands(a *app, f *clientFlags) *cobra.Command {
 			return f.writeRows(a.stdout, "runs", "run", t)
 		}),
 	}
+	flags := cmd.Flags()
+	numberFlag(flags, &limit, "limit", defaultScanLimit, 1, maxScanLimit, "list at most this `number` of runs")
+	numberFlag(flags, &after, "after", 0, 0, int64(math.MaxInt64), "only runs with a higher `ID`")
+	return cmd
+}
+
+// stepCommandTable is a table of the runs of commands of steps.
+func stepCommandTable(runs []qpsclient.CommandRun) automation.Table {
+	t := automation.Table{Columns: []string{"ID", "STEP", "ITEM", "ROUND", "CONNECTION", "COMMAND", "INPUTS", "STATE", "ATTEMPTS", "STARTED", "ENDED"}, TimeColumns: []string{"STARTED", "ENDED"}}
+	for _, r := range runs {
+		t.Rows = append(t.Rows, []string{
+			strconv.FormatInt(r.ID, 10), r.Step, strconv.Itoa(r.Item), strconv.Itoa(r.Round), r.Connection.Name, r.Integration + "/" + r.Command, inputText(r.Inputs),
+			string(r.State), strconv.Itoa(r.Attempts), qps.FormatTime(r.Started), qps.FormatTime(r.Ended),
+		})
+	}
+	return t
 }
 
 // newPlaybookRunsTell makes a command that tells a run what somebody wants of it.

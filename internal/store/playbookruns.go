@@ -232,10 +232,10 @@ func (t *Tx) playbookRunHeads(ctx context.Context, rest string, args ...any) ([]
 }
 
 // StepRuns returns the runs of steps; see conductor.Records.
-func (s *Store) StepRuns(ctx context.Context, id int64) ([]run.Run, error) {
+func (s *Store) StepRuns(ctx context.Context, id, after int64, limit int) ([]run.Run, error) {
 	var all []run.Run
 	err := s.view(ctx, func(tx *Tx) (err error) {
-		all, err = tx.automationRuns(ctx, " WHERE playbook_run_id = ? ORDER BY id", id)
+		all, err = tx.automationRuns(ctx, " WHERE id IN (SELECT id FROM automation_runs WHERE playbook_run_id = ? AND id > ? ORDER BY id LIMIT ?) ORDER BY id", id, after, limit)
 		return err
 	})
 	if err != nil {

@@ -193,13 +193,16 @@ func (c *Client) WaitForPlaybookRun(ctx context.Context, id int64, wait time.Dur
 }
 
 // PlaybookRunCommands lists the runs of commands that the steps of a run began, in the
-// order in which they were begun.
-func (c *Client) PlaybookRunCommands(ctx context.Context, id int64) ([]CommandRun, error) {
+// order in which they were begun, and says whether there are more than these: the ids
+// are greater than after, 0 for the first, and there are at most limit, 0 for 100.
+func (c *Client) PlaybookRunCommands(ctx context.Context, id, after int64, limit int) (runs []CommandRun, more bool, err error) {
 	var answer struct {
 		Runs []CommandRun `json:"runs"`
+		More bool         `json:"more"`
 	}
-	err := c.search(ctx, fmt.Sprintf("list commands of run %d", id), playbookRunPath(id)+"/commands", values{}, &answer)
-	return answer.Runs, err
+	err = c.search(ctx, fmt.Sprintf("list commands of run %d", id), playbookRunPath(id)+"/commands",
+		values{"after": numberText(after), "limit": numberText(int64(limit))}, &answer)
+	return answer.Runs, answer.More, err
 }
 
 // PausePlaybookRun has a run begin nothing more until it is resumed.

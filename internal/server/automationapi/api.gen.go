@@ -1447,6 +1447,13 @@ type PlaybookRun struct {
 	Version int64 `json:"version"`
 }
 
+// PlaybookRunCommandList defines model for PlaybookRunCommandList.
+type PlaybookRunCommandList struct {
+	// More Whether there are runs after these.
+	More bool  `json:"more"`
+	Runs []Run `json:"runs"`
+}
+
 // PlaybookRunList defines model for PlaybookRunList.
 type PlaybookRunList struct {
 	Runs []PlaybookRun `json:"runs"`
@@ -2273,6 +2280,15 @@ type GetPlaybookRunParams struct {
 	Wait *int32 `form:"wait,omitempty" json:"wait,omitempty"`
 }
 
+// ListPlaybookRunCommandsParams defines parameters for ListPlaybookRunCommands.
+type ListPlaybookRunCommandsParams struct {
+	// Limit How many runs the answer may hold.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After Only runs with a higher id.
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+}
+
 // ListPlaybooksParams defines parameters for ListPlaybooks.
 type ListPlaybooksParams struct {
 	// Site Only playbooks of this site, by its id or its name.
@@ -2598,7 +2614,7 @@ type ServerInterface interface {
 	CancelPlaybookRun(w http.ResponseWriter, r *http.Request, id RunId)
 	// ListPlaybookRunCommands List the runs of commands of a run
 	// (GET /automation/v1/playbook-runs/{id}/commands)
-	ListPlaybookRunCommands(w http.ResponseWriter, r *http.Request, id RunId)
+	ListPlaybookRunCommands(w http.ResponseWriter, r *http.Request, id RunId, params ListPlaybookRunCommandsParams)
 	// PausePlaybookRun Pause a run
 	// (POST /automation/v1/playbook-runs/{id}/pause)
 	PausePlaybookRun(w http.ResponseWriter, r *http.Request, id RunId)
@@ -3913,8 +3929,37 @@ func (siw *ServerInterfaceWrapper) ListPlaybookRunCommands(w http.ResponseWriter
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPlaybookRunCommandsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ListPlaybookRunCommands(w, r, id)
+		siw.Handler.ListPlaybookRunCommands(w, r, id, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -7458,14 +7503,15 @@ func (response CancelPlaybookRundefaultJSONResponse) VisitCancelPlaybookRunRespo
 }
 
 type ListPlaybookRunCommandsRequestObject struct {
-	Id RunId `json:"id"`
+	Id     RunId `json:"id"`
+	Params ListPlaybookRunCommandsParams
 }
 
 type ListPlaybookRunCommandsResponseObject interface {
 	VisitListPlaybookRunCommandsResponse(w http.ResponseWriter) error
 }
 
-type ListPlaybookRunCommands200JSONResponse RunList
+type ListPlaybookRunCommands200JSONResponse PlaybookRunCommandList
 
 func (response ListPlaybookRunCommands200JSONResponse) VisitListPlaybookRunCommandsResponse(w http.ResponseWriter) error {
 
@@ -11398,10 +11444,11 @@ func (sh *strictHandler) CancelPlaybookRun(w http.ResponseWriter, r *http.Reques
 }
 
 // ListPlaybookRunCommands operation middleware
-func (sh *strictHandler) ListPlaybookRunCommands(w http.ResponseWriter, r *http.Request, id RunId) {
+func (sh *strictHandler) ListPlaybookRunCommands(w http.ResponseWriter, r *http.Request, id RunId, params ListPlaybookRunCommandsParams) {
 	var request ListPlaybookRunCommandsRequestObject
 
 	request.Id = id
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.ListPlaybookRunCommands(ctx, request.(ListPlaybookRunCommandsRequestObject))

@@ -152,11 +152,21 @@ func (a api) GetPlaybookRun(ctx context.Context, request GetPlaybookRunRequestOb
 
 // ListPlaybookRunCommands implements GET /automation/v1/playbook-runs/{id}/commands.
 func (a api) ListPlaybookRunCommands(ctx context.Context, request ListPlaybookRunCommandsRequestObject) (ListPlaybookRunCommandsResponseObject, error) {
-	found, err := a.playbookRuns.Commands(ctx, server.PrincipalOf(ctx), request.Id)
+	limit, err := pageOf(request.Params.Limit)
 	if err != nil {
 		return nil, err
 	}
-	answer := ListPlaybookRunCommands200JSONResponse{Runs: make([]Run, len(found))}
+	var after int64
+	if request.Params.After != nil {
+		if after = *request.Params.After; after < 1 {
+			return nil, invalid("after", fmt.Sprint(after), "an integer of at least 1")
+		}
+	}
+	found, more, err := a.playbookRuns.Commands(ctx, server.PrincipalOf(ctx), request.Id, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	answer := ListPlaybookRunCommands200JSONResponse{Runs: make([]Run, len(found)), More: more}
 	for i := range found {
 		answer.Runs[i] = runRecordOf(&found[i])
 	}

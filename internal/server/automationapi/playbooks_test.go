@@ -140,10 +140,23 @@ func TestTheItemsOfAStepNameTheirRuns(t *testing.T) {
 	if err := json.Unmarshal(th.must(t, "ann", "GET", "/playbook-runs/1", "", 200), &r); err != nil {
 		t.Fatal(err)
 	}
-	var commands automationapi.RunList
+	var commands, second automationapi.PlaybookRunCommandList
 	if err := json.Unmarshal(th.must(t, "ann", "GET", "/playbook-runs/1/commands", "", 200), &commands); err != nil {
 		t.Fatal(err)
 	}
+	if err := json.Unmarshal(th.must(t, "ann", "GET", fmt.Sprintf("/playbook-runs/1/commands?limit=1&after=%d", commands.Runs[0].Id), "", 200), &second); err != nil {
+		t.Fatal(err)
+	}
+	if len(second.Runs) != 1 || second.Runs[0].Id != commands.Runs[1].Id || second.More || commands.More {
+		t.Errorf("the second page is %+v", second)
+	}
+	if err := json.Unmarshal(th.must(t, "ann", "GET", "/playbook-runs/1/commands?limit=1", "", 200), &second); err != nil {
+		t.Fatal(err)
+	}
+	if len(second.Runs) != 1 || second.Runs[0].Id != commands.Runs[0].Id || !second.More {
+		t.Errorf("the first page of one is %+v", second)
+	}
+	th.must(t, "ann", "GET", "/playbook-runs/1/commands?after=-1", "", 400)
 	if r.Steps == nil || len(*r.Steps) != 1 || len((*r.Steps)[0].Executions) != 2 || len(commands.Runs) != 2 {
 		t.Fatalf("the run is %+v with the commands %+v", r, commands)
 	}

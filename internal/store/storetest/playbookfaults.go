@@ -38,7 +38,7 @@ func testCutOffRepeats(t *testing.T, s *stage) {
 	p := s.save(t, "cut", "steps:\n"+searchStep)
 	r := s.start(t, p, nil)
 	s.cutOff(t, r.ID)
-	if record := must(s.desk.Commands(t.Context(), s.ana, r.ID))(t)[0]; record.State != run.Running {
+	if record := s.commands(t, r.ID)[0]; record.State != run.Running {
 		t.Errorf("the record of what was cut off is %+v", record)
 	}
 	wantState(t, s.conduct(t, r.ID), conductor.Succeeded)
@@ -46,7 +46,7 @@ func testCutOffRepeats(t *testing.T, s *stage) {
 	if len(calls) != 2 || calls[0] != calls[1] {
 		t.Errorf("calls %q, want two with one key", calls)
 	}
-	if records := must(s.desk.Commands(t.Context(), s.ana, r.ID))(t); len(records) != 1 || records[0].Attempts != 2 || records[0].State != run.Succeeded {
+	if records := s.commands(t, r.ID); len(records) != 1 || records[0].Attempts != 2 || records[0].State != run.Succeeded {
 		t.Errorf("records %+v", records)
 	}
 }
@@ -61,7 +61,7 @@ func testCutOffUnknown(t *testing.T, s *stage) {
 	if calls := s.called(); len(calls) != 1 {
 		t.Errorf("calls %q: it was sent twice", calls)
 	}
-	if record := must(s.desk.Commands(ctx, s.ana, r.ID))(t)[0]; record.State != run.Unknown {
+	if record := s.commands(t, r.ID)[0]; record.State != run.Unknown {
 		t.Errorf("the record of what was cut off is %+v", record)
 	}
 	open := must(s.desk.Questions(ctx, s.ana, 0, true, true, 10))(t)
@@ -172,7 +172,7 @@ inputs:
 	if got := fmt.Sprint(turns.notes); !strings.HasPrefix(got, want) {
 		t.Errorf("the turns did %s, want %s", got, want)
 	}
-	for _, record := range must(s.desk.Commands(t.Context(), s.ana, r.ID))(t) {
+	for _, record := range s.commands(t, r.ID) {
 		if record.Step == "one" && record.ConnectionID != other.ID || record.Step == "three" && record.ConnectionID != 0 {
 			t.Errorf("step %s has connection %d", record.Step, record.ConnectionID)
 		}

@@ -111,9 +111,17 @@ outputs: {hosts: "${{ steps.find.keyFields.cloudAgentIds }}"}
 func testStepRecords(t *testing.T, s *stage) {
 	p := s.save(t, "tour", "steps:\n"+searchStep+scanStep)
 	r := s.conduct(t, s.start(t, p, nil).ID)
-	found := must(s.desk.Commands(t.Context(), s.ana, r.ID))(t)
+	found := s.commands(t, r.ID)
 	if len(found) != 2 {
 		t.Fatalf("there are %d records: %+v", len(found), found)
+	}
+	first, more, err := s.desk.Commands(t.Context(), s.ana, r.ID, 0, 1)
+	if err != nil || len(first) != 1 || first[0].ID != found[0].ID || !more {
+		t.Errorf("the first page is %+v, more %t: %v", first, more, err)
+	}
+	last, more, err := s.desk.Commands(t.Context(), s.ana, r.ID, first[0].ID, 1)
+	if err != nil || len(last) != 1 || last[0].ID != found[1].ID || more {
+		t.Errorf("the last page is %+v, more %t: %v", last, more, err)
 	}
 	scan := must(s.Store.Run(t.Context(), found[1].ID))(t)
 	if scan.Step != "scan" || scan.PlaybookRunID != r.ID || scan.State != run.Succeeded || scan.Origin != run.ByPlaybook || scan.StartedBy != "ana" ||
@@ -155,12 +163,12 @@ func testCommandContinued(t *testing.T, s *stage) {
 	}
 	r := s.conduct(t, s.start(t, p, nil).ID)
 	wantState(t, r, conductor.Waiting)
-	if record := must(s.desk.Commands(t.Context(), s.ana, r.ID))(t)[1]; record.State != run.Waiting || !record.Ended.IsZero() {
+	if record := s.commands(t, r.ID)[1]; record.State != run.Waiting || !record.Ended.IsZero() {
 		t.Errorf("its record is %+v", record)
 	}
 	s.advance(time.Minute)
 	wantState(t, s.conduct(t, r.ID), conductor.Succeeded)
-	if record := must(s.desk.Commands(t.Context(), s.ana, r.ID))(t)[1]; record.State != run.Succeeded || record.Attempts != 2 {
+	if record := s.commands(t, r.ID)[1]; record.State != run.Succeeded || record.Attempts != 2 {
 		t.Errorf("its record is %+v", record)
 	}
 }
@@ -253,7 +261,7 @@ func testPlaybookCancel(t *testing.T, s *stage) {
 	}
 	r = must(s.PlaybookRun(ctx, r.ID))(t)
 	wantState(t, r, conductor.Cancelled)
-	if records := must(s.desk.Commands(ctx, s.ana, r.ID))(t); len(records) != 1 || records[0].State != run.Cancelled || records[0].Ended.IsZero() {
+	if records := s.commands(t, r.ID); len(records) != 1 || records[0].State != run.Cancelled || records[0].Ended.IsZero() {
 		t.Errorf("records %+v", records)
 	}
 	if _, err := s.desk.Cancel(ctx, s.ana, r.ID); !fault.Is(err, fault.Conflict) {
@@ -378,7 +386,7 @@ func testGivenUp(t *testing.T, s *stage) {
 		t.Fatal(err)
 	}
 	wantState(t, must(s.PlaybookRun(ctx, r.ID))(t), conductor.Failed)
-	if record := must(s.desk.Commands(ctx, s.ana, r.ID))(t)[0]; record.State != run.Unknown || record.Ended.IsZero() {
+	if record := s.commands(t, r.ID)[0]; record.State != run.Unknown || record.Ended.IsZero() {
 		t.Errorf("the record of its command is %+v", record)
 	}
 	inner := must(s.PlaybookRuns(ctx, conductor.Filter{ParentID: r.ID, Limit: 1}))(t)[0]
@@ -472,7 +480,7 @@ func testStepRunBelongs(t *testing.T, s *stage) {
 	p := s.save(t, "own", "steps:\n"+searchStep)
 	r := s.start(t, p, nil)
 	s.cutOff(t, r.ID)
-	record := must(s.desk.Commands(t.Context(), s.ana, r.ID))(t)[0]
+	record := s.commands(t, r.ID)[0]
 	_, err := (&run.Desk{Records: s.Store, Connections: s.desk.Sites, Now: s.clock}).Cancel(t.Context(), s.ana, record.ID)
 	if !fault.Is(err, fault.Conflict) {
 		t.Errorf("cancelled alone: %v", err)

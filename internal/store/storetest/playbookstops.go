@@ -27,7 +27,7 @@ func (s *stage) starts() { s.Stopping, s.answer = nil, nil }
 func (s *stage) wantCommands(t *testing.T, id int64, want ...run.State) {
 	t.Helper()
 	var got []run.State
-	for _, r := range must(s.desk.Commands(t.Context(), s.ana, id))(t) {
+	for _, r := range s.commands(t, id) {
 		got = append(got, r.State)
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {

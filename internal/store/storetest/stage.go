@@ -159,6 +159,16 @@ func (s *stage) play(tb testing.TB, id int64) conductor.Run {
 	return r
 }
 
+// commands returns the records of the first commands of a run.
+func (s *stage) commands(tb testing.TB, id int64) []run.Run {
+	tb.Helper()
+	found, _, err := s.desk.Commands(tb.Context(), s.ana, id, 0, 100)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return found
+}
+
 // steps returns the states of the steps of a run by their ids.
 func steps(tb testing.TB, r conductor.Run) map[string]string {
 	tb.Helper()

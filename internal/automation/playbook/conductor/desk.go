@@ -160,13 +160,18 @@ func (d *Desk) Get(ctx context.Context, p access.Principal, id int64) (Run, erro
 	return r, nil
 }
 
-// Commands returns the runs of commands of a run that the principal sees, without
-// raw data, in the order in which they began.
-func (d *Desk) Commands(ctx context.Context, p access.Principal, id int64) ([]run.Run, error) {
+// Commands returns the runs of commands with ids greater than after of a run that the
+// principal sees, without raw data, in the order in which they began, at most limit, and
+// whether there are more.
+func (d *Desk) Commands(ctx context.Context, p access.Principal, id, after int64, limit int) ([]run.Run, bool, error) {
 	if _, err := d.Get(ctx, p, id); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return d.Records.StepRuns(ctx, id)
+	found, err := d.Records.StepRuns(ctx, id, after, limit+1)
+	if len(found) > limit {
+		return found[:limit], true, err
+	}
+	return found, false, err
 }
 
 // List returns runs that the principal sees, newest first, without progress. A playbook

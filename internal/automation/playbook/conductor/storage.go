@@ -35,9 +35,9 @@ type Records interface {
 	PlaybookRun(ctx context.Context, id int64) (Run, error)
 	// PlaybookRuns returns runs without Progress, Inputs and Outputs, newest first.
 	PlaybookRuns(ctx context.Context, f Filter) ([]Run, error)
-	// StepRuns returns the runs of commands of a run, without their outcomes, in the
-	// order in which they were begun.
-	StepRuns(ctx context.Context, id int64) ([]run.Run, error)
+	// StepRuns returns the runs of commands of a run with ids greater than after, without
+	// their outcomes, in the order in which they were begun, at most limit.
+	StepRuns(ctx context.Context, id, after int64, limit int) ([]run.Run, error)
 	// Questions returns questions of these sites, of all for nil, newest first, at most
 	// limit; those of one run if it is given, and only open ones if asked so.
 	Questions(ctx context.Context, siteIDs []int64, runID int64, open bool, limit int) ([]Question, error)
