@@ -102,6 +102,9 @@ func TestAPlanOfTheChannelsIsWhatDiffers(t *testing.T) {
 			"change MailSettings  0", "  port: 587 -> 465", "  security: starttls -> tls", "  auth: auto -> plain", "  username: vedette -> missing", "  password: ******** -> missing", givingVedette,
 		}},
 		{"without an account", telling, "{kind: MailSettings, username: ''}", []string{"change MailSettings  0", "  username: vedette -> "}},
+		{"whom playbooks write to", telling, "{kind: MailSettings, playbookDomains: [example.org, example.net]}", []string{
+			"change MailSettings  0", "  playbookDomains: [] -> [example.net example.org]",
+		}},
 		{"another path", telling, "{kind: Webhook, url: 'https://hooks.example.org/services/other-planted'}", []string{
 			"change Webhook  0", "  url: https://hooks.example.org/… -> https://hooks.example.org/… (another)",
 		}},
@@ -195,6 +198,7 @@ func TestChannelsThatCannotWorkAreRefusedWhereTheyAreWritten(t *testing.T) {
 		"kind: MailSettings\nhost: a.example.org\nfrom: a@example.org\nsecurity: ssl":                     `f:4:1: security: "ssl" is not allowed.`,
 		"kind: MailSettings\nhost: a.example.org\nfrom: a@example.org\nca: none":                          `f:4:5: ca: CA of the mail settings holds no certificate.`,
 		"kind: MailSettings\nhost: a.example.org\nfrom: a@example.org\nsecurity: none\nusername: vedette": `f:4:11: security: The mail settings have a password and Security none for the host a.example.org.`,
+		"kind: MailSettings\nhost: a.example.org\nfrom: a@example.org\nplaybookDomains: [a b]":            `f:4:18: playbookDomains: PlaybookDomains of the mail settings is "a b"; allowed: `,
 		"kind: MailSettings\nhost: a.example.org\npassword: " + plantedInFile:                             `f:3:1: password: it is secret, and no file has secrets.`,
 		"{kind: MailSettings, host: a.example.org, from: a@example.org}\n---\n{kind: MailSettings}":       `f:3: another MailSettings is described in f:1 already.`,
 		"kind: Webhook\nca: ''": `f:1: url: the key is missing, and the platform has no webhook.`,

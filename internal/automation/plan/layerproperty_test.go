@@ -97,6 +97,7 @@ func drawLayer(t *rapid.T) string {
 	if boolean.Draw(t, "mail") {
 		begin("kind: MailSettings\nhost: %s\nfrom: %s", rapid.SampledFrom([]string{"smtp.example.org", "127.0.0.1"}).Draw(t, "host"), rapid.SampledFrom([]string{"a@example.org", "Ünï <a@example.org>"}).Draw(t, "from"))
 		maybe("security: %s", rapid.SampledFrom([]string{"tls", "none", "starttls"}).Draw(t, "security"))
+		maybe("playbookDomains: [%s]", rapid.SampledFrom([]string{"", "'*'", "example.org, example.net"}).Draw(t, "domains"))
 		maybe("port: %d", rapid.IntRange(1, 65535).Draw(t, "port"))
 		end()
 	}

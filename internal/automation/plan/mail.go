@@ -22,6 +22,8 @@ type MailSettings struct {
 	Username *string // empty for no account
 	From     *string
 	CA       *string
+	// PlaybookDomains are those to which playbooks may send mail; none for that of From.
+	PlaybookDomains *[]string
 }
 
 const givingMailPassword = "vedette automation mail set --account NAME --account-password-file FILE"
@@ -35,6 +37,7 @@ func (s *MailSettings) fields() []field {
 		{"username", textInto(&s.Username)},
 		{"from", fromInto(&s.From)},
 		{"ca", certificatesInto(&s.CA)},
+		{"playbookDomains", listInto(&s.PlaybookDomains)},
 	}
 }
 
@@ -89,6 +92,9 @@ func (m *maker) planMail() error {
 	settle(&differ, "from", &wanted.From, said.From)
 	compare(&differ, "ca", shownValue(now.CA), shownPointer(said.CA))
 	wanted.CA = valueOrNow(said.CA, now.CA)
+	if compareList(&differ, "playbookDomains", now.PlaybookDomains, said.PlaybookDomains) {
+		wanted.PlaybookDomains = *said.PlaybookDomains
+	}
 	m.settleAccount(&differ, &wanted, now, said.Username)
 	if err := checkMail(d, wanted, valueOrNow(said.Username, now.Username)); err != nil {
 		return err
@@ -145,6 +151,7 @@ func checkMail(d *Document, s qpsclient.MailSettings, account string) error {
 	}
 	settings := notice.MailSettings{
 		Host: s.Host, Port: s.Port, Security: notice.Security(s.Security), Auth: notice.Auth(s.Auth), Username: account, From: from, CA: s.CA,
+		PlaybookDomains: s.PlaybookDomains,
 	}
 	if account != "" {
 		settings.Password = hidden.New(qpsclient.KeptSecret)
@@ -155,7 +162,7 @@ func checkMail(d *Document, s qpsclient.MailSettings, account string) error {
 		return err
 	}
 	key := "host"
-	for prefix, of := range map[string]string{"CA ": "ca", "Username ": "username", "The mail settings have a password": "security"} {
+	for prefix, of := range map[string]string{"CA ": "ca", "PlaybookDomains ": "playbookDomains", "Username ": "username", "The mail settings have a password": "security"} {
 		if strings.HasPrefix(f.Message, prefix) {
 			key = of
 		}
@@ -177,5 +184,6 @@ func (d *describer) describeMail() []*yaml.Node {
 	m.add("username", s.Username)
 	m.add("from", s.From)
 	m.add("ca", s.CA)
+	m.add("playbookDomains", sorted(s.PlaybookDomains))
 	return []*yaml.Node{m.node}
 }
