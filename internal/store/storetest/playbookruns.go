@@ -51,6 +51,7 @@ func testPlaybookRuns(t *testing.T, create func(tb testing.TB) Database) {
 		"who cancels a run cancels what it began":                     testNestedCancel,
 		"a paused run begins nothing":                                 testPlaybookPause,
 		"a run goes on from the step that failed":                     testPlaybookAgain,
+		"failed items are gone on with if they stopped the run":       testPartialAgain,
 		"runs are pinned to their version":                            testPinned,
 		"what a run calls is pinned when it is queued":                testCallsPinned,
 		"what is gone on with calls what is live":                     testAgainCallsLive,

@@ -328,11 +328,29 @@ func (d *Desk) Again(ctx context.Context, p access.Principal, id int64, address 
 	if err != nil {
 		return Run{}, err
 	}
-	if _, err := d.Programs.Program(ctx, v); err != nil {
+	program, err := d.Programs.Program(ctx, v)
+	if err != nil {
+		return Run{}, err
+	}
+	if err := d.worthAgain(&old, program); err != nil {
 		return Run{}, err
 	}
 	r := Of(v, p.User, d.Now())
 	r.Trigger, r.Inputs, r.Address, r.RerunOf = old.Trigger, old.Inputs, address, id
 	made, _, err := d.Records.StartRun(ctx, r)
 	return made, err
+}
+
+// worthAgain refuses to go on with a run that nothing stopped and in which nothing would
+// begin anew: the new run would end at once, as the old one did.
+func (d *Desk) worthAgain(old *Run, program *playbook.Program) error {
+	if old.State != Partial {
+		return nil
+	}
+	was, err := old.progress()
+	if err != nil || was == nil || engine.New(program, d.Random).Reruns(was) {
+		return err
+	}
+	return fault.New(fault.Conflict, fmt.Sprintf("Run %d was partially successful, and no step stopped it: there is nothing to go on with.", old.ID),
+		"Start the playbook anew for what failed. The items of a forEach that failed are gone on with if it has onPartial: fail.")
 }

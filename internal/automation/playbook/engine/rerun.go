@@ -47,6 +47,19 @@ func (e *Engine) Rerun(old *State, run, by string, now time.Time) *State {
 	return s
 }
 
+// Reruns reports whether anything of a run that has ended would begin anew in one that
+// goes on with it. A step that failed in part, or whose failure the playbook lets pass,
+// stopped nothing, and is left as it is: what follows it was done.
+func (e *Engine) Reruns(old *State) bool {
+	s := e.Rerun(old, old.Run, old.StartedBy, old.StartedAt)
+	for i := range s.Steps {
+		if step := &s.Steps[i]; !e.program.Nodes[i].Handler && (!finished(step.State) || step.Back) {
+			return true
+		}
+	}
+	return false
+}
+
 // keeps reports whether a step need not run again. One whose loop was about to go
 // back does that in the new run, once the others in the loop are finished.
 func keeps(n *playbook.Node, s *Step) bool {
