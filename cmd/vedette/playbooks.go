@@ -63,7 +63,7 @@ func (p *platform) newPlaybooks(connections *links.Directory, runner *runs.Runne
 		conductor: &conductor.Conductor{
 			Turns: p.store, Programs: programs, Commands: runner, Now: now, Random: rand.Float64, Log: log, Room: make(chan struct{}, stepCommands),
 			Stopping: jobs.Stopping, Grace: conductGrace, Lost: jobs.Lost,
-			Core: &core.Commands{Mail: sender, Webhooks: &webhook.Client{UserAgent: "vedette/" + buildVersion(), Now: now, Policy: egress.Policy{NoLoopback: true}}, Secrets: p.store, Rights: runner.Rights, Now: now},
+			Core: &core.Commands{Mail: sender, Meter: p.store, Webhooks: &webhook.Client{UserAgent: "vedette/" + buildVersion(), Now: now, Policy: egress.Policy{NoLoopback: true}}, Secrets: p.store, Rights: runner.Rights, Now: now},
 		},
 		desk:  &conductor.Desk{Records: p.store, Shelf: p.store, Programs: programs, Sites: connections, Now: now, Random: rand.Float64},
 		hooks: &trigger.Hooks{Live: live, Publishers: publishers, Secrets: p.store, Runs: p.store, Now: now},

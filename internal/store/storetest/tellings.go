@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +43,10 @@ func testTellings(t *testing.T, create func(tb testing.TB) Database) {
 			test(t, s)
 		})
 	}
+	t.Run("mails of playbooks are counted, and no more than may be", func(t *testing.T) {
+		t.Parallel()
+		testMailMeter(t, setup(t, create))
+	})
 	t.Run("a command of a schedule that fails is told once in an hour", func(t *testing.T) {
 		t.Parallel()
 		testCommandFailureTold(t, &planned{layer: setupLayer(t, create)})
@@ -290,4 +296,38 @@ func testCommandFailureTold(t *testing.T, p *planned) {
 // notAllowed is what commands come to on a platform that refuses them.
 func notAllowed(context.Context, *run.Beginning) integration.Answer {
 	return failing(http.StatusUnauthorized)
+}
+
+func testMailMeter(t *testing.T, b *bundle) {
+	count := func(number int, at time.Duration, want time.Duration) {
+		t.Helper()
+		if wait := must(b.CountMails(t.Context(), number, 100, Start.Add(at)))(t); wait != want {
+			t.Errorf("%d after %s wait %s, want %s", number, at, wait, want)
+		}
+	}
+	count(60, 0, 0)
+	count(41, 0, 36*time.Second) // is not counted
+	count(40, 0, 0)
+	b.reopen(t)
+	count(1, 0, 36*time.Second)
+	count(1, 35*time.Second, time.Second)
+	count(1, 36*time.Second, 0)
+	count(100, 36*time.Second, time.Hour)
+	count(100, 2*time.Hour, 0) // no more are saved up than one hour has
+	count(1, 2*time.Hour, 36*time.Second)
+	var wait sync.WaitGroup
+	var sent atomic.Int32
+	for range 8 {
+		wait.Go(func() {
+			if wait, err := b.CountMails(t.Context(), 30, 100, Start.Add(4*time.Hour)); err != nil {
+				t.Error(err)
+			} else if wait == 0 {
+				sent.Add(1)
+			}
+		})
+	}
+	wait.Wait()
+	if sent.Load() != 3 {
+		t.Errorf("%d of 8 at the same time are let through, want 3", sent.Load())
+	}
 }

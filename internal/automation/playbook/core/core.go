@@ -27,6 +27,9 @@ import (
 const (
 	// maxRecipients bounds the mailboxes of one mail.
 	maxRecipients = 100
+	// MaxMails is how many mails, each to one recipient, playbooks of a platform may send
+	// at once, and from then on in an hour.
+	MaxMails = 1000
 	// maxBody bounds the document of a webhook in bytes.
 	maxBody = 256 << 10
 )
@@ -35,6 +38,14 @@ const (
 type Mail interface {
 	// Mail sends a letter. An error is a *notice.SendError.
 	Mail(ctx context.Context, l notice.Letter) error
+}
+
+// Meter counts mails, those of all replicas together. It never holds more than a
+// number of them, and loses as many in an hour.
+type Meter interface {
+	// CountMails counts some mails, and returns zero. Where they are too many it counts
+	// none, and returns after how long they are not any more.
+	CountMails(ctx context.Context, number, most int, now time.Time) (time.Duration, error)
 }
 
 // Secrets are those of playbooks.
@@ -46,6 +57,7 @@ type Secrets interface {
 // Commands carries out core commands. It is safe for concurrent use.
 type Commands struct {
 	Mail     Mail
+	Meter    Meter
 	Webhooks notice.Webhooks
 	Secrets  Secrets
 	Rights   run.Rights
@@ -67,10 +79,32 @@ func (c *Commands) Execute(ctx context.Context, r conductor.Run, uses, key strin
 	if failed, ok := errors.AsType[*notice.SendError](err); ok {
 		return unsent(uses, failed)
 	}
+	if full, ok := errors.AsType[*fullError](err); ok {
+		return full.outcome(uses)
+	}
 	if err != nil {
 		return automation.Failure(uses+" failed.", err)
 	}
 	return automation.Outcome{State: automation.Successful, Result: table}
+}
+
+// fullError says that playbooks have sent as many mails as they may.
+type fullError struct{ wait time.Duration }
+
+// Error implements error.
+func (e *fullError) Error() string {
+	return fmt.Sprintf("The playbooks of this platform have sent as many mails as they may: %d in an hour.", MaxMails)
+}
+
+// outcome has a status that steps repeat by default, after as long as it takes.
+func (e *fullError) outcome(uses string) automation.Outcome {
+	return automation.Outcome{
+		State: automation.Failed, Again: &automation.Again{After: e.wait},
+		Errors: []automation.Error{{
+			Indicator: uses + " failed.", StatusCode: http.StatusTooManyRequests, Message: e.Error(),
+			Resolution: fmt.Sprintf("Wait %s, and look for a playbook that sends too many.", e.wait.Round(time.Second)),
+		}},
+	}
 }
 
 // unsent is the outcome of a message that did not arrive. What may pass by itself has
@@ -102,6 +136,13 @@ func (c *Commands) email(ctx context.Context, _ conductor.Run, id string, inputs
 		}
 		l.To = append(l.To, to)
 		table.Rows = append(table.Rows, []string{to.Mailbox})
+	}
+	wait, err := c.Meter.CountMails(ctx, len(l.To), MaxMails, c.Now())
+	if err != nil {
+		return automation.Table{}, err
+	}
+	if wait > 0 {
+		return automation.Table{}, &fullError{wait}
 	}
 	l.Subject, _ = inputs["subject"].(string)
 	l.Text, _ = inputs["text"].(string)

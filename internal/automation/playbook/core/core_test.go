@@ -25,6 +25,13 @@ type world struct {
 	failure error
 	refused bool
 	secret  signature.Secret
+	wait    time.Duration // until more mails may be sent
+	counted int
+}
+
+func (w *world) CountMails(_ context.Context, number, most int, _ time.Time) (time.Duration, error) {
+	w.counted += number * most
+	return w.wait, nil
 }
 
 func (w *world) Mail(_ context.Context, l notice.Letter) error {
@@ -61,7 +68,7 @@ func (w *world) execute(t *testing.T, uses, inputs string) automation.Outcome {
 	if err := json.Unmarshal([]byte(inputs), &given); err != nil {
 		t.Fatal(err)
 	}
-	commands := core.Commands{Mail: w, Webhooks: w, Secrets: w, Rights: w, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}
+	commands := core.Commands{Mail: w, Meter: w, Webhooks: w, Secrets: w, Rights: w, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}
 	return commands.Execute(t.Context(), conductor.Run{ID: 12, PlaybookID: 4, UserID: 7}, uses, "playbook-12/told/0/0", given)
 }
 
@@ -73,6 +80,9 @@ func TestAStepSendsMailWithTheSameIDEachTime(t *testing.T) {
 		if o := w.execute(t, playbook.CoreEmail, inputs); o.State != automation.Successful || len(o.Result.Rows) != 2 {
 			t.Fatalf("outcome %+v", o)
 		}
+	}
+	if w.counted != 4*core.MaxMails {
+		t.Errorf("%d are counted, of two mails to two each", w.counted)
 	}
 	if len(w.letters) != 2 || w.letters[0].ID != "playbook-12-told-0-0" || w.letters[1].ID != w.letters[0].ID || w.letters[0].Subject != "done" || w.letters[0].To[1].Name != "Ana" {
 		t.Errorf("letters %+v", w.letters)
@@ -123,5 +133,17 @@ func TestWhatCannotBeSentSaysWhyAndWhetherToTryAgain(t *testing.T) {
 				t.Error("it was sent all the same")
 			}
 		})
+	}
+}
+
+func TestTooManyMailsAreRepeatedWhenThereIsRoom(t *testing.T) {
+	t.Parallel()
+	w := &world{wait: 40 * time.Second}
+	o := w.execute(t, playbook.CoreEmail, `{"to": ["soc@example.net"], "subject": "done", "text": "three hosts"}`)
+	if o.State != automation.Failed || len(o.Errors) != 1 || o.Errors[0].StatusCode != http.StatusTooManyRequests || !strings.Contains(o.Errors[0].Message, "1000 in an hour") || !strings.Contains(o.Errors[0].Resolution, "40s") {
+		t.Errorf("outcome %+v", o)
+	}
+	if o.Again == nil || o.Again.After != w.wait || len(w.letters) > 0 {
+		t.Errorf("again %+v after %d letters", o.Again, len(w.letters))
 	}
 }

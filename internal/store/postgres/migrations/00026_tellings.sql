@@ -27,3 +27,10 @@ CREATE TABLE schedule_failures (
     schedule_id BIGINT PRIMARY KEY REFERENCES automation_schedules (id) ON DELETE CASCADE,
     told        BIGINT NOT NULL
 );
+
+-- When the meter of the mails that playbooks send is empty, if they send no more.
+CREATE TABLE mail_meter (
+    id       BIGINT PRIMARY KEY CHECK (id = 1),
+    empty_at BIGINT NOT NULL
+);
+INSERT INTO mail_meter (id, empty_at) VALUES (1, 0);

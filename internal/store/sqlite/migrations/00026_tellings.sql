@@ -29,3 +29,10 @@ CREATE TABLE schedule_failures (
     schedule_id INTEGER PRIMARY KEY REFERENCES automation_schedules (id) ON DELETE CASCADE,
     told        INTEGER NOT NULL
 );
+
+-- When the meter of the mails that playbooks send is empty, if they send no more.
+CREATE TABLE mail_meter (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    empty_at INTEGER NOT NULL
+);
+INSERT INTO mail_meter (id, empty_at) VALUES (1, 0);
