@@ -68,7 +68,7 @@ func (p *platform) newPlaybooks(connections *links.Directory, runner *runs.Runne
 		desk:  &conductor.Desk{Records: p.store, Shelf: p.store, Programs: programs, Sites: connections, Now: now, Random: rand.Float64},
 		hooks: &trigger.Hooks{Live: live, Publishers: publishers, Secrets: p.store, Runs: p.store, Now: now},
 		events: &trigger.Events{
-			Live: live, Publishers: publishers, Occurrences: p.store, Hosts: p.store, Keys: &fleet.Keyring{Keys: p.store}, Runs: p.store, Now: now,
+			Live: live, Publishers: publishers, Occurrences: p.store, Hosts: p.store, Keys: &fleet.Keyring{Keys: p.store}, Now: now,
 		},
 	}
 }

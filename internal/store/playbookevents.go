@@ -12,6 +12,7 @@ import (
 	"vedette.dev/vedette/internal/automation/playbook"
 	"vedette.dev/vedette/internal/automation/playbook/library"
 	"vedette.dev/vedette/internal/automation/playbook/trigger"
+	"vedette.dev/vedette/internal/fault"
 )
 
 // storedEvent is an event of a live version with how far it was looked at.
@@ -41,11 +42,11 @@ func criteriaOf(e *playbook.Event) eventCriteria {
 // events returns events of live versions.
 func (t *Tx) events(ctx context.Context, rest string, args ...any) ([]storedEvent, error) {
 	var all []storedEvent
-	err := t.each(ctx, "SELECT id, playbook_id, number, kind, criteria, mark, mark_host, due FROM playbook_events"+rest, args, func(rows *sql.Rows) error {
+	err := t.each(ctx, "SELECT id, playbook_id, number, kind, criteria, mark, mark_host, due, left_out FROM playbook_events"+rest, args, func(rows *sql.Rows) error {
 		var e storedEvent
 		var criteria []byte
 		var due sql.NullInt64
-		if err := rows.Scan(&e.ID, &e.PlaybookID, &e.Number, &e.Kind, &criteria, &e.mark, &e.markHost, &due); err != nil {
+		if err := rows.Scan(&e.ID, &e.PlaybookID, &e.Number, &e.Kind, &criteria, &e.mark, &e.markHost, &due, &e.LeftOut); err != nil {
 			return err
 		}
 		var c eventCriteria
@@ -84,6 +85,13 @@ func (t *Tx) settleEvents(ctx context.Context, p *library.Playbook, texts []play
 		if _, err := t.Exec(ctx, "DELETE FROM playbook_events WHERE id = ?", there[i].ID); err != nil {
 			return fmt.Errorf("remove event: %w", err)
 		}
+	}
+	var others int
+	if err := t.QueryRow(ctx, "SELECT count(*) FROM playbook_events WHERE playbook_id <> ?", p.ID).Scan(&others); err != nil {
+		return fmt.Errorf("count events: %w", err)
+	}
+	if len(texts) > 0 && others+len(texts) > trigger.MaxEvents {
+		return fault.New(fault.Conflict, fmt.Sprintf("The live playbooks have %d events that start them, and this one has %d more; there may be %d.", others, len(texts), trigger.MaxEvents), "Withdraw a playbook that starts for events, or use fewer.")
 	}
 	for i := range texts {
 		if !kept[i+1] {
@@ -138,17 +146,62 @@ func silentSince(e *playbook.Event, now time.Time) int64 {
 	return now.AddDate(0, 0, -e.Days).UnixMicro()
 }
 
-// raise adds an occurrence to an event.
-func (t *Tx) raise(ctx context.Context, event int64, data any, at time.Time) error {
-	doc, err := json.Marshal(data)
-	if err != nil {
-		return fmt.Errorf("encode occurrence: %w", err)
+// raised is something that has just happened, for an event.
+type raised struct {
+	event int64
+	data  any
+	at    time.Time
+}
+
+// raise adds occurrences, those of one event next to each other. What is beyond that
+// which may wait of an event is left out and counted.
+func (t *Tx) raise(ctx context.Context, all []raised) error {
+	var rows [][]any
+	for len(all) > 0 {
+		event, n := all[0].event, 0
+		for n < len(all) && all[n].event == event {
+			n++
+		}
+		room, err := t.room(ctx, event)
+		if err != nil {
+			return err
+		}
+		for _, r := range all[:min(n, room)] {
+			doc, err := json.Marshal(r.data)
+			if err != nil {
+				return fmt.Errorf("encode occurrence: %w", err)
+			}
+			rows = append(rows, []any{event, string(doc), r.at.UnixMicro()})
+		}
+		if n > room {
+			if _, err := t.Exec(ctx, "UPDATE playbook_events SET left_out = left_out + ? WHERE id = ?", n-room, event); err != nil {
+				return fmt.Errorf("count what is left out: %w", err)
+			}
+		}
+		all = all[n:]
 	}
-	_, err = t.Exec(ctx, "INSERT INTO playbook_occurrences (event_id, data, happened) VALUES (?, ?, ?)", event, string(doc), micros(at))
+	if len(rows) == 0 {
+		return nil
+	}
+	param, err := RowsParam(rows)
 	if err != nil {
-		return fmt.Errorf("store occurrence: %w", err)
+		return err
+	}
+	_, err = t.Exec(ctx, "INSERT INTO playbook_occurrences (event_id, data, happened) SELECT r.event, r.data, r.happened FROM "+t.dialect.Rows(columns("event:int, data, happened:int"))+" AS r", param)
+	if err != nil {
+		return fmt.Errorf("store %d occurrences: %w", len(rows), err)
 	}
 	return nil
+}
+
+// room returns how many more occurrences of an event may wait.
+func (t *Tx) room(ctx context.Context, event int64) (int, error) {
+	var waiting int
+	err := t.QueryRow(ctx, "SELECT count(*) FROM (SELECT 1 FROM playbook_occurrences WHERE event_id = ? LIMIT ?) AS w", event, trigger.MaxWaiting).Scan(&waiting)
+	if err != nil {
+		return 0, fmt.Errorf("count occurrences of event %d: %w", event, err)
+	}
+	return trigger.MaxWaiting - waiting, nil
 }
 
 // raising returns the events of a kind that playbooks start for. They stay until the
@@ -185,17 +238,15 @@ func (t *Tx) scansFinished(ctx context.Context, ids []int64) error {
 	if err != nil {
 		return fmt.Errorf("read %d scans that ended: %w", len(ids), err)
 	}
+	var all []raised
 	for i := range events {
 		for _, f := range scans {
-			if !events[i].text.WantsScan(f.ScanType, f.State) {
-				continue
-			}
-			if err := t.raise(ctx, events[i].ID, f.FinishedScan, f.at); err != nil {
-				return err
+			if events[i].text.WantsScan(f.ScanType, f.State) {
+				all = append(all, raised{events[i].ID, f.FinishedScan, f.at})
 			}
 		}
 	}
-	return nil
+	return t.raise(ctx, all)
 }
 
 // connectorFailed tells playbooks that a run of a connector has just ended in error.
@@ -208,10 +259,9 @@ func (t *Tx) connectorFailed(ctx context.Context, id int64, message string, at t
 	if err := t.QueryRow(ctx, "SELECT name FROM connectors WHERE id = ?", id).Scan(&data.Name); err != nil {
 		return fmt.Errorf("read name of connector %d: %w", id, err)
 	}
+	var all []raised
 	for i := range events {
-		if err := t.raise(ctx, events[i].ID, data, at); err != nil {
-			return err
-		}
+		all = append(all, raised{events[i].ID, data, at})
 	}
-	return nil
+	return t.raise(ctx, all)
 }

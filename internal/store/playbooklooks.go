@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"vedette.dev/vedette/internal/automation/playbook"
@@ -24,6 +25,7 @@ func (s *Store) DuePlaybookEvents(ctx context.Context, now time.Time, after int6
 	var ids []int64
 	err := s.view(ctx, func(tx *Tx) (err error) {
 		ids, err = tx.ids(ctx, `SELECT e.id FROM playbook_events AS e WHERE e.id > ? AND (e.due <= ?
+			OR e.left_out > 0
 			OR EXISTS (SELECT 1 FROM playbook_occurrences AS o WHERE o.event_id = e.id)) ORDER BY e.id LIMIT ?`, after, micros(now), limit)
 		return err
 	})
@@ -35,53 +37,81 @@ func (s *Store) DuePlaybookEvents(ctx context.Context, now time.Time, after int6
 
 // LookForEvent looks for what happened; see trigger.Occurrences.
 func (s *Store) LookForEvent(ctx context.Context, id int64, now time.Time) error {
-	err := s.InTx(ctx, func(tx *Tx) error {
-		found, err := tx.events(ctx, " WHERE id = ? AND due <= ?"+s.dialect.ForNoKeyUpdate(), id, micros(now))
-		if err != nil || len(found) == 0 {
-			return err
+	var due []storedEvent
+	var silent []silentAgent
+	err := s.view(ctx, func(tx *Tx) (err error) {
+		due, err = tx.events(ctx, " WHERE id = ? AND due <= ?", id, micros(now))
+		if err == nil && len(due) > 0 && due[0].Kind == playbook.AgentInactive && !due[0].late(now) {
+			// Without holding up those who write: it reads what is known of every agent.
+			silent, err = tx.silentAgents(ctx, &due[0], now)
 		}
-		if found[0].Kind == playbook.AgentInactive {
-			return tx.lookForAgents(ctx, &found[0], now)
-		}
-		return tx.lookForKeys(ctx, &found[0], now)
+		return err
 	})
+	if err == nil && len(due) > 0 {
+		err = s.InTx(ctx, func(tx *Tx) error {
+			found, err := tx.events(ctx, " WHERE id = ?"+s.dialect.ForNoKeyUpdate(), id)
+			if err != nil || len(found) == 0 || !found[0].due.Equal(due[0].due) || found[0].mark != due[0].mark || found[0].markHost != due[0].markHost {
+				return err // somebody else looked
+			}
+			if found[0].Kind == playbook.AgentInactive {
+				return tx.noteAgents(ctx, &found[0], silent, now)
+			}
+			return tx.lookForKeys(ctx, &found[0], now)
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("look for event %d: %w", id, err)
 	}
 	return nil
 }
 
-// lookForAgents looks for agents that have been silent for long enough since the last
-// look, some at a time.
-func (t *Tx) lookForAgents(ctx context.Context, e *storedEvent, now time.Time) error {
-	if now.Sub(e.due) > trigger.Returning {
-		_, err := t.Exec(ctx, "UPDATE playbook_events SET due = ? WHERE id = ?", micros(now.Add(trigger.Returning)), e.ID)
-		return err
-	}
-	horizon := silentSince(&e.text, now)
-	data := trigger.InactiveAgents{Days: e.text.Days}
-	mark, due := horizon, now.Add(trigger.LookAtAgents)
+// late reports whether a look comes so late that agents could not check in before it.
+func (e *storedEvent) late(now time.Time) bool { return now.Sub(e.due) > trigger.Returning }
+
+// silentAtOnce is how many agents one look finds at most; the next one comes soon then.
+const silentAtOnce = 100 * trigger.MaxAgents
+
+// silentAgent is an agent and when it checked in last.
+type silentAgent struct{ host, since int64 }
+
+// silentAgents returns agents that have been silent for long enough since the last look.
+func (t *Tx) silentAgents(ctx context.Context, e *storedEvent, now time.Time) ([]silentAgent, error) {
+	var all []silentAgent
 	err := t.each(ctx, `SELECT host_id, last_checked_in FROM heartbeats WHERE last_checked_in >= ? AND last_checked_in <= ?
 		AND (last_checked_in > ? OR host_id > ?) ORDER BY last_checked_in, host_id LIMIT ?`,
-		[]any{e.mark, horizon, e.mark, e.markHost, trigger.MaxAgents}, func(rows *sql.Rows) error {
-			var host int64
-			err := rows.Scan(&host, &mark)
-			data.AgentIDs = append(data.AgentIDs, host)
+		[]any{e.mark, silentSince(&e.text, now), e.mark, e.markHost, silentAtOnce}, func(rows *sql.Rows) error {
+			var a silentAgent
+			err := rows.Scan(&a.host, &a.since)
+			all = append(all, a)
 			return err
 		})
 	if err != nil {
-		return fmt.Errorf("find inactive agents: %w", err)
+		return nil, fmt.Errorf("find inactive agents: %w", err)
 	}
-	markHost := int64(math.MaxInt64)
-	if n := len(data.AgentIDs); n == trigger.MaxAgents {
-		markHost, due = data.AgentIDs[n-1], now
-	} else {
-		mark = horizon
+	return all, nil
+}
+
+// noteAgents tells playbooks of agents, and notes up to where was looked.
+func (t *Tx) noteAgents(ctx context.Context, e *storedEvent, silent []silentAgent, now time.Time) error {
+	if e.late(now) {
+		_, err := t.Exec(ctx, "UPDATE playbook_events SET due = ? WHERE id = ?", micros(now.Add(trigger.Returning)), e.ID)
+		return err
 	}
-	if len(data.AgentIDs) > 0 {
-		if err := t.raise(ctx, e.ID, data, now); err != nil {
-			return err
+	var all []raised
+	for some := range slices.Chunk(silent, trigger.MaxAgents) {
+		data := trigger.InactiveAgents{Days: e.text.Days}
+		for _, a := range some {
+			data.AgentIDs = append(data.AgentIDs, a.host)
 		}
+		all = append(all, raised{e.ID, data, now})
+	}
+	if err := t.raise(ctx, all); err != nil {
+		return err
+	}
+	mark, markHost, due := silentSince(&e.text, now), int64(math.MaxInt64), now.Add(trigger.LookAtAgents)
+	if len(silent) == silentAtOnce {
+		last := silent[len(silent)-1]
+		mark, markHost, due = last.since, last.host, now
 	}
 	if _, err := t.Exec(ctx, "UPDATE playbook_events SET mark = ?, mark_host = ?, due = ? WHERE id = ?", mark, markHost, micros(due), e.ID); err != nil {
 		return fmt.Errorf("note look for agents: %w", err)
@@ -92,12 +122,14 @@ func (t *Tx) lookForAgents(ctx context.Context, e *storedEvent, now time.Time) e
 // lookForKeys looks for keys that have become nearly used up.
 func (t *Tx) lookForKeys(ctx context.Context, e *storedEvent, now time.Time) error {
 	reached, err := t.settleKeys(ctx, e)
-	for i := range reached {
-		if err == nil {
-			err = t.raise(ctx, e.ID, reached[i], now)
-		}
-	}
 	if err != nil {
+		return err
+	}
+	var all []raised
+	for i := range reached {
+		all = append(all, raised{e.ID, reached[i], now})
+	}
+	if err := t.raise(ctx, all); err != nil {
 		return err
 	}
 	if _, err := t.Exec(ctx, "UPDATE playbook_events SET due = ? WHERE id = ?", micros(now.Add(trigger.LookAtKeys)), e.ID); err != nil {
@@ -191,6 +223,29 @@ func (s *Store) DropOccurrences(ctx context.Context, ids []int64) error {
 	})
 	if err != nil {
 		return fmt.Errorf("remove %d occurrences: %w", len(ids), err)
+	}
+	return nil
+}
+
+// TellOccurrences tells people of what starts nothing; see trigger.Occurrences.
+func (s *Store) TellOccurrences(ctx context.Context, event int64, ids []int64, r conductor.Run) error {
+	err := s.InTx(ctx, func(tx *Tx) error {
+		dropped, err := tx.affected(ctx, "DELETE FROM playbook_occurrences WHERE "+s.dialect.InIDs("id"), s.dialect.IDsParam(ids))
+		if err != nil {
+			return err
+		}
+		counted, err := tx.affected(ctx, "UPDATE playbook_events SET left_out = 0 WHERE id = ? AND left_out > 0", event)
+		if err == nil && dropped+counted > 0 {
+			_, _, err = tx.startPlaybookRun(ctx, r)
+		}
+		return err
+	})
+	if s.dialect.Duplicate(err) {
+		// Another replica was faster: the second look finds what it stored.
+		return s.TellOccurrences(ctx, event, ids, r)
+	}
+	if err != nil {
+		return fmt.Errorf("tell of %d occurrences: %w", len(ids), err)
 	}
 	return nil
 }

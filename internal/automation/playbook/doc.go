@@ -56,4 +56,5 @@ const (
 	maxNodes       = 20_000 // values in one text
 	maxList        = 200    // items of a list of the notation itself
 	maxInputs      = 50
+	maxEvents      = 10 // of one kind: each costs something whenever it happens
 )

@@ -43,7 +43,7 @@ func (d *Definition) readTriggers(o map[string]value) {
 	}
 	for _, kind := range eventKinds() {
 		if e, ok := t[string(kind)]; ok {
-			for _, item := range e.list(maxList, true) {
+			for _, item := range e.list(maxEvents, true) {
 				d.Triggers.Events = append(d.Triggers.Events, readEvent(kind, item))
 			}
 		}

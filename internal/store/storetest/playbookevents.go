@@ -20,6 +20,7 @@ import (
 	"vedette.dev/vedette/internal/fault"
 	"vedette.dev/vedette/internal/fleet"
 	"vedette.dev/vedette/internal/ondemand"
+	"vedette.dev/vedette/internal/store"
 	"vedette.dev/vedette/qps"
 )
 
@@ -38,14 +39,16 @@ func testPlaybookEvents(t *testing.T, create func(tb testing.TB) Database) {
 		"another version goes on with the events it says the same of":          testEventsStay,
 		"an event that gives a playbook what it does not take is a failed run": testEventUnfit,
 		"an event waits for a playbook with too many runs, and not for ever":   testEventWaits,
-		"a playbook is published while scans end without a deadlock":           testPublishBesideEvents,
+		"a playbook is published while scans end, and none is missed":          testPublishBesideEvents,
+		"what happens while too much waits is left out and told of":            testEventsLeftOut,
+		"live playbooks have no more events than a platform may have":          testManyEvents,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := &alert{playbill: &playbill{stage: setupStage(t, create)}}
 			a.events = &trigger.Events{
 				Live: trigger.Live{Shelf: a.Store, Programs: a.Programs}, Publishers: trigger.Publishers{Sites: a.desk.Sites, Owners: a.Store},
-				Occurrences: a.Store, Hosts: a.Store, Keys: &fleet.Keyring{Keys: a.Store}, Runs: a.Store, Now: a.clock,
+				Occurrences: a.Store, Hosts: a.Store, Keys: &fleet.Keyring{Keys: a.Store}, Now: a.clock,
 			}
 			test(t, a)
 		})
@@ -440,15 +443,15 @@ func testEventWaits(t *testing.T, a *alert) {
 	host := enrol(t, a.bundle.Store, 1).HostID
 	a.publish(t, library.Playbook{}, "after-scans", scanEvent)
 	reject := func() { a.reject(t, launch(t, a.bundle.Store, agentwire.InventoryScan, host)[0]) }
-	store := a.events.Occurrences
-	a.events.Occurrences = full{store}
+	roomy := a.events.Occurrences
+	a.events.Occurrences = full{roomy}
 	reject()
 	a.wantNothing(t, "with too many runs")
-	a.events.Occurrences = store
+	a.events.Occurrences = roomy
 	if runs := a.happen(t); len(runs) != 1 || runs[0].State != conductor.Queued {
 		t.Fatalf("when there are fewer the runs are %+v", runs)
 	}
-	a.events.Occurrences = full{store}
+	a.events.Occurrences = full{roomy}
 	reject()
 	a.advance(25 * time.Hour)
 	if runs := a.happen(t); len(runs) != 1 || runs[0].State != conductor.Failed || runs[0].Error.Message != "There are too many." {
@@ -459,11 +462,13 @@ func testEventWaits(t *testing.T, a *alert) {
 func testPublishBesideEvents(t *testing.T, a *alert) {
 	host := enrol(t, a.bundle.Store, 1).HostID
 	p := a.publish(t, library.Playbook{}, "after-scans", scanEvent)
+	p = a.publish(t, p, "after-scans", scanEvent)
 	var work sync.WaitGroup
 	work.Go(func() {
-		for n := range 10 {
-			p.Live = int64(n % 2)
-			if err := a.Publish(t.Context(), p); err != nil {
+		for n := range 20 {
+			next := p
+			next.Live = int64(1 + n%2)
+			if err := a.Publish(t.Context(), next); err != nil {
 				t.Error(err)
 			}
 		}
@@ -476,7 +481,71 @@ func testPublishBesideEvents(t *testing.T, a *alert) {
 	work.Go(func() { a.happen(t) })
 	work.Wait()
 	a.happen(t)
-	if runs := a.all(t); len(runs) > 10 {
+	runs := a.all(t)
+	for _, r := range runs {
+		if r.State != conductor.Queued {
+			t.Errorf("run %+v with %+v", r, r.Error)
+		}
+	}
+	if len(runs) != 10 {
 		t.Errorf("10 scans started %d runs", len(runs))
+	}
+}
+
+func testEventsLeftOut(t *testing.T, a *alert) {
+	host := enrol(t, a.bundle.Store, 1).HostID
+	a.publish(t, library.Playbook{}, "after-scans", scanEvent)
+	event := must(a.DuePlaybookEvents(t.Context(), a.clock(), 0, 10))(t)
+	if event != nil {
+		t.Fatalf("due are %v", event)
+	}
+	waiting := make([][]any, trigger.MaxWaiting-1)
+	for i := range waiting {
+		waiting[i] = []any{i}
+	}
+	a.exec(t, func(d store.Dialect) string {
+		return "INSERT INTO playbook_occurrences (event_id, data, happened) SELECT e.id, '{\"others\":1}', r.n FROM playbook_events AS e, " +
+			d.Rows([]store.Column{{Name: "n", Type: store.Integer}}) + " AS r"
+	}, must(store.RowsParam(waiting))(t))
+	for range 3 {
+		a.reject(t, launch(t, a.bundle.Store, agentwire.InventoryScan, host)[0])
+	}
+	a.exec(t, func(store.Dialect) string { return `DELETE FROM playbook_occurrences WHERE data = '{"others":1}'` })
+	runs := a.happen(t)
+	if len(runs) != 2 || runs[0].State != conductor.Failed || !strings.Contains(runs[0].Error.Message, "scan-finished, 2 times") || runs[1].State != conductor.Queued {
+		t.Fatalf("the runs are %+v", runs)
+	}
+	if due := must(a.DuePlaybookEvents(t.Context(), a.clock(), 0, 10))(t); due != nil {
+		t.Errorf("due stay %v", due)
+	}
+}
+
+func (a *alert) exec(tb testing.TB, query func(store.Dialect) string, args ...any) {
+	tb.Helper()
+	err := a.InTx(tb.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(tb.Context(), query(tx.Dialect()), args...)
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func testManyEvents(t *testing.T, a *alert) {
+	const ten = "on: {connector-failed: [{}, {}, {}, {}, {}, {}, {}, {}, {}, {}]}\nsteps:\n" + searchStep
+	var last library.Playbook
+	for n := range trigger.MaxEvents / 10 {
+		last = a.publish(t, library.Playbook{}, fmt.Sprint("p", n), ten)
+	}
+	p := must(a.CreatePlaybook(t.Context(), library.Playbook{SiteID: a.main, Name: "more"}, library.Version{Source: "kind: Playbook\nname: more\non: {connector-failed: {}}\nsteps:\n" + searchStep, Author: "ana", Created: Start}))(t)
+	p.Live, p.Publisher, p.PublisherID, p.Modified = 1, "ana", a.ana.User.ID, Start
+	wantCode(t, a.Publish(t.Context(), p), fault.Conflict)
+	a.publish(t, last, last.Name, ten)
+	last.Live = 0
+	if err := a.Publish(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Publish(t.Context(), p); err != nil {
+		t.Error(err)
 	}
 }

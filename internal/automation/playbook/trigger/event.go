@@ -2,7 +2,6 @@ package trigger
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"vedette.dev/vedette/internal/automation/playbook/conductor"
 	"vedette.dev/vedette/internal/automation/playbook/library"
 	"vedette.dev/vedette/internal/fault"
-	"vedette.dev/vedette/internal/fleet"
 )
 
 // EventJob is the kind of the job that starts a playbook for what has happened; it has
@@ -34,7 +32,6 @@ type Events struct {
 	Occurrences Occurrences
 	Hosts       Hosts
 	Keys        Keys
-	Runs        Runs
 	Now         func() time.Time
 }
 
@@ -47,7 +44,7 @@ func (e *Events) Start(ctx context.Context, id int64) error {
 	}
 	for done := 0; done < startsPerJob; done += startsAtOnce {
 		event, all, err := e.Occurrences.WaitingOccurrences(ctx, id, startsAtOnce)
-		if err != nil || len(all) == 0 {
+		if err != nil || len(all) == 0 && event.LeftOut == 0 {
 			return err
 		}
 		err = e.startAll(ctx, event, all)
@@ -87,15 +84,19 @@ func (e *Events) startAll(ctx context.Context, event Event, all []Occurrence) er
 	if err == nil {
 		s.text, err = s.event(event)
 	}
-	if err != nil && said(err) {
+	if err != nil {
+		if !said(err) {
+			return err
+		}
 		return e.tell(ctx, r, event, all, err)
 	}
-	for i := range all {
-		if err == nil {
-			err = s.start(ctx, r, &all[i])
+	if event.LeftOut > 0 {
+		err = fault.New(fault.Busy, fmt.Sprintf("The playbook was not started for the event %s, %d times: %d others were waiting.", event.Kind, event.LeftOut, MaxWaiting), "Narrow the event, or have the playbook do less for each.")
+		if err := e.tell(ctx, r, event, nil, err); err != nil {
+			return err
 		}
 	}
-	return err
+	return s.startAll(ctx, r, all)
 }
 
 // tell leaves a run that has failed for people to find, one an hour.
@@ -103,14 +104,11 @@ func (e *Events) tell(ctx context.Context, r conductor.Run, event Event, all []O
 	r.Queued = e.Now().UTC()
 	r.Key = fmt.Sprintf("refused:event:%d:%s", event.Number, r.Queued.Format("2006-01-02T15"))
 	refuse(&r, reason)
-	if _, _, err := e.Runs.StartRun(ctx, r); err != nil {
-		return err
-	}
 	ids := make([]int64, len(all))
 	for i := range all {
 		ids[i] = all[i].ID
 	}
-	return e.Occurrences.DropOccurrences(ctx, ids)
+	return e.Occurrences.TellOccurrences(ctx, event.ID, ids, r)
 }
 
 // starter starts one version for occurrences of one of its events.
@@ -130,66 +128,39 @@ func (v *version) event(e Event) (playbook.Event, error) {
 	return texts[e.Number-1], nil
 }
 
-// start starts a run for an occurrence, unless the publisher does not see what it is
-// about. One whose inputs cannot be made has failed already.
-func (s *starter) start(ctx context.Context, r conductor.Run, o *Occurrence) error {
-	data, seen, err := s.seen(ctx, o.Data)
+// startAll starts runs for the occurrences of which the publisher sees something, and
+// drops the others.
+func (s *starter) startAll(ctx context.Context, r conductor.Run, all []Occurrence) error {
+	shown, hidden, err := s.seen(ctx, all)
 	if err != nil {
-		return fmt.Errorf("look at occurrence %d: %w", o.ID, err)
+		return fmt.Errorf("look at %d occurrences: %w", len(all), err)
 	}
-	if !seen {
-		return s.Occurrences.DropOccurrences(ctx, []int64{o.ID})
+	if len(hidden) > 0 {
+		err = s.Occurrences.DropOccurrences(ctx, hidden)
 	}
+	for i := range shown {
+		if err == nil {
+			err = s.start(ctx, r, &shown[i])
+		}
+	}
+	return err
+}
+
+// start starts a run for an occurrence. One whose inputs cannot be made has failed
+// already.
+func (s *starter) start(ctx context.Context, r conductor.Run, o *Occurrence) error {
 	now := s.Now().UTC()
-	r.Trigger.Data, r.Queued, r.Due = data, now, now
+	r.Trigger.Data, r.Queued, r.Due = o.Data, now, now
 	if err := s.takeStart(ctx, s.text.Place, &r); err != nil {
 		if !said(err) {
 			return err
 		}
 		refuse(&r, err)
 	}
-	err = s.Occurrences.StartOccurrence(ctx, o.ID, r)
+	err := s.Occurrences.StartOccurrence(ctx, o.ID, r)
 	if fault.Is(err, fault.Busy) && now.Sub(o.Happened) > patience {
 		refuse(&r, err)
 		err = s.Occurrences.StartOccurrence(ctx, o.ID, r)
 	}
 	return err
-}
-
-// seen returns what the publisher sees of the data of an occurrence, and whether that
-// is anything.
-func (s *starter) seen(ctx context.Context, data json.RawMessage) (json.RawMessage, bool, error) {
-	scope := fleet.Scope{All: s.publisher.Everywhere(), TagIDs: s.publisher.Reach()}
-	switch s.text.Kind {
-	case playbook.AgentInactive:
-		var d InactiveAgents
-		if err := json.Unmarshal(data, &d); err != nil {
-			return nil, false, err
-		}
-		var err error
-		if d.AgentIDs, err = s.Hosts.HostsInScope(ctx, scope, d.AgentIDs); err != nil || len(d.AgentIDs) == 0 {
-			return nil, false, err
-		}
-		data, err = json.Marshal(d)
-		return data, true, err
-	case playbook.ScanFinished:
-		var d FinishedScan
-		if err := json.Unmarshal(data, &d); err != nil {
-			return nil, false, err
-		}
-		hosts, err := s.Hosts.HostsInScope(ctx, scope, []int64{d.AgentID})
-		return data, len(hosts) > 0, err
-	case playbook.KeyNearlyUsedUp:
-		var d NearlyUsedUpKey
-		if err := json.Unmarshal(data, &d); err != nil {
-			return nil, false, err
-		}
-		_, err := s.Keys.Get(ctx, scope, d.KeyID)
-		if fault.Is(err, fault.NotFound) {
-			return nil, false, nil
-		}
-		return data, err == nil, err
-	default:
-		return data, true, nil // who sees connectors sees all of them
-	}
 }

@@ -13,6 +13,11 @@ import (
 const (
 	// MaxAgents is how many agents one occurrence of playbook.AgentInactive has at most.
 	MaxAgents = 1000
+	// MaxEvents is how many events the live versions of a platform may have together.
+	MaxEvents = 200
+	// MaxWaiting is how many occurrences of an event wait. What happens beyond that is
+	// left out, and people are told.
+	MaxWaiting = 10_000
 	// LookAtAgents is how often is looked for agents that have become inactive.
 	LookAtAgents = time.Hour
 	// LookAtKeys is how often is looked for keys that are nearly used up.
@@ -28,6 +33,8 @@ type Event struct {
 	ID, PlaybookID int64
 	Number         int // which of the text, from 1
 	Kind           playbook.EventKind
+	// LeftOut is how much happened while MaxWaiting was waiting, since people were told.
+	LeftOut int64
 }
 
 // Occurrence is something that happened and starts a playbook.
@@ -83,6 +90,10 @@ type Occurrences interface {
 	StartOccurrence(ctx context.Context, id int64, r conductor.Run) error
 	// DropOccurrences removes occurrences that start nothing.
 	DropOccurrences(ctx context.Context, ids []int64) error
+	// TellOccurrences stores a run that has failed, unless there is one with its key, and
+	// removes the occurrences that it tells of and what was left out. When none of it is
+	// there any more, nothing is stored.
+	TellOccurrences(ctx context.Context, event int64, ids []int64, r conductor.Run) error
 }
 
 // Hosts is where those are found that a publisher sees.

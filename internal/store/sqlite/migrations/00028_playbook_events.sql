@@ -3,7 +3,8 @@
 -- +goose Up
 -- The events in the texts of live versions: number is which of the text, from 1.
 -- Events that are looked for have due, when to look next. Agents that checked in last
--- before mark, or at it with an id up to mark_host, were looked at.
+-- before mark, or at it with an id up to mark_host, were looked at. left_out is how
+-- much happened while too much was waiting, since people were told.
 CREATE TABLE playbook_events (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     playbook_id INTEGER NOT NULL REFERENCES playbooks (id) ON DELETE CASCADE,
@@ -13,6 +14,7 @@ CREATE TABLE playbook_events (
     mark        INTEGER NOT NULL,
     mark_host   INTEGER NOT NULL,
     due         INTEGER,
+    left_out    INTEGER NOT NULL DEFAULT 0,
     UNIQUE (playbook_id, number)
 );
 
