@@ -63,3 +63,10 @@ func BenchmarkUsers(b *testing.B) { storetest.BenchmarkUsers(b, create) }
 
 // BenchmarkInstances stores what connectors find.
 func BenchmarkInstances(b *testing.B) { storetest.BenchmarkInstances(b, newStore(b)) }
+
+// BenchmarkEvents ends scans in a fleet of 100,000, and looks for silent agents in it.
+func BenchmarkEvents(b *testing.B) {
+	s := newStore(b)
+	storetest.Fill(b, s, storetest.Hosts(b, s, 100_000))
+	storetest.BenchmarkEvents(b, s)
+}
