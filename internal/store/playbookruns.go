@@ -248,7 +248,7 @@ func (s *Store) StepRuns(ctx context.Context, id, after int64, limit int) ([]run
 func (s *Store) RunVersion(ctx context.Context, id int64) (v library.Version, calls []library.Version, err error) {
 	var found []library.Version
 	err = s.view(ctx, func(tx *Tx) (err error) {
-		if found, err = tx.versions(ctx, " JOIN playbook_runs AS r ON r.version_id = v.id WHERE r.id = ?", id); err != nil {
+		if found, err = tx.versionHeads(ctx, "p.name", " JOIN playbook_runs AS r ON r.version_id = v.id WHERE r.id = ?", id); err != nil {
 			return err
 		}
 		calls, err = tx.pinned(ctx, id)

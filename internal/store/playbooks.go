@@ -87,7 +87,11 @@ func (s *Store) Playbook(ctx context.Context, id int64) (library.Playbook, error
 
 // CreatePlaybook stores a playbook with its first version; see library.Shelf.
 func (s *Store) CreatePlaybook(ctx context.Context, p library.Playbook, v library.Version) (library.Playbook, error) {
-	err := s.InTx(ctx, func(tx *Tx) error {
+	calls, err := encode(library.Calls(v.Source))
+	if err != nil {
+		return library.Playbook{}, err
+	}
+	err = s.InTx(ctx, func(tx *Tx) error {
 		if _, err := tx.site(ctx, p.SiteID); err != nil {
 			return err
 		}
@@ -104,7 +108,7 @@ func (s *Store) CreatePlaybook(ctx context.Context, p library.Playbook, v librar
 			return err
 		}
 		v.PlaybookID, v.Number = p.ID, 1
-		if err := tx.addVersion(ctx, v); err != nil {
+		if err := tx.addVersion(ctx, v, calls); err != nil {
 			return err
 		}
 		p, err = tx.playbook(ctx, p.ID, "")
@@ -116,9 +120,10 @@ func (s *Store) CreatePlaybook(ctx context.Context, p library.Playbook, v librar
 	return p, nil
 }
 
-func (t *Tx) addVersion(ctx context.Context, v library.Version) error {
-	_, err := t.Exec(ctx, "INSERT INTO playbook_versions (playbook_id, number, source, author, created) VALUES (?, ?, ?, ?, ?)",
-		v.PlaybookID, v.Number, v.Source, v.Author, micros(v.Created))
+// addVersion stores a version, with the playbooks that it calls as JSON.
+func (t *Tx) addVersion(ctx context.Context, v library.Version, calls string) error {
+	_, err := t.Exec(ctx, "INSERT INTO playbook_versions (playbook_id, number, source, author, created, calls) VALUES (?, ?, ?, ?, ?, ?)",
+		v.PlaybookID, v.Number, v.Source, v.Author, micros(v.Created), calls)
 	if err != nil {
 		return fmt.Errorf("store version %d: %w", v.Number, err)
 	}
@@ -127,8 +132,12 @@ func (t *Tx) addVersion(ctx context.Context, v library.Version) error {
 
 // AddVersion stores another version; see library.Shelf.
 func (s *Store) AddVersion(ctx context.Context, p library.Playbook, base int64, v library.Version) (library.Playbook, error) {
+	calls, err := encode(library.Calls(v.Source))
+	if err != nil {
+		return library.Playbook{}, err
+	}
 	var after library.Playbook
-	err := s.InTx(ctx, func(tx *Tx) error {
+	err = s.InTx(ctx, func(tx *Tx) error {
 		before, err := tx.playbook(ctx, p.ID, s.dialect.ForNoKeyUpdate())
 		if err != nil {
 			return err
@@ -137,7 +146,7 @@ func (s *Store) AddVersion(ctx context.Context, p library.Playbook, base int64, 
 			return fault.New(fault.Conflict, fmt.Sprintf("Playbook '%s' has version %d by now; the change was made to version %d.", before.Name, before.Latest, base), "Look at the newest version, and change that.")
 		}
 		v.PlaybookID, v.Number = p.ID, before.Latest+1
-		if err := tx.addVersion(ctx, v); err != nil {
+		if err := tx.addVersion(ctx, v, calls); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, "UPDATE playbooks SET name = ?, description = ?, modified = ? WHERE id = ?", p.Name, p.Description, micros(v.Created), p.ID)
@@ -188,13 +197,18 @@ func (s *Store) Version(ctx context.Context, id, number int64) (library.Version,
 
 // versions returns versions with their texts.
 func (t *Tx) versions(ctx context.Context, rest string, args ...any) ([]library.Version, error) {
-	return t.versionsNamed(ctx, "p.name", rest, args...)
+	return t.versionsWith(ctx, "p.name, v.source", rest, args...)
 }
 
-// versionsNamed returns versions with their texts, and names from a column.
-func (t *Tx) versionsNamed(ctx context.Context, name, rest string, args ...any) ([]library.Version, error) {
+// versionHeads returns versions without their texts, and with names from a column.
+func (t *Tx) versionHeads(ctx context.Context, name, rest string, args ...any) ([]library.Version, error) {
+	return t.versionsWith(ctx, name+", ''", rest, args...)
+}
+
+// versionsWith returns versions with names and texts from columns.
+func (t *Tx) versionsWith(ctx context.Context, columns, rest string, args ...any) ([]library.Version, error) {
 	var all []library.Version
-	err := t.each(ctx, "SELECT "+versionColumns+", "+name+", v.source"+versionJoin+rest, args, func(rows *sql.Rows) error {
+	err := t.each(ctx, "SELECT "+versionColumns+", "+columns+versionJoin+rest, args, func(rows *sql.Rows) error {
 		var v library.Version
 		var created sql.NullInt64
 		err := rows.Scan(&v.ID, &v.PlaybookID, &v.SiteID, &v.Number, &v.Author, &created, &v.Playbook, &v.Source)
@@ -208,15 +222,9 @@ func (t *Tx) versionsNamed(ctx context.Context, name, rest string, args ...any) 
 // Versions returns the versions of a playbook; see library.Shelf.
 func (s *Store) Versions(ctx context.Context, id int64) ([]library.Version, error) {
 	var all []library.Version
-	err := s.view(ctx, func(tx *Tx) error {
-		return tx.each(ctx, "SELECT "+versionColumns+", p.name"+versionJoin+" WHERE v.playbook_id = ? ORDER BY v.number DESC", []any{id}, func(rows *sql.Rows) error {
-			var v library.Version
-			var created sql.NullInt64
-			err := rows.Scan(&v.ID, &v.PlaybookID, &v.SiteID, &v.Number, &v.Author, &created, &v.Playbook)
-			v.Created = when(created)
-			all = append(all, v)
-			return err
-		})
+	err := s.view(ctx, func(tx *Tx) (err error) {
+		all, err = tx.versionHeads(ctx, "p.name", " WHERE v.playbook_id = ? ORDER BY v.number DESC", id)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list versions of playbook %d: %w", id, err)
@@ -235,6 +243,24 @@ func (s *Store) LiveVersions(ctx context.Context, siteID int64) ([]library.Versi
 		return nil, fmt.Errorf("read live playbooks of site %d: %w", siteID, err)
 	}
 	return all, nil
+}
+
+// Texts returns the texts of versions; see library.Shelf.
+func (s *Store) Texts(ctx context.Context, ids []int64) (map[int64]string, error) {
+	texts := make(map[int64]string, len(ids))
+	err := s.view(ctx, func(tx *Tx) error {
+		return tx.each(ctx, "SELECT id, source FROM playbook_versions WHERE "+s.dialect.InIDs("id"), []any{s.dialect.IDsParam(ids)}, func(rows *sql.Rows) error {
+			var id int64
+			var text string
+			err := rows.Scan(&id, &text)
+			texts[id] = text
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the texts of %d versions: %w", len(ids), err)
+	}
+	return texts, nil
 }
 
 // Publish makes a version live; see library.Shelf.

@@ -57,7 +57,8 @@ type Turns interface {
 	Stirred(ctx context.Context, id, revision int64, now time.Time) (bool, error)
 	// RunVersion returns the version that a run is pinned to, and those of the playbooks
 	// that it calls, directly and through others: what was live when the topmost run was
-	// queued. fault.NotFound when the playbook was deleted.
+	// queued. All are without their texts; there are no calls of a run that a release
+	// queued which pinned nothing. fault.NotFound when the playbook was deleted.
 	RunVersion(ctx context.Context, id int64) (v library.Version, calls []library.Version, err error)
 }
 
@@ -90,7 +91,8 @@ type Turn interface {
 	// at work.
 	Lose(ctx context.Context, ref engine.Ref, state run.State, at time.Time) error
 	// Call stores a run of a playbook, of the version that RunVersion has among the
-	// calls, with its job; fault.NotFound when there is none.
+	// calls, or of the live one if it has none at all, with its job; fault.NotFound when
+	// there is none.
 	Call(ctx context.Context, playbook string, r Run) error
 	// Called returns the runs that this one began and that have ended, each once: their
 	// end is noted thereby.

@@ -195,10 +195,11 @@ func (l *Library) uncalled(ctx context.Context, pb Playbook, done string) error 
 func callersOf(live []Version, name string) []Version {
 	var callers []Version
 	for _, v := range live {
-		if v.Playbook == name || !strings.Contains(v.Source, playbook.PlaybookPrefix+name) {
+		// Few texts have the name, or an escape that may write it, and are to be parsed.
+		if v.Playbook == name || !strings.Contains(v.Source, playbook.PlaybookPrefix+name) && !strings.Contains(v.Source, `\`) {
 			continue
 		}
-		if d, problems := playbook.Parse([]byte(v.Source)); problems == nil && slices.Contains(d.Calls(), name) {
+		if slices.Contains(Calls(v.Source), name) {
 			callers = append(callers, v)
 		}
 	}

@@ -94,6 +94,18 @@ func (s *shelf) LiveVersions(ctx context.Context, siteID int64) ([]library.Versi
 	return live, nil
 }
 
+func (s *shelf) Texts(_ context.Context, ids []int64) (map[int64]string, error) {
+	texts := map[int64]string{}
+	for _, versions := range s.versions {
+		for _, v := range versions {
+			if slices.Contains(ids, v.ID) {
+				texts[v.ID] = v.Source
+			}
+		}
+	}
+	return texts, nil
+}
+
 func (s *shelf) Publish(_ context.Context, p library.Playbook) error {
 	s.playbooks[s.at(p.ID)] = p
 	return nil
@@ -314,6 +326,50 @@ func TestALivePlaybookThatOthersCallIsNotTakenAway(t *testing.T) {
 	says(t, err, fault.Conflict, "was called 'target'")
 	_, err = l.Publish(ctx, ann, other.ID, 0)
 	says(t, err, fault.Invalid, "there is no live playbook")
+}
+
+func TestACallerThatEscapesTheNameCountsToo(t *testing.T) {
+	t.Parallel()
+	l, ctx := newLibrary(), t.Context()
+	target := must(t, l, called("target", "days: {type: integer}"))
+	must(t, l, text("daily", `  - {id: next, uses: "playbook\u002Ftar\x67et", with: {days: 3}}`+"\n"))
+	_, err := l.Withdraw(ctx, ann, target.ID)
+	says(t, err, fault.Conflict, "cannot be withdrawn: it is live, and called by daily.")
+}
+
+// reads is a shelf that counts the texts that are read by ids.
+type reads struct {
+	*shelf
+	texts int
+}
+
+func (r *reads) Texts(ctx context.Context, ids []int64) (map[int64]string, error) {
+	r.texts += len(ids)
+	return r.shelf.Texts(ctx, ids)
+}
+
+func TestTextsAreReadOnlyForWhatIsNotCompiledYet(t *testing.T) {
+	t.Parallel()
+	l, ctx := newLibrary(), t.Context()
+	kept := &reads{shelf: l.Shelf.(*shelf)}
+	target, daily := must(t, l, called("target", "days: {type: integer}")), must(t, l, caller("daily", "target"))
+	head := func(p library.Playbook) library.Version {
+		return library.Version{ID: 100*p.ID + 1, PlaybookID: p.ID, Playbook: p.Name, SiteID: 1, Number: 1}
+	}
+	programs := &library.Programs{Shelf: kept}
+	for range 3 {
+		program, err := programs.Pinned(ctx, head(daily), []library.Version{head(target)})
+		if err != nil || program.Definition.Name != "daily" {
+			t.Fatalf("it is %+v, error %v", program, err)
+		}
+	}
+	if kept.texts != 2 {
+		t.Errorf("%d texts are read, want those of two versions once", kept.texts)
+	}
+	gone := head(target)
+	gone.ID = 999
+	_, err := programs.Pinned(ctx, head(daily), []library.Version{gone})
+	says(t, err, fault.NotFound, "The playbook 'target' was deleted.")
 }
 
 func TestAVersionThatWouldBreakThoseThatCallItIsNotPublished(t *testing.T) {

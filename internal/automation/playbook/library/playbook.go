@@ -36,8 +36,8 @@ type Version struct {
 	PlaybookID int64
 	Playbook   string // its name
 	SiteID     int64
-	Number     int64 // from 1
-	Source     string
+	Number     int64  // from 1
+	Source     string // its text; empty where only the version is asked for
 	Author     string
 	Created    time.Time
 }

@@ -59,15 +59,17 @@ func compile(d *playbook.Definition, live []Version) (*playbook.Program, playboo
 	return playbook.Check(d, around)
 }
 
-// Program returns the program of a version. One that does not fit what there is now
-// is fault.Conflict.
+// Program returns the program of a version, which may be without its text. One that does
+// not fit what there is now is fault.Conflict.
 func (p *Programs) Program(ctx context.Context, v Version) (*playbook.Program, error) {
-	return p.program(v, fmt.Sprint(v.ID), func() (*playbook.Program, playbook.Problems, error) { return p.Compile(ctx, v.SiteID, v.Source) })
+	return p.program(ctx, fmt.Sprint(v.ID), []Version{v}, func(texts []Version) (*playbook.Program, playbook.Problems, error) {
+		return p.Compile(ctx, v.SiteID, texts[0].Source)
+	})
 }
 
-// Pinned returns the program of a version that calls these versions of other
-// playbooks, whatever is live. One that does not fit them, or the commands there are
-// now, is fault.Conflict.
+// Pinned returns the program of a version that calls these versions of other playbooks,
+// whatever is live. None needs its text. One that does not fit them, or the commands
+// there are now, is fault.Conflict.
 func (p *Programs) Pinned(ctx context.Context, v Version, calls []Version) (*playbook.Program, error) {
 	if len(calls) == 0 {
 		return p.Program(ctx, v)
@@ -76,23 +78,29 @@ func (p *Programs) Pinned(ctx context.Context, v Version, calls []Version) (*pla
 	for _, called := range calls {
 		key += fmt.Sprint(" ", called.ID, " ", called.Playbook)
 	}
-	return p.program(v, key, func() (*playbook.Program, playbook.Problems, error) { return Compile(v.Source, calls) })
+	return p.program(ctx, key, append([]Version{v}, calls...), func(texts []Version) (*playbook.Program, playbook.Problems, error) {
+		return Compile(texts[0].Source, texts[1:])
+	})
 }
 
-// program returns the program of a version that is kept by a key, or makes it.
-func (p *Programs) program(v Version, key string, compiled func() (*playbook.Program, playbook.Problems, error)) (*playbook.Program, error) {
+// program returns the program of the first of these versions that is kept by a key, or
+// makes it of all of them, with their texts.
+func (p *Programs) program(ctx context.Context, key string, of []Version, compiled func(texts []Version) (*playbook.Program, playbook.Problems, error)) (*playbook.Program, error) {
 	p.mu.Lock()
 	program := p.kept[key]
 	p.mu.Unlock()
 	if program != nil {
 		return program, nil
 	}
-	program, problems, err := compiled()
+	if err := p.read(ctx, of); err != nil {
+		return nil, err
+	}
+	program, problems, err := compiled(of)
 	if err != nil {
 		return nil, err
 	}
 	if problems != nil {
-		return nil, fault.New(fault.Conflict, fmt.Sprintf("Version %d of playbook '%s' does not fit what there is now: %s", v.Number, v.Playbook, problems[0]), "Save a version that does, and publish it.")
+		return nil, fault.New(fault.Conflict, fmt.Sprintf("Version %d of playbook '%s' does not fit what there is now: %s", of[0].Number, of[0].Playbook, problems[0]), "Save a version that does, and publish it.")
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,24 +111,42 @@ func (p *Programs) program(v Version, key string, compiled func() (*playbook.Pro
 	return program, nil
 }
 
-// Called returns, of versions that are live, those that a text calls, those that these
-// call in turn, and so on.
-func Called(source string, live []Version) []Version {
-	var called []Version
-	for texts := []string{source}; len(texts) > 0; texts = texts[1:] {
-		d, problems := playbook.Parse([]byte(texts[0]))
-		if problems != nil {
-			continue // of an older notation
-		}
-		for _, name := range d.Calls() {
-			named := func(v Version) bool { return v.Playbook == name }
-			if i := slices.IndexFunc(live, named); i >= 0 && !slices.ContainsFunc(called, named) {
-				called = append(called, live[i])
-				texts = append(texts, live[i].Source)
-			}
+// read gives versions the texts that they lack.
+func (p *Programs) read(ctx context.Context, of []Version) error {
+	var lacking []int64
+	for _, v := range of {
+		if v.Source == "" {
+			lacking = append(lacking, v.ID)
 		}
 	}
-	return called
+	if len(lacking) == 0 {
+		return nil
+	}
+	texts, err := p.Shelf.Texts(ctx, lacking)
+	if err != nil {
+		return err
+	}
+	for i := range of {
+		if of[i].Source != "" {
+			continue
+		}
+		text, found := texts[of[i].ID]
+		if !found {
+			return fault.New(fault.NotFound, fmt.Sprintf("The playbook '%s' was deleted.", of[i].Playbook), "")
+		}
+		of[i].Source = text
+	}
+	return nil
+}
+
+// Calls returns the names of the playbooks that a text calls, whatever way it writes them;
+// one that is no playbook calls none.
+func Calls(source string) []string {
+	d, problems := playbook.Parse([]byte(source))
+	if problems != nil {
+		return nil // of an older notation
+	}
+	return d.Calls()
 }
 
 // surroundings are the commands there are, and the live playbooks of a site.

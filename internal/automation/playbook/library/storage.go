@@ -22,6 +22,8 @@ type Shelf interface {
 	Versions(ctx context.Context, id int64) ([]Version, error)
 	// LiveVersions returns the live versions of the playbooks of a site, with their texts.
 	LiveVersions(ctx context.Context, siteID int64) ([]Version, error)
+	// Texts returns the texts of versions by their ids, of those that there are.
+	Texts(ctx context.Context, ids []int64) (map[int64]string, error)
 	// Publish makes a version live, with whose rights triggers start it, and has the
 	// triggers of its text be those that start it; p.Live 0 takes it away. p.Modified is
 	// when that is.
