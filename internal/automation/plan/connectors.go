@@ -52,10 +52,11 @@ type ConnectorWriter interface {
 }
 
 // Bounds of the time from run to run in minutes (Qualys Connectors, help on
-// polling).
+// polling), and what it is where the platform does not say it.
 const (
-	minRunFrequency = 60
-	maxRunFrequency = 24 * 60
+	minRunFrequency     = 60
+	maxRunFrequency     = 24 * 60
+	defaultRunFrequency = 4 * 60
 )
 
 func (c *Connector) fields() []field {
@@ -190,7 +191,11 @@ func (m *maker) connectorChange(d *Document, now *qps.AwsAssetDataConnector, isN
 			change.Activation.Set = modules
 		}
 	}
-	propose(differ, "runFrequency", now.RunFrequency, said.RunFrequency, &change.RunFrequency, isNew)
+	frequency := now.RunFrequency
+	if frequency == 0 && !isNew {
+		frequency = defaultRunFrequency
+	}
+	propose(differ, "runFrequency", frequency, said.RunFrequency, &change.RunFrequency, isNew)
 	propose(differ, "disabled", valueOf(now.Disabled), said.Disabled, &change.Disabled, isNew)
 	return change, nil
 }

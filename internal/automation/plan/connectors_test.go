@@ -32,6 +32,7 @@ func clouded() shelf {
 		connector(2, "by keys", func(c *qps.AwsAssetDataConnector) {
 			c.AuthRecord, c.AllRegions = &qps.AuthRecordReference{ID: 1}, new(true)
 		}),
+		connector(5, "untold", func(c *qps.AwsAssetDataConnector) { c.RunFrequency = 0 }),
 		connector(3, "two", func(*qps.AwsAssetDataConnector) {}), connector(4, "two", func(*qps.AwsAssetDataConnector) {}),
 	}
 	return s
@@ -49,6 +50,8 @@ func TestConnectorsArePlannedByTheirNames(t *testing.T) {
 		{"a new one", "{kind: Connector, name: lab, authRecord: keys, regions: [eu-west-1], tags: [New], disabled: true}\n---\n{kind: Tag, name: New}", []string{
 			"create Tag /New 0", "create Connector lab 0", "  regions: <nil> -> [eu-west-1]", "  authRecord: <nil> -> keys", "  disabled: <nil> -> true", "  tags: <nil> -> [New]",
 		}},
+		{"the time that is not told", "{kind: Connector, name: untold, regions: [eu-west-1], runFrequency: 240}", []string{}},
+		{"another than is not told", "{kind: Connector, name: untold, runFrequency: 60}", []string{"change Connector untold 5", "  runFrequency: 240 -> 60"}},
 		{"changes", "{kind: Connector, name: production, authRecord: keys, allRegions: true, tags: [], modules: [PC], runFrequency: 60, description: d}", []string{
 			"change Connector production 1", "  description:  -> d", "  allRegions: false -> true", "  authRecord: none -> keys", "  modules: [VM] -> [PC]", "  runFrequency: 240 -> 60", "  tags: [Edge] -> []",
 		}},
