@@ -11,13 +11,12 @@ import (
 
 func newUsersSettings(a *app, f *clientFlags) *cobra.Command {
 	var local bool
-	var email string
 	cmd := &cobra.Command{
-		Use: "settings", Short: "Show or change how you read and write times, and where mail for you goes", Args: noArgs,
+		Use: "settings", Short: "Show or change how you read and write times", Args: noArgs,
 		Long: `Shows the format and the time zone in which you read and write times and your mail
-address, or changes what --time-format, --time-zone and --email give. The platform
-keeps them with your user: the times for the inputs of what it runs for you, the
-address for what playbooks ask you. Changing the address needs your password.
+address, or changes what --time-format and --time-zone give. The platform keeps them
+with your user, for the inputs of what it runs for you. The address, for what playbooks
+ask you, is set by a manager: vedette users update ann --email ann@example.org.
 
 With --local the times of this command line are meant, for all platforms: for its
 tables and the times of its flags. They are kept in your configuration file.
@@ -27,16 +26,9 @@ YYYY-MM-DD HH:mm, DD.MM.YYYY HH:mm, DD MMM YYYY HH:mm and RFC 3339. A time is re
 the format that is set, or in RFC 3339, and in no other.`,
 		Example: `  vedette users settings
   vedette users settings --time-format "DD.MM.YYYY HH:mm" --time-zone Europe/Berlin
-  vedette users settings --email ann@example.org
   vedette users settings --local --time-format "RFC 3339"`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var change qpsclient.SettingsChange
-			if cmd.Flags().Changed("email") {
-				if change.Email = &email; local {
-					return usagef("--email is kept by the platform: leave out --local")
-				}
-			}
-			now, err := a.settle(cmd, f, change, local)
+			now, err := a.settle(cmd, f, local)
 			if err != nil {
 				return err
 			}
@@ -46,14 +38,14 @@ the format that is set, or in RFC 3339, and in no other.`,
 			return a.writeUpright(f, "setting", automation.Table{Columns: []string{"TIME FORMAT", "TIME ZONE", "EMAIL"}, Rows: [][]string{{now.TimeFormat, now.TimeZone, now.Email}}})
 		},
 	}
-	cmd.Flags().StringVar(&email, "email", "", emailUsage)
 	cmd.Flags().BoolVar(&local, "local", false, "those of this command line, not those of the platform")
 	return cmd
 }
 
-// settle makes a change, and that of the times which flags give, of the platform's
-// user or of this command line, and returns all settings.
-func (a *app) settle(cmd *cobra.Command, f *clientFlags, change qpsclient.SettingsChange, local bool) (qpsclient.Settings, error) {
+// settle makes the change that flags give, of the platform's user or of this command
+// line, and returns all settings.
+func (a *app) settle(cmd *cobra.Command, f *clientFlags, local bool) (qpsclient.Settings, error) {
+	var change qpsclient.SettingsChange
 	if cmd.Flags().Changed("time-format") {
 		change.TimeFormat = new(string(f.times.Format))
 	}
@@ -78,9 +70,7 @@ func (a *app) settle(cmd *cobra.Command, f *clientFlags, change qpsclient.Settin
 	if err != nil {
 		return now, accessFailure("Change Settings failed.", err)
 	}
-	if change.TimeFormat != nil || change.TimeZone != nil {
-		fmt.Fprintln(a.stderr, "Tables of this command line stay as they are: --local changes them.")
-	}
+	fmt.Fprintln(a.stderr, "Tables of this command line stay as they are: --local changes them.")
 	return now, nil
 }
 

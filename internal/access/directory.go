@@ -155,7 +155,8 @@ func (d *Directory) UpdateUser(ctx context.Context, by Principal, username strin
 		}
 	}
 	if c.Email != nil {
-		if err := mayChangeEmail(by); err != nil {
+		// Mail would go on to go where whoever found a token said.
+		if err := needsPassword(by, "changing a mail address"); err != nil {
 			return User{}, err
 		}
 	}
@@ -190,10 +191,10 @@ func (d *Directory) UpdateUser(ctx context.Context, by Principal, username strin
 }
 
 // SettingsChange is what to change of one's settings; nil leaves it as it is. Which
-// formats and zones there are is for those to say who read times, and what a mail
-// address is for those who write mail.
+// formats and zones there are is for those to say who read times. A mail address is not
+// among them: who edits playbooks could have the platform write to anybody, in words of
+// their own, by asking themselves.
 type SettingsChange struct {
-	Email      *string
 	TimeFormat *string
 	TimeZone   *string
 }
@@ -205,25 +206,16 @@ func (d *Directory) ChangeSettings(ctx context.Context, by Principal, c Settings
 		return Settings{}, err
 	}
 	if c == (SettingsChange{}) {
-		return Settings{}, fault.New(fault.Invalid, "Nothing to change is given.", "Give at least one of timeFormat, timeZone and email.")
-	}
-	if c.Email != nil {
-		if err := mayChangeEmail(by); err != nil {
-			return Settings{}, err
-		}
+		return Settings{}, fault.New(fault.Invalid, "Nothing to change is given.", "Give at least one of timeFormat and timeZone.")
 	}
 	changed, err := d.Accounts.UpdateUser(ctx, by.User.Username, func(u *User) error {
-		if c.Email != nil {
-			u.Settings.Email = *c.Email
-		}
 		if c.TimeFormat != nil {
 			u.Settings.TimeFormat = *c.TimeFormat
 		}
 		if c.TimeZone != nil {
 			u.Settings.TimeZone = *c.TimeZone
 		}
-		return cmp.Or(
-			checkText("timeFormat", u.Settings.TimeFormat, MaxNameLength), checkText("timeZone", u.Settings.TimeZone, MaxNameLength), checkEmail(u.Settings.Email))
+		return cmp.Or(checkText("timeFormat", u.Settings.TimeFormat, MaxNameLength), checkText("timeZone", u.Settings.TimeZone, MaxNameLength))
 	})
 	return changed.Settings, err
 }
@@ -329,9 +321,6 @@ func needsPassword(by Principal, what string) error {
 	}
 	return fault.New(fault.Forbidden, "A token was shown, and "+what+" needs the password.", "Sign in with username and password.")
 }
-
-// mayChangeEmail refuses a token: mail would go on to go where whoever found it said.
-func mayChangeEmail(by Principal) error { return needsPassword(by, "changing a mail address") }
 
 // maxEmailLength is that of a mailbox (RFC 5321, section 4.5.3.1.3).
 const maxEmailLength = 254

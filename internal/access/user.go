@@ -21,10 +21,9 @@ type User struct {
 	Settings        Settings
 }
 
-// Settings are what a user chose for themselves. They decide nothing of what the
-// user may do.
+// Settings are how a user is served. They decide nothing of what the user may do.
 type Settings struct {
-	// Email is where mail for them goes; empty for nowhere. A manager may set it too.
+	// Email is where mail for them goes; empty for nowhere. Managers alone set it.
 	Email string
 	// TimeFormat is the name of the format in which they read and write times,
 	// TimeZone that of the zone, in the IANA database. Empty is the default.

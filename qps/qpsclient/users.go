@@ -71,7 +71,8 @@ type Caller struct {
 	Settings    Settings `json:"settings"`
 }
 
-// Settings are what a user of a platform chose for themselves, or the default.
+// Settings are what a user of a platform chose for themselves, or the default, and the
+// mail address that a manager gave them.
 type Settings struct {
 	// TimeFormat is the form in which they read and write times, such as
 	// "MM/DD/YYYY hh:mm AM/PM".
@@ -84,7 +85,6 @@ type Settings struct {
 type SettingsChange struct {
 	TimeFormat *string `json:"timeFormat,omitempty"`
 	TimeZone   *string `json:"timeZone,omitempty"`
-	Email      *string `json:"email,omitempty"` // empty for none; changing it needs the password
 }
 
 // Token is an API token without its secret.

@@ -68,17 +68,36 @@ func TestSettingsAreTheCallersOwn(t *testing.T) {
 	change("ann", `{"timeFormat":"RFC 3339"}`, `"timeZone":"Asia/Kathmandu"`, 200)
 	change("ann", `{"timeZone":""}`, `"timeZone":"UTC"`, 200)
 	change("ann", `{"timeZone":"Berlin"}`, `timeZone: \"Berlin\" is no time zone, did you mean Europe/Berlin?`, 400)
-	change("ann", `{"email":"Ann <ann@example.org>"}`, `Specify email as an address such as ann@example.org, without a name.`, 400)
-	change("ann", `{"email":"ann@example.org\r\nBcc: x@example.org"}`, `email: invalid value`, 400)
-	change("ann", `{"email":"ann@example.org"}`, `"email":"ann@example.org"`, 200)
+	change("ann", `{"email":"ann@example.org"}`, `email`, 400) // managers alone set it
 	change("ann", `{"timeFormat":"MM-DD"}`, `use one of MM/DD/YYYY hh:mm AM/PM, DD/MM/YYYY HH:mm`, 400)
 	change("ann", `{}`, `Nothing to change is given.`, 400)
 	change("ann", `{"timezone":"UTC","zone":"UTC"}`, `zone`, 400)
-	if body := o.call("ann", "GET", "/users/me", "").Body.String(); !strings.Contains(body, `"settings":{"email":"ann@example.org","timeFormat":"RFC 3339","timeZone":"UTC"}`) {
+	if body := o.call("ann", "GET", "/users/me", "").Body.String(); !strings.Contains(body, `"settings":{"timeFormat":"RFC 3339","timeZone":"UTC"}`) {
 		t.Errorf("ann is %s", body)
 	}
 	if body := o.call("admin", "GET", "/users/me", "").Body.String(); !strings.Contains(body, `"settings":{"timeFormat":"MM/DD/YYYY hh:mm AM/PM","timeZone":"UTC"}`) {
 		t.Errorf("admin is %s", body)
+	}
+}
+
+func TestAMailAddressIsOneThatAManagerSets(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	for _, tc := range []struct {
+		as, body, want string
+		status         int
+	}{
+		{"admin", `{"email":"Ann <ann@example.org>"}`, `Specify email as an address such as ann@example.org, without a name.`, 400},
+		{"admin", `{"email":"ann@example.org\r\nBcc: x@example.org"}`, `email: invalid value`, 400},
+		{"ann", `{"email":"x@example.net"}`, `it needs the role Manager`, 403},
+		{"admin", `{"email":"ann@example.org"}`, `"email":"ann@example.org"`, 200},
+	} {
+		if w := o.call(tc.as, "PATCH", "/users/ann", tc.body); w.Code != tc.status || !strings.Contains(w.Body.String(), tc.want) {
+			t.Errorf("%s sent %s: status %d: %s, want %d with %s", tc.as, tc.body, w.Code, w.Body, tc.status, tc.want)
+		}
+	}
+	if body := o.call("ann", "GET", "/users/me", "").Body.String(); !strings.Contains(body, `"settings":{"email":"ann@example.org"`) {
+		t.Errorf("ann is %s", body)
 	}
 }
 

@@ -832,7 +832,7 @@ type Caller struct {
 	// Permissions Keys of everything the caller may do, types of access included.
 	Permissions []string `json:"permissions"`
 
-	// Settings What a user chose for themselves, or the default.
+	// Settings What a user chose for themselves, or the default, and the mail address that a manager gave them.
 	Settings Settings `json:"settings"`
 
 	// User Somebody, or something, that calls the API. Times are UTC.
@@ -984,7 +984,7 @@ type CreatedUser struct {
 }
 
 // Email Where mail for the user goes, such as ann@example.org; empty for nowhere. Runs of playbooks tell people there what they ask of
-// them. Changing it needs the password, not a token.
+// them. Managers alone set it, their own too, with the password and not a token.
 type Email = string
 
 // Firing A moment at which a schedule fired, and what came of it. Times are UTC.
@@ -1918,9 +1918,9 @@ type SetPassword struct {
 	Password *string `json:"password,omitempty"`
 }
 
-// Settings What a user chose for themselves, or the default.
+// Settings What a user chose for themselves, or the default, and the mail address that a manager gave them.
 type Settings struct {
-	// Email Where mail for the user goes. Absent for nowhere.
+	// Email Where mail for the user goes, as a manager set it. Absent for nowhere.
 	Email *string `json:"email,omitempty"`
 
 	// TimeFormat The form in which a user writes dates with times among inputs, beside RFC 3339, which is always read, and in which

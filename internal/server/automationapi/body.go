@@ -70,7 +70,6 @@ type (
 	settingsChange struct {
 		TimeFormat *string `json:"timeFormat"`
 		TimeZone   *string `json:"timeZone"`
-		Email      *string `json:"email"`
 	}
 	newPassword struct {
 		Password    string `json:"password"`

@@ -80,10 +80,7 @@ func (a api) GetCaller(ctx context.Context, _ GetCallerRequestObject) (GetCaller
 func (a api) ChangeSettings(ctx context.Context, request ChangeSettingsRequestObject) (ChangeSettingsResponseObject, error) {
 	principal, body := server.PrincipalOf(ctx), request.Body
 	server.Describe(ctx, server.Echo(principal.User.Username), "")
-	if err := checkEmail(body.Email); err != nil {
-		return nil, err
-	}
-	change := access.SettingsChange{Email: body.Email}
+	var change access.SettingsChange
 	if body.TimeFormat != nil {
 		format, err := automation.ParseTimeFormat(*body.TimeFormat)
 		if err != nil {
@@ -102,11 +99,7 @@ func (a api) ChangeSettings(ctx context.Context, request ChangeSettingsRequestOb
 		return nil, err
 	}
 	now := settingsOf(changed)
-	details := fmt.Sprintf("times: %s, %s", now.TimeFormat, now.TimeZone)
-	if body.Email != nil {
-		details += "; email: " + emailText(changed.Email)
-	}
-	server.Describe(ctx, "", details)
+	server.Describe(ctx, "", fmt.Sprintf("times: %s, %s", now.TimeFormat, now.TimeZone))
 	return ChangeSettings200JSONResponse(now), nil
 }
 
