@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,12 +19,17 @@ import (
 	"vedette.dev/vedette/internal/automation/schedule"
 )
 
-// failurePause is how long after a failure that was told of no other one of the same
-// playbook or schedule is.
-const failurePause = time.Hour
+const (
+	// failurePause is how long after a failure that was told of no other one of the same
+	// playbook or schedule is.
+	failurePause = time.Hour
+	// maxToldHourly is how many questions of one playbook are told within an hour. Each
+	// goes to many people, and alarms wait in the same queue.
+	maxToldHourly = 60
+)
 
-// tellAsked tells those whom a question is for, and the webhook. Of a run that asks
-// again and again the first questions alone are told.
+// tellAsked tells those whom a question is for, and the webhook. Of a run, and of a
+// playbook, that asks again and again the first questions alone are told.
 func (t *Tx) tellAsked(ctx context.Context, r *conductor.Run, q *conductor.Question) error {
 	var asked int
 	if err := t.QueryRow(ctx, "SELECT count(*) FROM playbook_questions WHERE run_id = ?", r.ID).Scan(&asked); err != nil {
@@ -32,9 +38,12 @@ func (t *Tx) tellAsked(ctx context.Context, r *conductor.Run, q *conductor.Quest
 	if asked > conductor.MaxToldQuestions {
 		return nil
 	}
+	told, quiet, err := t.countAsked(ctx, r.PlaybookID, q.Asked)
+	if err != nil || !told {
+		return err
+	}
 	ids := []int64{r.UserID}
 	if len(q.Assignees) > 0 {
-		var err error
 		if ids, err = t.assigned(ctx, q.Assignees); err != nil {
 			return err
 		}
@@ -44,7 +53,7 @@ func (t *Tx) tellAsked(ctx context.Context, r *conductor.Run, q *conductor.Quest
 		return err
 	}
 	event := notice.ApprovalAsked{
-		QuestionID: q.ID, Asks: string(q.Kind), Playbook: r.Playbook, Run: r.ID, Step: q.Step, Question: q.Message, Answers: q.Answers(), Due: q.Due, OnTimeout: q.OnTimeout(),
+		QuestionID: q.ID, Asks: string(q.Kind), Playbook: r.Playbook, Run: r.ID, Step: q.Step, Question: q.Message, Answers: q.Answers(), Due: q.Due, OnTimeout: q.OnTimeout(), QuietUntil: quiet,
 	}
 	if event.Site, err = t.nameOf(ctx, "sites", r.SiteID); err != nil {
 		return err
@@ -53,6 +62,29 @@ func (t *Tx) tellAsked(ctx context.Context, r *conductor.Run, q *conductor.Quest
 		return err
 	}
 	return t.tell(ctx, event, q.Told(r.UserID, people), q.Asked)
+}
+
+// countAsked counts a question of a playbook. It reports whether it is told, and of the
+// last one that is within an hour when the next ones are.
+func (t *Tx) countAsked(ctx context.Context, playbookID int64, at time.Time) (told bool, quiet time.Time, err error) {
+	var since sql.NullInt64
+	var number int
+	begun := micros(at.Add(-time.Hour))
+	err = t.QueryRow(ctx, `INSERT INTO playbook_askings (playbook_id, since, told) SELECT id, CAST(? AS BIGINT), 1 FROM playbooks WHERE id = ?
+		ON CONFLICT (playbook_id) DO UPDATE SET
+			since = CASE WHEN playbook_askings.since <= ? THEN excluded.since ELSE playbook_askings.since END,
+			told = CASE WHEN playbook_askings.since <= ? THEN 1 ELSE playbook_askings.told + 1 END
+		WHERE playbook_askings.told < ? OR playbook_askings.since <= ? RETURNING since, told`,
+		micros(at), playbookID, begun, begun, maxToldHourly, begun).Scan(&since, &number)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, time.Time{}, nil
+	case err != nil:
+		return false, time.Time{}, fmt.Errorf("count questions of playbook %d: %w", playbookID, err)
+	case number == maxToldHourly:
+		quiet = when(since).Add(time.Hour)
+	}
+	return true, quiet, nil
 }
 
 // assigned returns the users that an approval names, each once, in ascending order.
@@ -174,7 +206,11 @@ func (t *Tx) tellCommandFailed(ctx context.Context, r *run.Run) error {
 }
 
 func (t *Tx) tellFailed(ctx context.Context, event notice.RunFailed, siteID, userID int64, seeing ...access.Permission) error {
-	to, err := t.reach(ctx, siteID, userID, seeing...)
+	owner, err := t.reach(ctx, siteID, userID, seeing...)
+	if err != nil {
+		return err
+	}
+	to, err := t.orManagers(ctx, owner)
 	if err != nil {
 		return err
 	}
@@ -191,6 +227,25 @@ func (t *Tx) reach(ctx context.Context, siteID, userID int64, seeing ...access.P
 	var to []string
 	for i := range people {
 		if email := people[i].Email(siteID, seeing...); email != "" {
+			to = append(to, email)
+		}
+	}
+	return to, err
+}
+
+// orManagers returns some addresses, or where there are none those of managers, of whom
+// conductor.MaxTold at most are told: what nobody is told of is mended by nobody.
+func (t *Tx) orManagers(ctx context.Context, to []string) ([]string, error) {
+	if len(to) > 0 {
+		return to, nil
+	}
+	ids, err := t.ids(ctx, "SELECT DISTINCT x.user_id FROM user_roles AS x JOIN roles AS r ON r.id = x.role_id WHERE r.manager")
+	if err != nil {
+		return nil, fmt.Errorf("find managers: %w", err)
+	}
+	people, err := t.people(ctx, ids)
+	for i := range people {
+		if email := people[i].User.Settings.Email; len(to) < conductor.MaxTold && !slices.Contains(to, email) {
 			to = append(to, email)
 		}
 	}
@@ -215,7 +270,11 @@ func (t *Tx) tellPaused(ctx context.Context, s *schedule.Schedule, r *run.Run) e
 	if err != nil {
 		return err
 	}
-	return t.tell(ctx, event, slices.Concat(found[0].Check.MailTo, owner), r.Ended)
+	to, err := t.orManagers(ctx, slices.Concat(found[0].Check.MailTo, owner))
+	if err != nil {
+		return err
+	}
+	return t.tell(ctx, event, to, r.Ended)
 }
 
 // tellPlaybookPaused tells whose schedule of a playbook it is, and the webhook, that it
@@ -226,7 +285,11 @@ func (t *Tx) tellPlaybookPaused(ctx context.Context, s *schedule.Schedule, r *co
 	if event.Site, err = t.nameOf(ctx, "sites", s.SiteID); err != nil {
 		return err
 	}
-	to, err := t.reach(ctx, s.SiteID, s.OwnerID, conductor.Seeing()...)
+	owner, err := t.reach(ctx, s.SiteID, s.OwnerID, conductor.Seeing()...)
+	if err != nil {
+		return err
+	}
+	to, err := t.orManagers(ctx, owner)
 	if err != nil {
 		return err
 	}

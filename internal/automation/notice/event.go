@@ -116,7 +116,10 @@ type ApprovalAsked struct {
 	Due        time.Time `json:"due"`
 	// OnTimeout is what happens when nobody answers until Due: approve, reject or fail.
 	OnTimeout string `json:"onTimeout"`
-	Link      Link   `json:"link,omitempty"`
+	// QuietUntil is when questions of the playbook are told of again, if this is the last
+	// one for now.
+	QuietUntil time.Time `json:"quietUntil,omitzero"`
+	Link       Link      `json:"link,omitempty"`
 }
 
 // RunFailed tells that a run ended in a failure.

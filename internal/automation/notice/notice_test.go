@@ -36,7 +36,7 @@ func events() []Event {
 		HealthCheckFailed{subject, 3, since, refuse, "https://vedette.example.org/connections/7"},
 		HealthCheckRecovered{subject, 41, since, since.Add(26*time.Hour + 4*time.Minute), "https://vedette.example.org/connections/7"},
 		SchedulePaused{"nightly", "Search Cloud Agents", "qualys-prod", "Berlin", 5, refuse, "https://vedette.example.org/schedules/3"},
-		ApprovalAsked{31, "approval", "rescan-stale-windows", 1204, "gate", "Berlin", "Rescan 412 hosts?", []string{"approved", "rejected"}, "schedule nightly", since.Add(4 * time.Hour), "reject", "https://vedette.example.org/runs/1204#gate"},
+		ApprovalAsked{31, "approval", "rescan-stale-windows", 1204, "gate", "Berlin", "Rescan 412 hosts?", []string{"approved", "rejected"}, "schedule nightly", since.Add(4 * time.Hour), "reject", since.Add(time.Hour), "https://vedette.example.org/runs/1204#gate"},
 		RunFailed{"rescan-stale-windows", 1204, "scan", "qualys-prod", "Berlin", "schedule nightly", since, since.Add(95 * time.Second), refuse, "https://vedette.example.org/runs/1204#scan"},
 		Test{"ada", "https://vedette.example.org/"},
 	}

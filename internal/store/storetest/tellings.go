@@ -31,9 +31,11 @@ func testTellings(t *testing.T, create func(tb testing.TB) Database) {
 		"an approval that names nobody who has mail goes to the hook": testApprovalHook,
 		"an approval is asked for anew in the run that goes on":       testApprovalAgain,
 		"a question tells a hundred people and no more":               testApprovalCrowd,
+		"of a playbook that asks and asks sixty are told an hour":     testApprovalFlood,
 		"a command that was cut off is told to who started the run":   testUnknownTold,
 		"a failure is told once in an hour":                           testFailureTold,
 		"a run that was refused before it began is told as well":      testRefusalTold,
+		"a failure of who cannot be reached is told to managers":      testFailureUnreachable,
 		"what a person started, and saw fail, is not told":            testFailureSeen,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -166,6 +168,45 @@ func testApprovalCrowd(t *testing.T, s *stage) {
 	}
 }
 
+func testApprovalFlood(t *testing.T, s *stage) {
+	const gate = "steps:\n  - {id: gate, approval: {to: [\"user:ana\"]}}\n"
+	p, other := s.save(t, "gate", gate), s.save(t, "other", gate)
+	s.conduct(t, s.start(t, p, nil).ID)
+	s.advance(10 * time.Minute)
+	for range 61 {
+		s.conduct(t, s.start(t, p, nil).ID)
+	}
+	s.conduct(t, s.start(t, other, nil).ID) // is told of by itself
+	// told returns the playbooks that ask, the oldest first, each with until when no more are told of.
+	told := func() []string {
+		all := must(s.Notices(t.Context(), notice.Filter{Limit: 1000}))(t)
+		slices.Reverse(all)
+		var asked []string
+		for _, n := range all {
+			var event notice.ApprovalAsked
+			if err := json.Unmarshal(n.Data, &event); err != nil {
+				t.Fatal(err)
+			}
+			asked = append(asked, event.Playbook)
+			if !event.QuietUntil.IsZero() {
+				asked[len(asked)-1] += " until " + event.QuietUntil.Sub(Start).String()
+			}
+		}
+		return asked
+	}
+	want := append(slices.Repeat([]string{"gate"}, 59), "gate until 1h0m0s", "other")
+	if diff := cmp.Diff(want, told()); diff != "" {
+		t.Errorf("within an hour it tells (-want +got):\n%s", diff)
+	}
+	s.advance(50*time.Minute - time.Second)
+	s.conduct(t, s.start(t, p, nil).ID)
+	s.advance(time.Second)
+	s.conduct(t, s.start(t, p, nil).ID)
+	if diff := cmp.Diff(append(want, "gate"), told()); diff != "" {
+		t.Errorf("an hour later it tells (-want +got):\n%s", diff)
+	}
+}
+
 func testUnknownTold(t *testing.T, s *stage) {
 	s.person(t, "boss", s.ana.User.Roles...)
 	p := s.save(t, "key", "steps:\n"+keyStep)
@@ -244,6 +285,31 @@ func testRefusalTold(t *testing.T, s *stage) {
 	if !strings.Contains(string(told[0].Data), "You may not.") {
 		t.Errorf("it says %s", told[0].Data)
 	}
+}
+
+func testFailureUnreachable(t *testing.T, s *stage) {
+	ctx := t.Context()
+	for _, name := range []string{"boss", "gone", "mute", "twin"} {
+		s.person(t, name, s.ana.User.Roles...)
+	}
+	s.person(t, "bob")
+	must(s.UpdateUser(ctx, "gone", func(u *access.User) error { u.Disabled = true; return nil }))(t)
+	s.email(t, "mute", "")
+	s.email(t, "twin", "boss@example.net")
+	s.answer = notAllowed
+	p := s.save(t, "tour", "steps:\n"+searchStep)
+	s.triggered(t, p.ID)
+	s.wantTold(t, notice.KindRunFailed, "ana@example.net")
+	must(s.UpdateUser(ctx, "ana", func(u *access.User) error { u.Disabled = true; return nil }))(t)
+	s.advance(time.Hour)
+	s.triggered(t, p.ID)
+	s.wantTold(t, notice.KindRunFailed, "ana@example.net", "boss@example.net")
+	if err := s.DeleteUser(ctx, "ana"); err != nil {
+		t.Fatal(err)
+	}
+	s.advance(time.Hour)
+	s.triggered(t, p.ID)
+	s.wantTold(t, notice.KindRunFailed, "ana@example.net", "boss@example.net", "boss@example.net")
 }
 
 func testFailureSeen(t *testing.T, s *stage) {
