@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"vedette.dev/vedette/internal/automation/playbook/conductor"
 	"vedette.dev/vedette/internal/automation/playbook/library"
+	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/fault"
 )
 
@@ -52,7 +54,7 @@ func (t *Tx) pinCalls(ctx context.Context, r *conductor.Run) error {
 		}
 		calls = append(calls, more...)
 	}
-	_, err = t.Exec(ctx, "INSERT INTO playbook_pins (run_id, version_id, name) SELECT ?, v.id, p.name"+versionJoin+" WHERE "+t.dialect.InIDs("v.id"), r.ID, t.dialect.IDsParam(pins))
+	_, err = t.Exec(ctx, "INSERT INTO playbook_pins (run_id, version_id, name, publisher, publisher_id) SELECT ?, v.id, p.name, p.publisher, "+publisherOfLive+versionJoin+" WHERE "+t.dialect.InIDs("v.id"), r.ID, t.dialect.IDsParam(pins))
 	return err
 }
 
@@ -79,6 +81,29 @@ func (t *Tx) callsOf(ctx context.Context, versionID int64) ([]string, error) {
 	}
 	_, err = t.Exec(ctx, "UPDATE playbook_versions SET calls = ? WHERE id = ?", text, versionID)
 	return names, err
+}
+
+// publisherOfLive is who published a version that was live a moment ago. Where another one
+// is by now it is nobody, who may nothing.
+const publisherOfLive = "CASE WHEN v.number = p.live THEN coalesce(p.publisher_id, 0) ELSE 0 END"
+
+// vouch adds to publishers who published the version that a run calls; nobody if a release
+// pinned it that did not note who that was.
+func (t *playbookTurn) vouch(ctx context.Context, publishers []run.Publisher, v library.Version) ([]run.Publisher, error) {
+	p := run.Publisher{Playbook: v.Playbook}
+	var id sql.NullInt64
+	err := t.tx.QueryRow(ctx, "SELECT coalesce(pin.publisher, ''), pin.publisher_id FROM playbook_pins AS pin WHERE pin.name = ? AND"+pinsOfRun, v.Playbook, t.run.ID).Scan(&p.Name, &id)
+	if errors.Is(err, sql.ErrNoRows) { // see unpinned
+		err = t.tx.QueryRow(ctx, "SELECT p.publisher, "+publisherOfLive+versionJoin+" WHERE v.id = ?", v.ID).Scan(&p.Name, &id)
+	}
+	if err != nil || !id.Valid {
+		return publishers, err
+	}
+	p.ID = id.Int64
+	if slices.ContainsFunc(publishers, func(other run.Publisher) bool { return other.ID == p.ID }) {
+		return publishers, nil
+	}
+	return append(slices.Clone(publishers), p), nil
 }
 
 // pinned returns the versions that a run calls, without their texts and with the names by

@@ -26,7 +26,7 @@ const (
 	playbookRunHead = `id, playbook_id, version_id, playbook, version, site_id, kind, key, started_by, user_id, address, schedule_id, fired, rerun_of,
 		parent_id, parent_step, parent_item, parent_round, parent_send, cancel, state, revision, failure, queued, started, ended, due`
 	playbookRunColumns = `playbook_id, version_id, playbook, version, site_id, kind, key, started_by, user_id, address, schedule_id, fired, rerun_of,
-		parent_id, parent_step, parent_item, parent_round, parent_send, cancel, state, revision, failure, queued, started, ended, due, data, inputs, chain, progress, outputs, noted`
+		parent_id, parent_step, parent_item, parent_round, parent_send, cancel, state, revision, failure, queued, started, ended, due, data, inputs, chain, progress, outputs, noted, publishers`
 )
 
 func playbookRunValues(r *conductor.Run) ([]any, error) {
@@ -42,11 +42,15 @@ func playbookRunValues(r *conductor.Run) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	publishers, err := encode(append([]run.Publisher{}, r.Publishers...))
+	if err != nil {
+		return nil, err
+	}
 	return []any{
 		optional(r.PlaybookID), optional(r.VersionID), r.Playbook, r.Version, r.SiteID, r.Trigger.Kind, optionalText(r.Key), r.StartedBy, r.UserID, r.Address,
 		optional(r.Schedule), micros(r.Fired), optional(r.RerunOf), optional(r.Parent.RunID), r.Parent.Step, r.Parent.Item, r.Parent.Round, r.Parent.Send,
 		r.Cancel, string(r.State), r.Revision, failure, micros(r.Queued), micros(r.Started), micros(r.Ended), micros(r.Due),
-		optionalText(r.Trigger.Data), string(inputs), chain, optionalText(r.Progress), optionalText(r.Outputs), false,
+		optionalText(r.Trigger.Data), string(inputs), chain, optionalText(r.Progress), optionalText(r.Outputs), false, publishers,
 	}, nil
 }
 
@@ -81,10 +85,10 @@ func scanPlaybookRun(scan func(...any) error, more ...any) (conductor.Run, error
 // playbookRuns returns whole runs.
 func (t *Tx) playbookRuns(ctx context.Context, rest string, args ...any) ([]conductor.Run, error) {
 	var all []conductor.Run
-	err := t.each(ctx, "SELECT "+playbookRunHead+", data, inputs, chain, progress, outputs FROM playbook_runs"+rest, args, func(rows *sql.Rows) error {
+	err := t.each(ctx, "SELECT "+playbookRunHead+", data, inputs, chain, progress, outputs, coalesce(publishers, '[]') FROM playbook_runs"+rest, args, func(rows *sql.Rows) error {
 		var data, progress, outputs sql.NullString
-		var inputs, chain []byte
-		r, err := scanPlaybookRun(rows.Scan, &data, &inputs, &chain, &progress, &outputs)
+		var inputs, chain, publishers []byte
+		r, err := scanPlaybookRun(rows.Scan, &data, &inputs, &chain, &progress, &outputs, &publishers)
 		if err != nil {
 			return err
 		}
@@ -102,6 +106,9 @@ func (t *Tx) playbookRuns(ctx context.Context, rest string, args ...any) ([]cond
 		}
 		r.Inputs, _ = given.(map[string]any)
 		all = append(all, r)
+		if err := decode(publishers, &all[len(all)-1].Publishers); err != nil {
+			return err
+		}
 		return decode(chain, &all[len(all)-1].Chain)
 	})
 	return all, err
@@ -145,7 +152,7 @@ func (t *Tx) startPlaybookRun(ctx context.Context, r conductor.Run) (conductor.R
 		return r, false, err
 	}
 	err = t.QueryRow(ctx, "INSERT INTO playbook_runs ("+playbookRunColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, values...).Scan(&r.ID)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`, values...).Scan(&r.ID)
 	if err != nil {
 		return r, false, fmt.Errorf("store run: %w", err)
 	}

@@ -261,6 +261,9 @@ func (t *playbookTurn) Call(ctx context.Context, playbook string, r conductor.Ru
 		return err
 	}
 	r.PlaybookID, r.VersionID, r.Playbook, r.Version = v.PlaybookID, v.ID, v.Playbook, v.Number
+	if r.Publishers, err = t.vouch(ctx, r.Publishers, v); err != nil {
+		return fmt.Errorf("find who published playbook %s: %w", playbook, err)
+	}
 	_, _, err = t.tx.startPlaybookRun(ctx, r)
 	return err
 }

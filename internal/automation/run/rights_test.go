@@ -95,6 +95,68 @@ func TestWhoChangesAConnectionMayTestIt(t *testing.T) {
 	}
 }
 
+// step makes the run one of a step whose text bob published, and ana the one that called it.
+func (d *desk) step() {
+	d.begin.Run.PlaybookRunID, d.begin.Run.ConnectionID = 9, 3
+	d.begin.Publishers = []run.Publisher{{ID: 41, Name: "ana", Playbook: "outer"}, {ID: 42, Name: "bob", Playbook: "inner"}}
+}
+
+func TestAStepNeedsTheRightsOfItsPublisherToo(t *testing.T) {
+	t.Parallel()
+	missing := "There is no connection 'lab' that user 'ana' and user 'bob', who published playbook 'inner', may use."
+	may := func(run.Publisher, int64) error { return nil }
+	mayNot := func(run.Publisher, int64) error { return fault.New(fault.Forbidden, "bob may not.", "Publish.") }
+	notWith := func(p run.Publisher, connectionID int64) error {
+		if connectionID == 0 {
+			return nil
+		}
+		return mayNot(p, connectionID)
+	}
+	for name, tt := range map[string]struct {
+		vouch func(run.Publisher, int64) error
+		gone  bool
+		want  string
+	}{
+		"a permission that is missing":                 {mayNot, false, "bob may not."},
+		"and a connection, too":                        {mayNot, true, "bob may not."},
+		"a connection that the publisher may not use":  {notWith, false, missing},
+		"a connection that is not there looks just so": {may, true, missing},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			d := closed(t, nil)
+			d.step()
+			d.vouch = tt.vouch
+			if d.begin.NoConnection = tt.gone; tt.gone {
+				d.begin.Run.ConnectionID, d.begin.Connection = 0, connection.Connection{}
+			}
+			d.carry(t)
+			if got := triad(t, d.ended); !strings.Contains(got, "Status Code: 403.\nMessage: "+tt.want) || d.ended.ConnectionID != 0 {
+				t.Errorf("it ended with connection %d:\n%s", d.ended.ConnectionID, got)
+			}
+			if len(d.entries) != 1 || d.entries[0].Detail != tt.want || d.entries[0].Actor != "ana" {
+				t.Errorf("the audit log has %+v", d.entries)
+			}
+		})
+	}
+	d := newDesk(t, answering(200, counted))
+	d.step()
+	d.vouch = may
+	if d.carry(t); d.ended.State != run.Succeeded || d.ended.ConnectionID != 3 {
+		t.Errorf("what both may ended as %s:\n%s", d.ended.State, triad(t, d.ended))
+	}
+}
+
+func TestAStepWhosePublisherCannotBeLookedUpAsksAgainLater(t *testing.T) {
+	t.Parallel()
+	d := closed(t, nil)
+	d.step()
+	d.vouch = func(run.Publisher, int64) error { return errors.New("the database is away") }
+	if again := d.carry(t); again <= 0 || d.paused == nil || len(d.entries) > 0 {
+		t.Errorf("it comes back after %s, ended as %+v", again, d.ended)
+	}
+}
+
 // unneeded and otherSites are what rights do not need.
 type (
 	unneeded   = connection.Connections
@@ -169,5 +231,24 @@ func TestRightsAreThoseOfTheMoment(t *testing.T) {
 				t.Errorf("of a user who cannot be looked up: %v", err)
 			}
 		})
+	}
+}
+
+func TestARefusalOfAPublisherSaysWhatTheyPublished(t *testing.T) {
+	t.Parallel()
+	p := &people{ana: access.User{ID: 41, Username: "ana", Roles: []access.Role{{ID: 2, Permissions: []access.Permission{access.RunPlaybook}}}}, site: 1}
+	rights := run.UserRights{Users: p, Connections: &connection.Directory{Connections: p, Sites: p}}
+	for id, want := range map[int64]string{
+		41: "User 'ana', who published playbook 'inner', may not run commands, it needs " + access.RunCommand.Label() + ".",
+		40: "User 'bob', who published playbook 'inner', was deleted.",
+	} {
+		err := rights.MayVouch(t.Context(), run.Publisher{ID: id, Name: "bob", Playbook: "inner"}, 3)
+		refusal, _ := errors.AsType[*fault.Error](err)
+		if refusal == nil || refusal.Code != fault.Forbidden || refusal.Message != want || refusal.Resolution != "Have somebody publish playbook 'inner' who may." {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	if err := rights.MayVouch(t.Context(), run.Publisher{ID: 41}, 3, access.RunPlaybook); err != nil {
+		t.Errorf("who may is refused: %v", err)
 	}
 }

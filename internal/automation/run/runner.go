@@ -46,8 +46,8 @@ type Runner struct {
 	Work   Work
 	Opener Opener
 	Vaults Vaults
-	// Rights are asked before each call, by the user with whose rights a run goes on:
-	// they may have lost them while it was queued, or waited. Journal takes a row for
+	// Rights are asked before each call, by the user with whose rights a run goes on,
+	// and by who published its text: they may have lost them while it was queued, or waited. Journal takes a row for
 	// each refusal.
 	Rights  Rights
 	Journal access.Journal
@@ -156,10 +156,12 @@ func (r *Runner) answer(ctx context.Context, b *Beginning) integration.Answer {
 	if err != nil {
 		return integration.Answer{Outcome: automation.Failure(indicator(&b.Run), err)}
 	}
+	if b.Run.PlaybookRunID != 0 {
+		if err := r.mayStep(ctx, b); err != nil {
+			return r.refused(ctx, b, command, err)
+		}
+	}
 	switch {
-	case b.Run.PlaybookRunID != 0 && !r.named(ctx, b):
-		return integration.Answer{Outcome: command.Fail(fault.New(fault.Forbidden,
-			fmt.Sprintf("There is no connection '%s' that user '%s' may use.", automation.Echo(b.Run.ConnectionName), b.Run.StartedBy), "Ask somebody who owns it, or a manager, to grant use."))}
 	case b.NoConnection:
 		err = fault.New(fault.NotFound, fmt.Sprintf("The connection '%s' was deleted.", b.Run.ConnectionName), "")
 	case b.Connection.Ready() != nil:
@@ -174,13 +176,8 @@ func (r *Runner) answer(ctx context.Context, b *Beginning) integration.Answer {
 		b.Run.State = Unknown
 		return integration.Answer{Outcome: unknownOutcome(command)}
 	}
-	switch err := r.mayGoOn(ctx, b); {
-	case fault.Is(err, fault.Forbidden):
-		r.recordRefusal(ctx, &b.Run, err)
-		return integration.Answer{Outcome: command.Fail(err)}
-	case err != nil:
-		r.Log.WarnContext(ctx, "a run is put off, for its starter could not be looked up", "run", b.Run.ID, "error", err)
-		return unasked(b)
+	if err := r.mayGoOn(ctx, b); err != nil {
+		return r.refused(ctx, b, command, err)
 	}
 	answer, err := r.execute(ctx, b, command)
 	if err != nil {
@@ -206,7 +203,7 @@ func (r *Runner) execute(ctx context.Context, b *Beginning, command integration.
 		return integration.Answer{}, err
 	}
 	answer, err := r.once(ctx, b, command, call)
-	if err != nil || !refused(answer.Outcome) || b.Vault == nil {
+	if err != nil || !unauthorized(answer.Outcome) || b.Vault == nil {
 		return answer, err
 	}
 	for _, item := range b.Connection.Vault.Items {
@@ -244,8 +241,8 @@ func unsent(b *Beginning) integration.Answer {
 	}}
 }
 
-// refused reports whether nothing was done because of wrong credentials.
-func refused(o automation.Outcome) bool {
+// unauthorized reports whether nothing was done because of wrong credentials.
+func unauthorized(o automation.Outcome) bool {
 	return o.State == automation.Failed && len(o.Errors) > 0 && o.Errors[0].StatusCode == http.StatusUnauthorized
 }
 

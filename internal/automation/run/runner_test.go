@@ -42,6 +42,7 @@ type desk struct {
 	fetched []string
 	tries   int
 	rights  error // of who started the run
+	vouch   func(p run.Publisher, connectionID int64) error
 	// transport carries calls; nil for the network.
 	transport http.RoundTripper
 	asked     []access.Permission
@@ -49,11 +50,18 @@ type desk struct {
 }
 
 func (d *desk) MayRun(_ context.Context, userID, connectionID int64, anyOf ...access.Permission) error {
-	if userID != 41 || connectionID != 3 {
+	if userID != 41 || connectionID != 3 && d.begin.Run.PlaybookRunID == 0 {
 		return fmt.Errorf("asked about user %d and connection %d", userID, connectionID)
 	}
 	d.asked = anyOf
 	return d.rights
+}
+
+func (d *desk) MayVouch(_ context.Context, p run.Publisher, connectionID int64, _ ...access.Permission) error {
+	if p.ID == 41 {
+		return errors.New("the starter is asked twice")
+	}
+	return d.vouch(p, connectionID)
 }
 
 func (d *desk) Append(_ context.Context, e access.Entry) error {

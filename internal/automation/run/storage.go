@@ -65,12 +65,13 @@ type Beginning struct {
 	// NoConnection says that the connection is gone.
 	NoConnection bool
 
+	// Publishers vouch for the text of a step of a playbook; none for other runs.
+	Publishers []Publisher
 	// Key is the idempotency key of the call; empty for the one of the run.
 	Key string
 
 	fetched map[string]bool // what came from the vault
 	trial   bool            // it is none of a stored run
-	allowed bool            // its starter was looked at a moment ago
 }
 
 // Work is the storage Runner needs.

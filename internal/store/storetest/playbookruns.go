@@ -58,6 +58,8 @@ func testPlaybookRuns(t *testing.T, create func(tb testing.TB) Database) {
 		"a run that is pinned to nothing calls what is live":          testUnpinnedCallsLive,
 		"what a run calls is pinned however the text writes it":       testEscapedCallPinned,
 		"only the topmost run has pins":                               testPinsOfTopmost,
+		"who published is asked of what runs call":                    testPublishers,
+		"who published is asked of what is gone on with":              testPublishersAgain,
 		"one key is one run of a user, with the same inputs":          testPlaybookKey,
 		"a run of a playbook that does not fit any more says so":      testUnfit,
 		"a run that is given up leaves nothing at work":               testGivenUp,

@@ -114,7 +114,7 @@ func (s *stage) save(tb testing.TB, name, rest string) library.Playbook {
 		tb.Fatalf("%v\n%v", err, problems)
 	}
 	p := must(s.CreatePlaybook(tb.Context(), library.Playbook{SiteID: s.main, Name: name}, library.Version{Source: text, Author: "ana", Created: Start}))(tb)
-	p.Live, p.Publisher, p.Modified = 1, "ana", Start
+	p.Live, p.Publisher, p.PublisherID, p.Modified = 1, "ana", s.ana.User.ID, Start
 	if err := s.Publish(tb.Context(), p); err != nil {
 		tb.Fatal(err)
 	}

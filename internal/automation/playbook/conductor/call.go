@@ -47,7 +47,7 @@ func (s *step) start(ctx context.Context, start engine.Start) error {
 	if err != nil {
 		return err
 	}
-	b.Key, b.Inputs, b.Run.Cursor = "playbook-"+start.Key, secrets, start.Cursor
+	b.Key, b.Inputs, b.Run.Cursor, b.Publishers = "playbook-"+start.Key, secrets, start.Cursor, s.run.Publishers
 	s.sends = append(s.sends, sending{start, b, s.run})
 	return s.advance(ctx, engine.Sent{Ref: start.Ref})
 }
@@ -85,7 +85,7 @@ func (s *step) call(ctx context.Context, start engine.Start) error {
 	}
 	err = s.turn.Call(ctx, start.Playbook, Run{
 		SiteID: s.run.SiteID, Trigger: Trigger{Kind: playbook.TriggerPlaybook}, Inputs: inputs, StartedBy: s.run.StartedBy, UserID: s.run.UserID,
-		Address: s.run.Address, Parent: Parent{s.id, start.Ref}, Chain: start.Chain, State: Queued, Queued: s.now, Due: s.now,
+		Publishers: s.run.Publishers, Address: s.run.Address, Parent: Parent{s.id, start.Ref}, Chain: start.Chain, State: Queued, Queued: s.now, Due: s.now,
 	})
 	if fault.Is(err, fault.Busy) {
 		s.held = append(s.held, start) // until some of its runs have ended

@@ -75,6 +75,9 @@ func (d *Desk) Start(ctx context.Context, p access.Principal, req Request) (Run,
 		return Run{}, false, fault.New(fault.Conflict, fmt.Sprintf("Playbook '%s' is not started by hand: its text has no manual trigger.", pb.Name), "Add manual: {} to its triggers (on:), or run its draft.")
 	}
 	r := Of(v, p.User, d.Now())
+	if number == pb.Live {
+		r.Publishers = PublishersOf(pb)
+	}
 	r.Trigger, r.Address = Trigger{Kind: playbook.TriggerManual}, req.Address
 	if r.Inputs, err = readTimes(program.Definition, req.Inputs, req.Times); err != nil {
 		return Run{}, false, err
@@ -126,6 +129,11 @@ func Of(v library.Version, u access.User, now time.Time) Run {
 		PlaybookID: v.PlaybookID, VersionID: v.ID, Playbook: v.Playbook, Version: v.Number, SiteID: v.SiteID,
 		StartedBy: u.Username, UserID: u.ID, State: Queued, Queued: now, Due: now,
 	}
+}
+
+// PublishersOf returns who vouches for the live version of a playbook.
+func PublishersOf(pb library.Playbook) []run.Publisher {
+	return []run.Publisher{{ID: pb.PublisherID, Name: pb.Publisher, Playbook: pb.Name}}
 }
 
 // seen refuses, as hidden, what is of a site whose runs the principal does not see.
@@ -301,7 +309,8 @@ func stale(r Run, event engine.Event) error {
 
 // Again starts a run that goes on where one stopped that has ended, with the same
 // version and inputs and the rights of the principal. What it calls are the versions
-// that are live now.
+// that are live now. Who published the version vouches for it, also when it is not live
+// any more.
 func (d *Desk) Again(ctx context.Context, p access.Principal, id int64, address string) (Run, error) {
 	old, err := d.Get(ctx, p, id)
 	if err != nil {
@@ -337,6 +346,9 @@ func (d *Desk) Again(ctx context.Context, p access.Principal, id int64, address 
 	}
 	r := Of(v, p.User, d.Now())
 	r.Trigger, r.Inputs, r.Address, r.RerunOf = old.Trigger, old.Inputs, address, id
+	if r.Publishers = old.Publishers; v.Number == pb.Live {
+		r.Publishers = PublishersOf(pb)
+	}
 	made, _, err := d.Records.StartRun(ctx, r)
 	return made, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"vedette.dev/vedette/internal/automation/playbook"
 	"vedette.dev/vedette/internal/automation/playbook/engine"
+	"vedette.dev/vedette/internal/automation/run"
 )
 
 // State is how far a run is.
@@ -61,12 +62,15 @@ type Run struct {
 	// StartedBy is the user with whose rights it runs, and UserID their id.
 	StartedBy string
 	UserID    int64
-	Address   string    // where the request came from; empty when the platform started it
-	Schedule  int64     // of a firing
-	Fired     time.Time // of a schedule's own firing
-	RerunOf   int64     // the run that it goes on with
-	Parent    Parent    // zero for none
-	Chain     []string  // the playbooks that called it, the outermost first
+	// Publishers vouch for what it does: who published its version, and those of the
+	// playbooks that called it. Versions that were not live have none.
+	Publishers []run.Publisher
+	Address    string    // where the request came from; empty when the platform started it
+	Schedule   int64     // of a firing
+	Fired      time.Time // of a schedule's own firing
+	RerunOf    int64     // the run that it goes on with
+	Parent     Parent    // zero for none
+	Chain      []string  // the playbooks that called it, the outermost first
 	// Cancel says that its parent, or its schedule, has no use for it any more.
 	Cancel bool
 

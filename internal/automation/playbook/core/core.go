@@ -75,6 +75,14 @@ func (c *Commands) Execute(ctx context.Context, r conductor.Run, uses, key strin
 	if err := c.Rights.MayRun(ctx, r.UserID, 0, access.RunPlaybook); err != nil {
 		return automation.Failure(uses+" failed.", err)
 	}
+	for _, p := range r.Publishers {
+		if p.ID == r.UserID {
+			continue
+		}
+		if err := c.Rights.MayVouch(ctx, p, 0, access.RunPlaybook); err != nil {
+			return automation.Failure(uses+" failed.", err)
+		}
+	}
 	table, err := execute(ctx, r, strings.ReplaceAll(key, "/", "-"), inputs)
 	if failed, ok := errors.AsType[*notice.SendError](err); ok {
 		return unsent(uses, failed)

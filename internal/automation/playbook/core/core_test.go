@@ -3,6 +3,7 @@ package core_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,19 +15,21 @@ import (
 	"vedette.dev/vedette/internal/automation/playbook"
 	"vedette.dev/vedette/internal/automation/playbook/conductor"
 	"vedette.dev/vedette/internal/automation/playbook/core"
+	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/automation/signature"
 	"vedette.dev/vedette/internal/fault"
 )
 
 // world stands for the mail server, the receivers of webhooks and the users there are.
 type world struct {
-	letters []notice.Letter
-	posted  []string // url, id, body, and whether it was signed
-	failure error
-	refused bool
-	secret  signature.Secret
-	wait    time.Duration // until more mails may be sent
-	counted int
+	letters          []notice.Letter
+	posted           []string // url, id, body, and whether it was signed
+	failure          error
+	refused          bool
+	refusedPublisher int64
+	secret           signature.Secret
+	wait             time.Duration // until more mails may be sent
+	counted          int
 }
 
 func (w *world) CountMails(_ context.Context, number, most int, _ time.Time) (time.Duration, error) {
@@ -62,6 +65,16 @@ func (w *world) MayRun(_ context.Context, userID, _ int64, anyOf ...access.Permi
 	return nil
 }
 
+func (w *world) MayVouch(_ context.Context, p run.Publisher, _ int64, anyOf ...access.Permission) error {
+	if p.ID == 7 || anyOf[0] != access.RunPlaybook {
+		w.failure = fmt.Errorf("asked for %v of publisher %d", anyOf, p.ID)
+	}
+	if p.ID == w.refusedPublisher {
+		return fault.New(fault.Forbidden, p.Name+" may not.", "")
+	}
+	return nil
+}
+
 func (w *world) execute(t *testing.T, uses, inputs string) automation.Outcome {
 	t.Helper()
 	given := map[string]any{}
@@ -69,7 +82,7 @@ func (w *world) execute(t *testing.T, uses, inputs string) automation.Outcome {
 		t.Fatal(err)
 	}
 	commands := core.Commands{Mail: w, Meter: w, Webhooks: w, Secrets: w, Rights: w, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}
-	return commands.Execute(t.Context(), conductor.Run{ID: 12, PlaybookID: 4, UserID: 7}, uses, "playbook-12/told/0/0", given)
+	return commands.Execute(t.Context(), conductor.Run{ID: 12, PlaybookID: 4, UserID: 7, Publishers: []run.Publisher{{ID: 7, Name: "ana"}, {ID: 8, Name: "bob"}}}, uses, "playbook-12/told/0/0", given)
 }
 
 func TestAStepSendsMailWithTheSameIDEachTime(t *testing.T) {
@@ -145,5 +158,14 @@ func TestTooManyMailsAreRepeatedWhenThereIsRoom(t *testing.T) {
 	}
 	if o.Again == nil || o.Again.After != w.wait || len(w.letters) > 0 {
 		t.Errorf("again %+v after %d letters", o.Again, len(w.letters))
+	}
+}
+
+func TestWhoPublishedAStepMustBeAllowedToSend(t *testing.T) {
+	t.Parallel()
+	w := &world{refusedPublisher: 8}
+	o := w.execute(t, playbook.CoreWebhook, `{"url": "https://soc.example.net/"}`)
+	if o.State != automation.Failed || o.Errors[0].StatusCode != http.StatusForbidden || o.Errors[0].Message != "bob may not." || len(w.posted) > 0 {
+		t.Errorf("posted %q, outcome %+v", w.posted, o)
 	}
 }

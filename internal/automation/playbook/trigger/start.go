@@ -14,6 +14,7 @@ import (
 	"vedette.dev/vedette/internal/automation/playbook/engine"
 	"vedette.dev/vedette/internal/automation/playbook/expression"
 	"vedette.dev/vedette/internal/automation/playbook/library"
+	"vedette.dev/vedette/internal/automation/run"
 	"vedette.dev/vedette/internal/fault"
 )
 
@@ -26,7 +27,8 @@ type Live struct {
 // version is a version that is live, ready to be started.
 type version struct {
 	library.Version
-	program *playbook.Program
+	program    *playbook.Program
+	publishers []run.Publisher
 }
 
 // of returns the live version of a playbook.
@@ -39,7 +41,7 @@ func (l *Live) of(ctx context.Context, pb *library.Playbook) (version, error) {
 		return version{}, err
 	}
 	program, err := l.Programs.Program(ctx, v)
-	return version{v, program}, err
+	return version{v, program, conductor.PublishersOf(*pb)}, err
 }
 
 // visible refuses a principal who does not see a playbook.
@@ -78,6 +80,7 @@ func (v *version) takeStart(ctx context.Context, at playbook.Place, r *conductor
 
 // is makes a run one of this version.
 func (v *version) is(r *conductor.Run) {
+	r.Publishers = v.publishers
 	r.PlaybookID, r.VersionID, r.Playbook, r.Version, r.SiteID = v.PlaybookID, v.ID, v.Playbook, v.Number, v.SiteID
 }
 
