@@ -285,3 +285,27 @@ func (s session) call(t *testing.T, name string, arguments any) (*mcp.CallToolRe
 }
 
 type arg = map[string]any
+
+// refusedCall is a call with something wrong, and what its one error says.
+type refusedCall struct {
+	name      string
+	arguments any
+	status    int
+	want      string // how the message begins
+}
+
+// wantRefused fails unless all calls are refused and none of them runs anything.
+func wantRefused(t *testing.T, calls []refusedCall) {
+	t.Helper()
+	p := &fakePlatform{}
+	s := connect(t, p, func(o *Options) { o.Allow.All = true })
+	for _, tt := range calls {
+		_, a := s.call(t, tt.name, tt.arguments)
+		if !a.failed || len(a.Untrusted.Errors) != 1 || a.Untrusted.Errors[0].StatusCode != tt.status || !strings.HasPrefix(a.Untrusted.Errors[0].Message, tt.want) {
+			t.Errorf("%s %v: %+v, want %d %s", tt.name, tt.arguments, a.Untrusted.Errors, tt.status, tt.want)
+		}
+	}
+	if asked := p.requests(); len(asked) != 0 {
+		t.Errorf("the platform was asked for %v", asked)
+	}
+}

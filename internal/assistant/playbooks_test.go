@@ -138,14 +138,7 @@ func TestTheStartOfAPlaybookSaysWhatItWouldDo(t *testing.T) {
 
 func TestWrongArgumentsOfPlaybooksStartNothing(t *testing.T) {
 	t.Parallel()
-	p := &fakePlatform{}
-	s := connect(t, p, func(o *Options) { o.Allow.All = true })
-	for _, tt := range []struct {
-		name      string
-		arguments any
-		status    int
-		want      string
-	}{
+	wantRefused(t, []refusedCall{
 		{"automation_start_playbook", arg{}, 400, "playbook: a value is needed."},
 		{"automation_start_playbook", arg{"playbook": "rescan", "inputs": "days=7"}, 400, `inputs: invalid value "days=7".`},
 		{"automation_start_playbook", arg{"playbook": "rescan", "dryRun": true}, 400, "dryRun: there is no such argument."},
@@ -158,15 +151,7 @@ func TestWrongArgumentsOfPlaybooksStartNothing(t *testing.T) {
 		{"automation_playbook_run", arg{"run": "x"}, 400, `run: invalid value "x".`},
 		{"automation_playbook_runs", arg{"state": "done"}, 400, `state: invalid value "done".`},
 		{"automation_questions", arg{"mine": "perhaps"}, 400, `mine: invalid value "perhaps".`},
-	} {
-		_, a := s.call(t, tt.name, tt.arguments)
-		if !a.failed || len(a.Untrusted.Errors) != 1 || a.Untrusted.Errors[0].StatusCode != tt.status || !strings.HasPrefix(a.Untrusted.Errors[0].Message, tt.want) {
-			t.Errorf("%s %v: %+v, want %d %s", tt.name, tt.arguments, a.Untrusted.Errors, tt.status, tt.want)
-		}
-	}
-	if asked := p.requests(); len(asked) != 0 {
-		t.Errorf("the platform was asked for %v", asked)
-	}
+	})
 }
 
 func TestARunOfAPlaybookThatAsksPeopleIsNotWaitedFor(t *testing.T) {

@@ -156,15 +156,8 @@ func TestACommandIsRunWithItsInputsAndAKey(t *testing.T) {
 
 func TestArgumentsThatAreWrongRunNothing(t *testing.T) {
 	t.Parallel()
-	p := &fakePlatform{}
-	s := connect(t, p, func(o *Options) { o.Allow.All = true })
 	ids := []int{7}
-	for _, tt := range []struct {
-		name      string
-		arguments any
-		status    int
-		want      string
-	}{
+	wantRefused(t, []refusedCall{
 		{"search-cloud-agents", arg{}, 400, "connection: a value is needed."},
 		{"search-cloud-agents", arg{"connection": "lab", "pin": "1234"}, 400, "pin: there is no such argument."},
 		{"search-cloud-agents", arg{"connection": "lab", "dryRun": true}, 400, "dryRun: there is no such argument."},
@@ -181,15 +174,7 @@ func TestArgumentsThatAreWrongRunNothing(t *testing.T) {
 		{"automation_run", arg{"run": 1, "limit": 1000}, 400, `limit: invalid value 1000.`},
 		{"automation_runs", arg{"state": "done"}, 400, `state: invalid value "done".`},
 		{"automation_schedules", arg{"kind": "any"}, 400, `kind: invalid value "any".`},
-	} {
-		_, a := s.call(t, tt.name, tt.arguments)
-		if !a.failed || len(a.Untrusted.Errors) != 1 || a.Untrusted.Errors[0].StatusCode != tt.status || !strings.HasPrefix(a.Untrusted.Errors[0].Message, tt.want) {
-			t.Errorf("%s %v: %+v, want %d %s", tt.name, tt.arguments, a.Untrusted.Errors, tt.status, tt.want)
-		}
-	}
-	if asked := p.requests(); len(asked) != 0 {
-		t.Errorf("the platform was asked for %v", asked)
-	}
+	})
 }
 
 func TestARefusalOfThePlatformIsAnErrorOfTheTool(t *testing.T) {
